@@ -1,0 +1,242 @@
+/**
+ * The contracts of the store: a `Catalog` (records and receipts) and a `Contents` (bytes), handed out together as a `Store`.
+ * Back-ends implement these and know no messages; `test/storage/conformance.ts` is run against each of them.
+ *
+ * The division of labour: the daemon's `transfers/` decides (it alone knows what is in flight) and calls in this order for every
+ * group of chunks: `contents.write`, `contents.sync`, `catalog.mark`. What `mark` has returned for may be acknowledged, and
+ * nothing else. A back-end makes each catalog call atomic and durable on return, and may join calls that arrive together into one
+ * transaction. With durability `process` "durable" means: survives the death of the daemon, not of the machine.
+ */
+import type { Acks, FileState, Query } from '../../protocol/messages.ts'
+
+/** Grows with time and is never used again, not even after a removal; also names the file's blob. */
+export type FileId = number
+export type TransferId = number
+export type Durability = 'power' | 'process'
+/** Which of the two kinds of chunks a file takes; null until its first one (protocol, 3.2). */
+export type ChunkKind = 'numbered' | 'opaque'
+
+export interface NewFile {
+  readonly name: string
+  readonly sizeBytes: number | null
+  readonly digest: string | null
+  readonly mediaType: string | null
+  readonly modifiedMs: number | null
+  readonly expiresMs: number | null
+  /** A msgpack map, as encoded by `protocol`; null where none was given. */
+  readonly meta: Uint8Array | null
+  readonly tags: readonly string[]
+}
+
+export interface NewTransfer {
+  readonly user: string
+  /** 36 characters, lower case. Unique within the user. */
+  readonly fid: string
+  readonly chunkSizeBytes: number
+  readonly acks: Acks
+  /** The daemon made the fid: the transfer is dropped again if its connection closes before the first chunk. */
+  readonly madeByDaemon: boolean
+  readonly files: readonly NewFile[]
+  readonly nowMs: number
+}
+
+export interface FileRecord extends Omit<NewFile, 'digest'> {
+  readonly id: FileId
+  /** 0-based place in the transfer. */
+  readonly number: number
+  /** `finishing` is never stored: it is `receiving` with every chunk marked. */
+  readonly state: Exclude<FileState, 'finishing'>
+  readonly kind: ChunkKind | null
+  /** The transfer's, or what the first opaque chunk set. */
+  readonly chunkSizeBytes: number
+  /** While receiving: as announced, or null. When stored: as computed. */
+  readonly digest: string | null
+  /** Marked chunks, a page each of `CHUNKS_PER_PAGE`, as `ChunkSet` encodes them. Empty unless receiving. */
+  readonly receipts: readonly ReceiptPage[]
+  /** Bytes that are durable in the catalog only and belong into the blob (see `Mark.held`). Empty unless receiving. */
+  readonly held: readonly HeldBytes[]
+  readonly storedMs: number | null
+}
+
+export interface ReceiptPage {
+  readonly page: number
+  readonly bytes: Uint8Array
+}
+
+export interface HeldBytes {
+  readonly offsetBytes: number
+  readonly bytes: Uint8Array
+}
+
+export interface TransferRecord {
+  readonly id: TransferId
+  readonly user: string
+  readonly fid: string
+  /** gone: removed or expired; its fid answers `conflict` until the tombstone is forgotten. `files` is then empty. */
+  readonly state: 'open' | 'gone'
+  readonly chunkSizeBytes: number
+  readonly acks: Acks
+  readonly createdMs: number
+  readonly files: readonly FileRecord[]
+  /** How many pairs of opaque UUID and place are kept. */
+  readonly pairCount: number
+}
+
+/** An opaque chunk's UUID and the place that it was given. Kept when the file is stored; dropped with the transfer or by `expire`. */
+export interface Pair {
+  /** 32 hex digits, lower case. */
+  readonly uuid: string
+  readonly file: number
+  readonly chunk: number
+}
+
+/** What a group of chunks changes in one file's records. Everything in one call to `mark` becomes durable together. */
+export interface Mark {
+  readonly file: FileId
+  readonly transfer: TransferId
+  /** Replaces these pages whole. */
+  readonly pages: readonly ReceiptPage[]
+  readonly pairs: readonly Pair[]
+  /** Small groups: the bytes themselves, added to what is held already; one sync then serves bytes and mark. */
+  readonly held: readonly HeldBytes[]
+  /** Everything held before this call is now synced in the blob: drop it. */
+  readonly releaseHeld: boolean
+  /** Set by the first chunk of a file. */
+  readonly kind: ChunkKind
+  readonly chunkSizeBytes: number
+}
+
+/** What AUTHENTICATION tells late, or anew. Absent: as before. */
+export interface Amendment {
+  readonly transfer: TransferId
+  readonly acks?: Acks
+  readonly files: readonly {
+    readonly id: FileId
+    readonly sizeBytes?: number
+    readonly digest?: string
+    readonly mediaType?: string
+    readonly modifiedMs?: number
+    readonly expiresMs?: number
+    readonly meta?: Uint8Array
+    /** Added to what is there. */
+    readonly addTags?: readonly string[]
+  }[]
+}
+
+export interface FindQuery extends Query {
+  readonly user: string
+  readonly limit: number
+  /** The `cursor` of the last file of the page before. */
+  readonly after?: string
+}
+
+export interface FoundRecord extends Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state'> {
+  readonly fid: string
+  readonly state: FileState
+  readonly receivedBytes: number
+  readonly createdMs: number
+  readonly cursor: string
+}
+
+/** Where the bytes of a stored file are. */
+export interface StoredContent {
+  readonly fid: string
+  readonly file: number
+  readonly name: string
+  readonly sizeBytes: number
+  readonly digest: string
+  readonly tags: readonly string[]
+  readonly meta: Uint8Array | null
+  readonly blob: FileId
+}
+
+/**
+ * Records: users' transfers, files, tags, receipts, pairs and contents by digest.
+ * Every method may reject with `storage-full` (nothing changed; a retry may succeed) or `storage-failed` (a sync or write failed;
+ * the back-end refuses every further change until it is opened anew).
+ */
+export interface Catalog {
+  /** Writes a new transfer. The caller has made sure that `load` knows nothing of this user and fid. Files get growing ids. */
+  announce(transfer: NewTransfer): Promise<TransferRecord>
+  /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
+  load(user: string, fid: string): Promise<TransferRecord | undefined>
+  amend(amendment: Amendment): Promise<void>
+  /** Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing. */
+  mark(marks: readonly Mark[], nowMs: number): Promise<void>
+  /** The pairs among these UUIDs that were marked. */
+  pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]>
+  /** The pairs of a transfer, newest first, at most so many. */
+  recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
+  /**
+   * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
+   * already, the file shares that content and its own blob becomes garbage.
+   */
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void>
+  /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. */
+  reset(file: FileId): Promise<void>
+  /** Removes these files (absent: the whole transfer, which is then gone); answers how many. Works on a full disk. */
+  remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number>
+  /** Newest first (descending file id). Removed files are never found. */
+  find(query: FindQuery): Promise<readonly FoundRecord[]>
+  /** The stored file or content of this user, else undefined. */
+  content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
+  /**
+   * Applies what time does (product.md, promise 6): unfinished transfers whose last chunk (or announcement) is older than
+   * `unfinishedBeforeMs` are gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
+   * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without
+   * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
+   */
+  expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]>
+  /** Blobs that no record refers to any more, at most so many; each is listed until `forget` was called for it. */
+  garbage(limit: number): Promise<readonly FileId[]>
+  forget(blobs: readonly FileId[]): Promise<void>
+}
+
+export interface ExpiryLimits {
+  readonly nowMs: number
+  readonly unfinishedBeforeMs: number
+  readonly pairsBeforeMs: number
+  readonly tombstonesBeforeMs: number
+  readonly dropMade: boolean
+  readonly inUse: ReadonlySet<TransferId>
+}
+
+/**
+ * Bytes, addressed by the id of the file that brought them. No path here comes from a client.
+ * Every method may reject with `storage-full` or `storage-failed`.
+ */
+export interface Contents {
+  /** Writes the pieces one after the other from the offset on, any offset, any order, concurrently. Durable after `sync`. */
+  write(blob: FileId, offsetBytes: number, pieces: readonly Uint8Array[]): Promise<void>
+  /**
+   * All that `write` had returned for in these blobs, and that they exist, is durable on return. After a failure the pages are not
+   * to be trusted: every later write and sync of these blobs is refused with `storage-failed` until the store is opened anew.
+   */
+  sync(blobs: readonly FileId[]): Promise<void>
+  /** A hint: this prefix of the blob is written and stays; a back-end may hash along. Cheap, never waits. */
+  advance(blob: FileId, prefixBytes: number): void
+  /** SHA-256 over the first `sizeBytes` of what the blob holds, as `sha256:` and hex. */
+  digest(blob: FileId, sizeBytes: number): Promise<string>
+  /** Forgets what was hashed along: the blob is going to be written again from anywhere. */
+  restart(blob: FileId): void
+  /** The file is stored or abandoned: closes what is open for writing. */
+  release(blob: FileId): Promise<void>
+  /** Opens for reading; removal does not disturb an open reader. `content-damaged` where the blob is absent or short. */
+  open(blob: FileId): Promise<ContentReader>
+  /** Deletes the blob; one that is absent is no error. */
+  remove(blob: FileId): Promise<void>
+}
+
+export interface ContentReader {
+  /** Exactly so many bytes, in a buffer that is the caller's; `content-damaged` where the blob is short. */
+  read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+export interface Store {
+  readonly catalog: Catalog
+  readonly contents: Contents
+  readonly durability: Durability
+  /** Closes everything; calls made before it complete. */
+  close(): Promise<void>
+}
