@@ -104,6 +104,8 @@ export interface Mark {
   /** Set by the first chunk of a file. */
   readonly kind: ChunkKind
   readonly chunkSizeBytes: number
+  /** How many of the file's bytes are marked once this call returns; with the size it tells whether the file is finishing. */
+  readonly receivedBytes: number
 }
 
 /** What AUTHENTICATION tells late, or anew. Absent: as before. */
@@ -161,30 +163,38 @@ export interface Catalog {
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>
   amend(amendment: Amendment): Promise<void>
-  /** Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing. */
+  /**
+   * Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing.
+   * What concerns a file that is not receiving any more (removed meanwhile) is left out.
+   */
   mark(marks: readonly Mark[], nowMs: number): Promise<void>
   /** The pairs among these UUIDs that were marked. */
   pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]>
-  /** The pairs of a transfer, newest first, at most so many. */
+  /** The pairs of a transfer, highest places first, at most so many: places are given in order, so these are the newest. */
   recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
   /**
    * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
-   * already, the file shares that content and its own blob becomes garbage.
+   * already, the file shares that content and its own blob becomes garbage. `not-found` if the file was removed meanwhile; a file
+   * that is stored already stays as it is.
    */
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void>
   /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. */
   reset(file: FileId): Promise<void>
-  /** Removes these files (absent: the whole transfer, which is then gone); answers how many. Works on a full disk. */
+  /**
+   * Removes these files (absent: all); answers how many. With its last file the transfer is gone; one of a made fid without any
+   * chunk leaves no tombstone. Works on a full disk.
+   */
   remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number>
   /** Newest first (descending file id). Removed files are never found. */
   find(query: FindQuery): Promise<readonly FoundRecord[]>
   /** The stored file or content of this user, else undefined. */
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
   /**
-   * Applies what time does (product.md, promise 6): unfinished transfers whose last chunk (or announcement) is older than
-   * `unfinishedBeforeMs` are gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
+   * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement) is older
+   * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
    * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without
    * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
+   * One call does a bounded amount of work, so it is called again and again.
    */
   expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]>
   /** Blobs that no record refers to any more, at most so many; each is listed until `forget` was called for it. */
@@ -206,7 +216,10 @@ export interface ExpiryLimits {
  * Every method may reject with `storage-full` or `storage-failed`.
  */
 export interface Contents {
-  /** Writes the pieces one after the other from the offset on, any offset, any order, concurrently. Durable after `sync`. */
+  /**
+   * Writes the pieces one after the other from the offset on, any offset, any order, concurrently. Durable after `sync`. The pieces
+   * must not change before it returns. What is written to a blob that was removed goes nowhere.
+   */
   write(blob: FileId, offsetBytes: number, pieces: readonly Uint8Array[]): Promise<void>
   /**
    * All that `write` had returned for in these blobs, and that they exist, is durable on return. After a failure the pages are not
@@ -221,9 +234,12 @@ export interface Contents {
   restart(blob: FileId): void
   /** The file is stored or abandoned: closes what is open for writing. */
   release(blob: FileId): Promise<void>
-  /** Opens for reading; removal does not disturb an open reader. `content-damaged` where the blob is absent or short. */
+  /**
+   * Opens for reading; removal does not disturb an open reader. `content-damaged` where the blob is absent or short; the content
+   * of 0 bytes has no blob.
+   */
   open(blob: FileId): Promise<ContentReader>
-  /** Deletes the blob; one that is absent is no error. */
+  /** Deletes the blob, durably; one that is absent is no error. */
   remove(blob: FileId): Promise<void>
 }
 
