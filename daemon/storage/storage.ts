@@ -76,6 +76,7 @@ export interface TransferRecord {
   readonly state: 'open' | 'gone'
   readonly chunkSizeBytes: number
   readonly acks: Acks
+  readonly madeByDaemon: boolean
   readonly createdMs: number
   readonly files: readonly FileRecord[]
   /** How many pairs of opaque UUID and place are kept. */
@@ -162,6 +163,8 @@ export interface Catalog {
   announce(transfer: NewTransfer): Promise<TransferRecord>
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>
+  /** Transfers with a file whose every chunk is marked and that is not stored: what a crash while finishing leaves behind. */
+  complete(): Promise<readonly { user: string; fid: string }[]>
   amend(amendment: Amendment): Promise<void>
   /**
    * Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing.

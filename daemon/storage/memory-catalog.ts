@@ -1,0 +1,237 @@
+/**
+ * The catalog of the memory store: the contract in its plainest form, to test against and to read first. Every method changes
+ * plain maps at once and answers a moment later, so that callers meet the same interleavings as with a disk.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import { globMatcher } from './glob.ts'
+import type {
+  Amendment, Catalog, ExpiryLimits, FileId, FileRecord, FindQuery, FoundRecord, HeldBytes, Mark, NewTransfer, Pair, StoredContent,
+  TransferId, TransferRecord,
+} from './storage.ts'
+
+interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
+  readonly transfer: TransferId
+  receipts: Map<number, Uint8Array>
+  held: HeldBytes[]
+  receivedBytes: number
+  /** When stored: whose bytes it shows. */
+  blob: FileId | undefined
+}
+
+interface MemoryTransfer extends Omit<TransferRecord, 'files' | 'pairCount'> {
+  readonly madeByDaemon: boolean
+  touchedMs: number
+  goneMs: number
+  readonly files: FileId[]
+  readonly pairs: Map<string, Pair>
+}
+
+/** Everything that a memory catalog knows; a plain value that can be cloned. */
+export interface CatalogState {
+  nextTransfer: TransferId
+  nextFile: FileId
+  readonly transfers: Map<TransferId, MemoryTransfer>
+  readonly files: Map<FileId, MemoryFile>
+  readonly garbage: Set<FileId>
+}
+
+export function emptyCatalogState(): CatalogState {
+  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set() }
+}
+
+export class MemoryCatalog implements Catalog {
+  readonly state: CatalogState
+
+  constructor(state: CatalogState) {
+    this.state = state
+  }
+
+  async announce(transfer: NewTransfer): Promise<TransferRecord> {
+    const { state } = this
+    const id = state.nextTransfer++
+    const { user, fid, chunkSizeBytes, acks, madeByDaemon, nowMs } = transfer
+    const files = transfer.files.map((file, number) => {
+      const record: MemoryFile = {
+        ...file, id: state.nextFile++, transfer: id, number, state: 'receiving', kind: null, chunkSizeBytes, receipts: new Map(), held: [],
+        receivedBytes: 0, storedMs: null, blob: undefined, meta: file.meta === null ? null : new Uint8Array(file.meta),
+        tags: [...new Set(file.tags)],
+      }
+      state.files.set(record.id, record)
+      return record.id
+    })
+    state.transfers.set(id, {
+      id, user, fid, state: 'open', chunkSizeBytes, acks, madeByDaemon, createdMs: nowMs, touchedMs: nowMs, goneMs: 0, files, pairs: new Map(),
+    })
+    return this.#record(id)
+  }
+
+  async load(user: string, fid: string): Promise<TransferRecord | undefined> {
+    const transfer = this.#byFid(user, fid)
+    return transfer === undefined ? undefined : this.#record(transfer.id)
+  }
+
+  async amend({ transfer, acks, files }: Amendment): Promise<void> {
+    const open = this.state.transfers.get(transfer)
+    if (open === undefined || open.state === 'gone') throw notFound()
+    if (acks !== undefined) this.state.transfers.set(transfer, { ...open, acks })
+    for (const { id, addTags, ...told } of files) {
+      const file = this.state.files.get(id)
+      if (file === undefined) throw notFound()
+      this.state.files.set(id, { ...file, ...told, tags: [...new Set([...file.tags, ...(addTags ?? [])])] })
+    }
+  }
+
+  async mark(marks: readonly Mark[], nowMs: number): Promise<void> {
+    for (const mark of marks) {
+      const file = this.state.files.get(mark.file)
+      const transfer = this.state.transfers.get(mark.transfer)
+      if (file?.state !== 'receiving' || transfer === undefined) continue
+      const { kind, chunkSizeBytes, receivedBytes } = mark
+      const held = [...(mark.releaseHeld ? [] : file.held), ...mark.held.map(piece => ({ ...piece, bytes: new Uint8Array(piece.bytes) }))]
+      for (const { page, bytes } of mark.pages) file.receipts.set(page, new Uint8Array(bytes))
+      for (const pair of mark.pairs) if (!transfer.pairs.has(pair.uuid)) transfer.pairs.set(pair.uuid, pair)
+      this.state.files.set(file.id, { ...file, held, kind, chunkSizeBytes, receivedBytes })
+      transfer.touchedMs = nowMs
+    }
+  }
+
+  async pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]> {
+    const pairs = this.state.transfers.get(transfer)?.pairs
+    return uuids.flatMap(uuid => pairs?.get(uuid) ?? [])
+  }
+
+  async recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]> {
+    const pairs = [...(this.state.transfers.get(transfer)?.pairs.values() ?? [])]
+    return pairs.sort((a, b) => b.file - a.file || b.chunk - a.chunk).slice(0, limit)
+  }
+
+  async store(id: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void> {
+    const file = this.state.files.get(id)
+    if (file === undefined || file.state === 'removed') throw notFound()
+    if (file.state === 'stored') return
+    const twin = this.#withDigest(this.#userOf(file), digest)
+    if (twin !== undefined && file.sizeBytes !== 0) this.state.garbage.add(id)
+    const blob = twin?.blob ?? id
+    this.state.files.set(id, {
+      ...file, state: 'stored', digest, sizeBytes, storedMs: nowMs, blob, receipts: new Map(), held: [], receivedBytes: sizeBytes,
+    })
+  }
+
+  async reset(id: FileId): Promise<void> {
+    const file = this.state.files.get(id)
+    if (file?.state === 'receiving') this.state.files.set(id, { ...file, receipts: new Map(), held: [], receivedBytes: 0 })
+  }
+
+  async remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number> {
+    const open = this.state.transfers.get(transfer)
+    if (open === undefined || open.state === 'gone') return 0
+    const untouched = open.madeByDaemon && this.#isUntouched(open)
+    let removed = 0
+    for (const id of files ?? open.files) {
+      const file = this.state.files.get(id)
+      if (file === undefined || file.state === 'removed' || file.transfer !== transfer) continue
+      removed++
+      this.state.files.set(id, { ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, blob: undefined })
+      if (file.blob === undefined) this.state.garbage.add(id)
+      else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) this.state.garbage.add(file.blob)
+    }
+    if (open.files.some(id => this.state.files.get(id)?.state !== 'removed')) return removed
+    for (const id of open.files) this.state.files.delete(id)
+    if (untouched) this.state.transfers.delete(transfer)
+    else this.state.transfers.set(transfer, { ...open, state: 'gone', goneMs: nowMs, files: [], pairs: new Map() })
+    return removed
+  }
+
+  async find(query: FindQuery): Promise<readonly FoundRecord[]> {
+    const matchesName = query.name === undefined ? () => true : globMatcher(query.name)
+    const before = query.after === undefined ? Number.MAX_SAFE_INTEGER : Number(query.after)
+    const found: FoundRecord[] = []
+    for (const file of [...this.state.files.values()].sort((a, b) => b.id - a.id)) {
+      if (file.id >= before || file.state === 'removed' || this.#userOf(file) !== query.user) continue
+      const isFinishing = file.state === 'receiving' && file.kind !== null && file.receivedBytes === file.sizeBytes
+      const state = isFinishing ? 'finishing' : file.state
+      if (state !== (query.state ?? 'stored') || !matchesName(file.name)) continue
+      const has = (tag: string): boolean => file.tags.includes(tag)
+      if (!query.tags.every(has) || query.notTags.some(has) || (query.anyTags.length > 0 && !query.anyTags.some(has))) continue
+      const { receipts: _receipts, held: _held, kind: _kind, transfer, blob: _blob, ...rest } = file
+      const { fid, createdMs } = this.state.transfers.get(transfer) as MemoryTransfer
+      found.push({ ...rest, state, fid, createdMs, cursor: String(file.id) })
+      if (found.length === query.limit) break
+    }
+    return found
+  }
+
+  async content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
+    const file = 'digest' in wanted ? this.#withDigest(user, wanted.digest) : this.#numbered(user, wanted.fid, wanted.file)
+    if (file?.state !== 'stored') return undefined
+    const { fid } = this.state.transfers.get(file.transfer) as MemoryTransfer
+    const { number, name, sizeBytes, digest, tags, meta, blob } = file
+    return { fid, file: number, name, sizeBytes: sizeBytes as number, digest: digest as string, tags, meta, blob: blob as FileId }
+  }
+
+  async expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
+    const went: { user: string; fid: string }[] = []
+    for (const { id, user, fid, ...before } of [...this.state.transfers.values()]) {
+      if (limits.inUse.has(id)) continue
+      if (before.state === 'gone') {
+        if (before.goneMs < limits.tombstonesBeforeMs) this.state.transfers.delete(id)
+        continue
+      }
+      const files = before.files.map(file => this.state.files.get(file) as MemoryFile)
+      const isAbandoned = before.touchedMs < limits.unfinishedBeforeMs
+      const isDropped = limits.dropMade && before.madeByDaemon && this.#isUntouched(before)
+      const over = files.filter(({ state, expiresMs }) =>
+        state === 'receiving' ? isAbandoned || isDropped : state === 'stored' && expiresMs !== null && expiresMs < limits.nowMs)
+      if (over.length > 0) await this.remove(id, over.map(file => file.id), limits.nowMs)
+      if (this.state.transfers.get(id)?.state !== 'open') went.push({ user, fid })
+      else if (files.every(file => file.state !== 'receiving' && (file.storedMs ?? 0) < limits.pairsBeforeMs)) before.pairs.clear()
+    }
+    return went
+  }
+
+  async garbage(limit: number): Promise<readonly FileId[]> {
+    return [...this.state.garbage].slice(0, limit)
+  }
+
+  async forget(blobs: readonly FileId[]): Promise<void> {
+    for (const blob of blobs) this.state.garbage.delete(blob)
+  }
+
+  #record(id: TransferId): TransferRecord {
+    const { user, fid, state, chunkSizeBytes, acks, createdMs, files, pairs } = this.state.transfers.get(id) as MemoryTransfer
+    const records = files.map(file => {
+      const { transfer: _transfer, blob: _blob, receivedBytes: _received, ...rest } = this.state.files.get(file) as MemoryFile
+      return { ...rest, receipts: [...rest.receipts].sort(([a], [b]) => a - b).map(([page, bytes]) => ({ page, bytes })) }
+    })
+    return { id, user, fid, state, chunkSizeBytes, acks, createdMs, files: records, pairCount: pairs.size }
+  }
+
+  #byFid(user: string, fid: string): MemoryTransfer | undefined {
+    return [...this.state.transfers.values()].find(transfer => transfer.user === user && transfer.fid === fid)
+  }
+
+  #numbered(user: string, fid: string, number: number): MemoryFile | undefined {
+    const id = this.#byFid(user, fid)?.files[number]
+    return id === undefined ? undefined : this.state.files.get(id)
+  }
+
+  /** The user's newest stored file with this digest. */
+  #withDigest(user: string, digest: string): MemoryFile | undefined {
+    return [...this.state.files.values()].reverse().find(file => file.state === 'stored' && file.digest === digest && this.#userOf(file) === user)
+  }
+
+  #userOf(file: MemoryFile): string | undefined {
+    return this.state.transfers.get(file.transfer)?.user
+  }
+
+  #isUntouched(transfer: Pick<MemoryTransfer, 'files'>): boolean {
+    return transfer.files.every(id => {
+      const file = this.state.files.get(id)
+      return file?.state === 'receiving' && file.kind === null
+    })
+  }
+}
+
+function notFound(): TallyError {
+  return new TallyError('not-found', 'the transfer or file was removed')
+}
