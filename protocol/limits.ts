@@ -16,6 +16,9 @@ export const TAG_BYTES_MAX = 128
 export const NAME_BYTES_MAX = 1024
 export const META_BYTES_MAX = 16_384
 export const TOKEN_BYTES_MAX = 16_384
+export const MEDIA_TYPE_BYTES_MAX = 255
+/** FIND's `after`: what a `next` said. */
+export const CURSOR_BYTES_MAX = 1024
 export const CHUNK_SIZE_BYTES_DEFAULT = 1024
 export const CHUNK_SIZE_BYTES_MAX = 1_048_576
 export const CHUNKS_PER_FILE_MAX = 2 ** 31

@@ -1,0 +1,156 @@
+/**
+ * Messages to plain maps: the wire's names, in the order of docs/protocol.md. The mirror of validate.ts.
+ */
+import { wordsToUuid } from './chunk-id.ts'
+import { type Authentication, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
+  type Remove, type Response, type Transfer } from './messages.ts'
+import type { Plain, PlainMap } from './payload.ts'
+
+type Fields = { readonly [key: string]: Plain | undefined }
+
+/** The map that stands for a message. A TRANSFER's data is bytes. */
+export function toPlain(message: Message): PlainMap {
+  return without(fieldsOf(message))
+}
+
+function fieldsOf(message: Message): Fields {
+  switch (message.type) {
+    case MESSAGE_TYPE.AUTHENTICATION: return authentication(message)
+    case MESSAGE_TYPE.RESPONSE: return response(message)
+    case MESSAGE_TYPE.TRANSFER: return transfer(message)
+    case MESSAGE_TYPE.FIND: return find(message)
+    case MESSAGE_TYPE.FETCH: return fetch(message)
+    case MESSAGE_TYPE.REMOVE: return remove(message)
+  }
+}
+
+function authentication(message: Authentication): Fields {
+  return {
+    'message-id': message.messageId,
+    token: message.token,
+    files: some(message.files.map(announcement)),
+    fid: message.fid,
+    tags: some(message.tags),
+    'chunk-size': message.chunkSizeBytes,
+    acks: message.acks,
+    'missing-after': message.missingAfter,
+  }
+}
+
+function announcement(file: FileAnnouncement): PlainMap {
+  return without({
+    name: file.name,
+    size: file.sizeBytes,
+    digest: file.digest,
+    'media-type': file.mediaType,
+    modified: file.modifiedMs,
+    expires: file.expiresMs,
+    tags: file.tags,
+    meta: file.meta,
+  })
+}
+
+function response(message: Response): Fields {
+  const head = { 'message-id': message.messageId, response: message.response }
+  if (message.response === 'Error') {
+    const own = { ...head, reason: message.reason, code: message.code, fatal: message.fatal === true ? true : undefined }
+    return { ...message.details, ...own }
+  }
+  return {
+    ...head,
+    fid: message.fid,
+    user: message.user,
+    file: message.file,
+    name: message.name,
+    size: message.sizeBytes,
+    digest: message.digest,
+    tags: message.tags,
+    meta: message.meta,
+    'chunk-size': message.chunkSizeBytes,
+    window: message.window,
+    files: message.files?.map(file => without('missing' in file ? fileReport(file) : foundFile(file))),
+    more: message.more,
+    stored: message.stored === undefined ? undefined : { file: message.stored.file, digest: message.stored.digest },
+    chunks: message.chunks,
+    next: message.next,
+    sequence: message.sequence,
+    done: message.done,
+    removed: message.removed,
+  }
+}
+
+function fileReport(file: FileReport): Fields {
+  return { state: file.state, missing: file.missing, 'chunk-size': file.chunkSizeBytes, digest: file.digest }
+}
+
+function foundFile(file: FoundFile): Fields {
+  return {
+    fid: file.fid,
+    file: file.file,
+    name: file.name,
+    size: file.sizeBytes,
+    digest: file.digest,
+    'media-type': file.mediaType,
+    modified: file.modifiedMs,
+    meta: file.meta,
+    tags: file.tags,
+    state: file.state,
+    received: file.receivedBytes,
+    created: file.createdMs,
+    stored: file.storedMs,
+    expires: file.expiresMs,
+  }
+}
+
+function transfer(message: Transfer): Fields {
+  return {
+    'message-id': message.messageId,
+    chunk: wordsToUuid(message.chunk),
+    data: message.data,
+    crc32: message.crc32,
+    fetch: message.fetch,
+  }
+}
+
+function find(message: Find): Fields {
+  return {
+    'message-id': message.messageId,
+    tags: some(message.tags),
+    'any-tags': some(message.anyTags),
+    'not-tags': some(message.notTags),
+    name: message.name,
+    state: message.state,
+    limit: message.limit,
+    after: message.after,
+  }
+}
+
+function fetch(message: Fetch): Fields {
+  return {
+    'message-id': message.messageId,
+    fid: message.fid,
+    file: message.file,
+    digest: message.digest,
+    missing: message.missing,
+    offset: message.offsetBytes,
+    length: message.lengthBytes,
+    'chunk-size': message.chunkSizeBytes,
+    acks: message.acks,
+    window: message.window,
+  }
+}
+
+function remove(message: Remove): Fields {
+  return { 'message-id': message.messageId, fid: message.fid, file: message.file }
+}
+
+/** An empty array means the same as none. */
+function some<T>(items: readonly T[]): readonly T[] | undefined {
+  return items.length > 0 ? items : undefined
+}
+
+function without(fields: Fields): PlainMap {
+  const map: { [key: string]: Plain } = {}
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) map[key] = value
+  return map
+}

@@ -1,0 +1,13 @@
+/**
+ * The wire library as one import. It has no I/O and needs nothing of Node, so a browser or another runtime can share it.
+ */
+export * from './chunk-id.ts'
+export * from './chunk-set.ts'
+export * from './codec.ts'
+export * from './defaults.ts'
+export * from './errors.ts'
+export { encodeFrame, FrameDecoder, type Framing, type MemoryBudget, UNFINISHED_FREE_BYTES } from './frame.ts'
+export * from './limits.ts'
+export * from './messages.ts'
+export { RefusedMessage } from './refused.ts'
+export { encodeOkFrames, encodeTransferFrame } from './transfer-frame.ts'

@@ -1,0 +1,11 @@
+/**
+ * Objects without their absent fields: `exactOptionalPropertyTypes` tells a missing field from one that is undefined, and so does the
+ * wire.
+ */
+
+/** A copy without the fields that are undefined. What is required in T has to be given by the caller. */
+export function present<T extends object>(fields: { readonly [K in keyof T]-?: T[K] | undefined }): T {
+  const copy: Partial<Record<string, unknown>> = {}
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) copy[key] = value
+  return copy as T
+}
