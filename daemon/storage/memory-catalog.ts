@@ -19,7 +19,6 @@ interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
 }
 
 interface MemoryTransfer extends Omit<TransferRecord, 'files' | 'pairCount'> {
-  readonly madeByDaemon: boolean
   touchedMs: number
   goneMs: number
   readonly files: FileId[]
@@ -70,6 +69,14 @@ export class MemoryCatalog implements Catalog {
     return transfer === undefined ? undefined : this.#record(transfer.id)
   }
 
+  async complete(): Promise<readonly { user: string; fid: string }[]> {
+    const ids = new Set([...this.state.files.values()].filter(isFinishing).map(file => file.transfer))
+    return [...ids].map(id => {
+      const { user, fid } = this.state.transfers.get(id) as MemoryTransfer
+      return { user, fid }
+    })
+  }
+
   async amend({ transfer, acks, files }: Amendment): Promise<void> {
     const open = this.state.transfers.get(transfer)
     if (open === undefined || open.state === 'gone') throw notFound()
@@ -109,7 +116,7 @@ export class MemoryCatalog implements Catalog {
     const file = this.state.files.get(id)
     if (file === undefined || file.state === 'removed') throw notFound()
     if (file.state === 'stored') return
-    const twin = this.#withDigest(this.#userOf(file), digest)
+    const twin = this.#withDigest(this.#userOf(file) as string, digest)
     if (twin !== undefined && file.sizeBytes !== 0) this.state.garbage.add(id)
     const blob = twin?.blob ?? id
     this.state.files.set(id, {
@@ -148,8 +155,7 @@ export class MemoryCatalog implements Catalog {
     const found: FoundRecord[] = []
     for (const file of [...this.state.files.values()].sort((a, b) => b.id - a.id)) {
       if (file.id >= before || file.state === 'removed' || this.#userOf(file) !== query.user) continue
-      const isFinishing = file.state === 'receiving' && file.kind !== null && file.receivedBytes === file.sizeBytes
-      const state = isFinishing ? 'finishing' : file.state
+      const state = isFinishing(file) ? 'finishing' : file.state
       if (state !== (query.state ?? 'stored') || !matchesName(file.name)) continue
       const has = (tag: string): boolean => file.tags.includes(tag)
       if (!query.tags.every(has) || query.notTags.some(has) || (query.anyTags.length > 0 && !query.anyTags.some(has))) continue
@@ -198,12 +204,12 @@ export class MemoryCatalog implements Catalog {
   }
 
   #record(id: TransferId): TransferRecord {
-    const { user, fid, state, chunkSizeBytes, acks, createdMs, files, pairs } = this.state.transfers.get(id) as MemoryTransfer
+    const { files, pairs, touchedMs: _touched, goneMs: _gone, ...transfer } = this.state.transfers.get(id) as MemoryTransfer
     const records = files.map(file => {
       const { transfer: _transfer, blob: _blob, receivedBytes: _received, ...rest } = this.state.files.get(file) as MemoryFile
       return { ...rest, receipts: [...rest.receipts].sort(([a], [b]) => a - b).map(([page, bytes]) => ({ page, bytes })) }
     })
-    return { id, user, fid, state, chunkSizeBytes, acks, createdMs, files: records, pairCount: pairs.size }
+    return { ...transfer, files: records, pairCount: pairs.size }
   }
 
   #byFid(user: string, fid: string): MemoryTransfer | undefined {
@@ -230,6 +236,11 @@ export class MemoryCatalog implements Catalog {
       return file?.state === 'receiving' && file.kind === null
     })
   }
+}
+
+/** Every chunk is marked, but the file is not stored. */
+function isFinishing(file: MemoryFile): boolean {
+  return file.state === 'receiving' && file.receivedBytes === file.sizeBytes
 }
 
 function notFound(): TallyError {
