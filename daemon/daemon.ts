@@ -1,0 +1,97 @@
+/**
+ * Builds, starts and stops the parts of tallyd: the one file that knows them all. Stopping drains: nothing new is accepted, what was
+ * received is marked and answered, then the store is closed.
+ */
+import { TallyError } from '../protocol/errors.ts'
+import type { Identity } from './auth/token.ts'
+import { BusyServed, Dispatcher } from './dispatch.ts'
+import { FlowLimits } from './flow.ts'
+import { Listener } from './listener.ts'
+import type { Logger } from './log.ts'
+import { type Services, Session } from './session.ts'
+import type { Store } from './storage/storage.ts'
+import { GroupCommit } from './transfers/commit.ts'
+import { Housekeeping } from './transfers/housekeeping.ts'
+import { Library } from './transfers/library.ts'
+import { Registry } from './transfers/registry.ts'
+
+/** How long a stop waits for what was received to be stored; what is not done by then goes on after the next start. */
+const DRAIN_MS_MAX = 10_000
+
+export interface DaemonOptions {
+  readonly store: Store
+  readonly socketPaths: readonly string[]
+  readonly verifyToken: (token: string) => Identity
+  readonly log: Logger
+  readonly fileBytesMax: number
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+}
+
+export class Daemon {
+  readonly #options: DaemonOptions
+  readonly #registry: Registry
+  readonly #housekeeping: Housekeeping
+  readonly #listener: Listener
+  readonly #sessions = new Set<Session>()
+  #sessionCount = 0
+  #stopping: Promise<void> | undefined
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    const { store, log, nowMs, fileBytesMax } = options
+    const commit = new GroupCommit(store, nowMs, error => {
+      log.error('a commit cycle failed: its chunks were refused', { code: error.code, reason: error.message, cause: String(error.cause ?? '') })
+    })
+    this.#registry = new Registry({ store, commit, nowMs, fileBytesMax })
+    this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
+    const services: Services = {
+      registry: this.#registry,
+      library: new Library(store),
+      flow: new FlowLimits(),
+      log,
+      fileBytesMax,
+      nowMs,
+      verifyToken: options.verifyToken,
+      collectGarbage: () => this.#housekeeping.collect(),
+    }
+    this.#listener = new Listener((connection, isOverLimit) => {
+      if (isOverLimit) return new BusyServed(connection)
+      const session = new Session(++this.#sessionCount, connection, services)
+      this.#sessions.add(session)
+      return new Dispatcher(session, () => this.#sessions.delete(session))
+    }, nowMs)
+  }
+
+  /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */
+  async start(): Promise<void> {
+    for (const path of this.#options.socketPaths) await this.#listener.listen(path)
+    // Clients need not wait for that; what goes wrong is logged.
+    void this.#housekeeping.start()
+  }
+
+  /** Drains and closes. Every connection gets `shutting-down` after the answers to what was received. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    this.#listener.stopAccepting()
+    for (const { connection } of this.#sessions) connection.pause('stopping')
+    const drained = this.#registry.settled()
+    await Promise.race([drained, new Promise(resolve => setTimeout(resolve, DRAIN_MS_MAX).unref())])
+    const error = new TallyError('shutting-down', 'the daemon is stopping; what was acknowledged is safe')
+    for (const session of this.#sessions) session.refuse(error)
+    await this.#connectionsClosed()
+    this.#listener.stop()
+    await this.#housekeeping.stop()
+    await this.#options.store.close()
+  }
+
+  /** The last answers are on their way; a peer that does not read them is not waited for. */
+  async #connectionsClosed(): Promise<void> {
+    const untilMs = Date.now() + 1_000
+    while (this.#sessions.size > 0 && Date.now() < untilMs) await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * The protocol's table of contents: from a frame to the handler of its message. A new message is a type and its fields in
+ * `protocol/messages.ts`, its form in `protocol/validate.ts` and `encode.ts`, a handler, and a line here.
+ */
+import { TallyError } from '../protocol/errors.ts'
+import { type Decoded, RefusedMessage, decodeMessage, encodeMessage } from '../protocol/index.ts'
+import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
+import type { Connection } from './connection.ts'
+import { handleAuthentication } from './handlers/authentication.ts'
+import { handleFetch } from './handlers/fetch.ts'
+import { handleFind } from './handlers/find.ts'
+import { handleRemove } from './handlers/remove.ts'
+import { handleResponse } from './handlers/response.ts'
+import { handleTransfer } from './handlers/transfer.ts'
+import type { Served } from './listener.ts'
+import { NIL_UUID, type Session } from './session.ts'
+import { asTallyError } from './transfers/commit.ts'
+
+/** Messages that are judged before the next one is looked at give a promise; others answer on their own time. */
+function handle(session: Session, { message, encoding }: Decoded): void | Promise<void> {
+  switch (message.type) {
+    case MESSAGE_TYPE.AUTHENTICATION: return handleAuthentication(session, message, encoding)
+    case MESSAGE_TYPE.RESPONSE: return handleResponse(session, message)
+    case MESSAGE_TYPE.TRANSFER: return handleTransfer(session, message, encoding)
+    case MESSAGE_TYPE.FIND: return handleFind(session, message, encoding)
+    case MESSAGE_TYPE.FETCH: return handleFetch(session, message, encoding)
+    case MESSAGE_TYPE.REMOVE: return handleRemove(session, message, encoding)
+  }
+}
+
+/** A connection's messages, judged in order: the form first, then the right to send it, then what it asks. */
+export class Dispatcher implements Served {
+  readonly #session: Session
+  readonly #onClosed: () => void
+
+  constructor(session: Session, onClosed: () => void) {
+    this.#session = session
+    this.#onClosed = onClosed
+  }
+
+  get isAuthenticated(): boolean {
+    return this.#session.state.state === 'ready'
+  }
+
+  receive(type: number, payload: Uint8Array): void | Promise<void> {
+    let decoded: Decoded
+    try {
+      decoded = decodeMessage(type, payload)
+    } catch (cause) {
+      this.#refuse(cause, toldBy(cause))
+      return
+    }
+    const session = this.#session
+    session.note(decoded.encoding, decoded.usesExt)
+    // A RESPONSE is never answered, so an Error about one is about no message.
+    const told = type === MESSAGE_TYPE.RESPONSE ? undefined : { messageId: decoded.message.messageId, encoding: decoded.encoding }
+    try {
+      const judging = handle(session, decoded)
+      if (judging === undefined) return
+      return judging.catch(cause => this.#refuse(cause, told))
+    } catch (cause) {
+      this.#refuse(cause, told)
+    }
+  }
+
+  malformed(error: TallyError): void {
+    this.#session.refuse(error)
+  }
+
+  drained(): void {
+    for (const download of this.#session.downloads.values()) download.resume()
+  }
+
+  ended(): void {
+    this.#session.isInputOver = true
+    this.#session.closeIfDone()
+  }
+
+  closed(): void {
+    this.#session.closed()
+    this.#onClosed()
+  }
+
+  #refuse(cause: unknown, told: { messageId: string; encoding: Encoding } | undefined): void {
+    try {
+      this.#session.refuse(asTallyError(cause), told)
+    } catch (error) {
+      // An answer that cannot be written, such as one over the limit of a frame.
+      this.#session.services.log.error('an answer could not be sent', { connection: this.#session.id, cause: String(error) })
+    }
+  }
+}
+
+function toldBy(cause: unknown): { messageId: string; encoding: Encoding } | undefined {
+  if (!(cause instanceof RefusedMessage) || cause.messageId === undefined || cause.encoding === undefined) return undefined
+  return { messageId: cause.messageId, encoding: cause.encoding }
+}
+
+/** One connection more than the daemon serves: whatever it says first is answered `busy`. */
+export class BusyServed implements Served {
+  readonly isAuthenticated = false
+  readonly #connection: Connection
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  receive(type: number, payload: Uint8Array): void {
+    let told: { messageId: string; encoding: Encoding } | undefined
+    try {
+      const { message, encoding } = decodeMessage(type, payload)
+      told = { messageId: message.messageId, encoding }
+    } catch (cause) {
+      told = toldBy(cause)
+    }
+    const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: 'json' }
+    const reason = 'the daemon has as many connections as it serves'
+    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { 'retry-after': 1_000 } } as const
+    this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))
+    this.#connection.close()
+  }
+
+  malformed(): void {
+    this.#connection.destroy()
+  }
+
+  drained(): void {}
+  ended(): void {
+    this.#connection.close()
+  }
+  closed(): void {}
+}

@@ -1,0 +1,76 @@
+/**
+ * How much may be on its way through the daemon: bytes and chunks that were read but not answered yet, per connection and in total, and
+ * the memory of unfinished frames. Over a limit the connection is not read until its share has shrunk; nothing is refused.
+ */
+import { TallyError } from '../protocol/errors.ts'
+import type { MemoryBudget } from '../protocol/frame.ts'
+import type { Connection } from './connection.ts'
+
+const CONNECTION_BYTES_MAX = 16_777_216
+const CONNECTION_CHUNKS_MAX = 16_384
+const TOTAL_BYTES_MAX = 134_217_728
+/** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
+const CONNECTION_BYTES_MIN = 131_072
+const UNFINISHED_FRAMES_BYTES_MAX = 67_108_864
+
+/** The pending chunks of all connections. */
+export class FlowLimits {
+  totalBytes = 0
+}
+
+/** One connection's share. */
+export class Flow {
+  pendingChunks = 0
+  #pendingBytes = 0
+  #isPaused = false
+  readonly #limits: FlowLimits
+  readonly #connection: Connection
+
+  constructor(limits: FlowLimits, connection: Connection) {
+    this.#limits = limits
+    this.#connection = connection
+  }
+
+  /** A chunk was read. */
+  begin(bytes: number): void {
+    this.pendingChunks++
+    this.#pendingBytes += bytes
+    this.#limits.totalBytes += bytes
+    if (this.#isPaused || !this.#isOver(1)) return
+    this.#isPaused = true
+    this.#connection.pause('flow')
+  }
+
+  /** It was answered. */
+  end(bytes: number): void {
+    this.pendingChunks--
+    this.#pendingBytes -= bytes
+    this.#limits.totalBytes -= bytes
+    if (!this.#isPaused || this.#isOver(2)) return
+    this.#isPaused = false
+    this.#connection.resume('flow')
+  }
+
+  /** Over its share divided by `divisor`: it is read again only when half of it is free, not at every chunk. */
+  #isOver(divisor: number): boolean {
+    if (this.pendingChunks > CONNECTION_CHUNKS_MAX / divisor || this.#pendingBytes > CONNECTION_BYTES_MAX / divisor) return true
+    return this.#limits.totalBytes > TOTAL_BYTES_MAX && this.#pendingBytes > CONNECTION_BYTES_MIN / divisor
+  }
+}
+
+/** The one memory budget of all unfinished frames (docs/protocol.md, "Frames"). */
+export class FrameBudget implements MemoryBudget {
+  #usedBytes = 0
+
+  /** Throws `busy`, fatal: the frame cannot be received, so neither can what follows it. */
+  charge(bytes: number): void {
+    if (this.#usedBytes + bytes > UNFINISHED_FRAMES_BYTES_MAX) {
+      throw new TallyError('busy', 'too much memory is taken by unfinished messages', { 'retry-after': 1_000 }, { fatal: true })
+    }
+    this.#usedBytes += bytes
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes
+  }
+}

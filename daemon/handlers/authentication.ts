@@ -1,0 +1,81 @@
+/**
+ * AUTHENTICATION: who the user is, and which transfer this is about, announced, told more of, or opened to see what is missing
+ * (docs/protocol.md, AUTHENTICATION). One that fails changes nothing.
+ */
+import { v4 as uuidV4 } from 'uuid'
+import { TallyError } from '../../protocol/errors.ts'
+import { encodeMessage } from '../../protocol/index.ts'
+import { FRAME_BYTES_MAX, PLAIN_FRAME_BYTES_MAX } from '../../protocol/limits.ts'
+import { type Authentication, type Encoding, type FileReport, MESSAGE_TYPE, type OkResponse, type Place } from '../../protocol/messages.ts'
+import { checkScope } from '../auth/rights.ts'
+import type { Identity } from '../auth/token.ts'
+import type { Session } from '../session.ts'
+import { newTransfer } from '../transfers/announcement.ts'
+import type { LiveTransfer } from '../transfers/live-transfer.ts'
+
+/** How many bytes of a transfer may be unanswered; told to the client in chunks. More is no error, it only waits. */
+const WINDOW_BYTES = 8_388_608
+const WINDOW_CHUNKS_MAX = 8192
+const WINDOW_CHUNKS_MIN = 4
+/** The longest header of a frame. */
+const HEADER_BYTES_MAX = 6
+
+export async function handleAuthentication(session: Session, message: Authentication, encoding: Encoding): Promise<void> {
+  const identity = session.services.verifyToken(message.token)
+  const transfer = await openTransfer(session, message, identity)
+  session.become(identity)
+  if (transfer === undefined) {
+    session.ok(message.messageId, encoding, { user: identity.user })
+    return
+  }
+  session.open(transfer, message.acks ?? transfer.acks)
+  // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
+  await transfer.settled()
+  session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))
+}
+
+/** The transfer, known or new; undefined for a mere log-in. */
+async function openTransfer(session: Session, message: Authentication, { user, ...identity }: Identity): Promise<LiveTransfer | undefined> {
+  const { registry, fileBytesMax, nowMs } = session.services
+  if (message.files.length === 0 && message.fid === undefined) return undefined
+  checkScope({ user, ...identity }, MESSAGE_TYPE.TRANSFER)
+  const fid = message.fid ?? uuidV4()
+  const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs())
+  const opened = await registry.open(user, fid, announce)
+  if (opened === undefined) throw new TallyError('unknown-fid', 'there is no such transfer')
+  if (!opened.isNew) await opened.transfer.amend(message)
+  return opened.transfer
+}
+
+/** The Ok with as much of the report as fits into one frame to this peer. */
+function fittingReport(session: Session, message: Authentication, encoding: Encoding, transfer: LiveTransfer, user: string): Uint8Array {
+  const bytesMax = (session.connection.usesExt ? FRAME_BYTES_MAX : PLAIN_FRAME_BYTES_MAX) - HEADER_BYTES_MAX
+  const chunks = Math.floor(WINDOW_BYTES / transfer.chunkSizeBytes)
+  const head = {
+    type: MESSAGE_TYPE.RESPONSE,
+    messageId: message.messageId,
+    response: 'Ok',
+    fid: transfer.fid,
+    user,
+    chunkSizeBytes: transfer.chunkSizeBytes,
+    window: Math.max(WINDOW_CHUNKS_MIN, Math.min(WINDOW_CHUNKS_MAX, chunks)),
+  } as const
+  let runsMax = session.reportRunsMax
+  let filesMax = transfer.uploads.length
+  for (;;) {
+    const report = transfer.report(runsMax, message.missingAfter)
+    const payload = encodeMessage(cut({ ...head, ...report }, report.files, filesMax, report.more), encoding)
+    if (payload.length <= bytesMax) return payload
+    // Many runs are shortened first; then, for 4,096 files to an original client, the list of files.
+    if (runsMax > 16) runsMax = Math.floor(runsMax / 2)
+    else filesMax = Math.floor(filesMax / 2)
+  }
+}
+
+/** Lists only the first files; `more` then says where the report goes on. */
+function cut(message: OkResponse, files: readonly FileReport[], filesMax: number, more: Place | undefined): OkResponse {
+  if (filesMax >= files.length) return message
+  const last = filesMax - 1
+  const end = (files[last]?.missing.at(-1) ?? [0, 1]).reduce((sum, count) => sum + count, -1)
+  return { ...message, files: files.slice(0, filesMax), more: more !== undefined && more[0] < last ? more : [last, end] }
+}

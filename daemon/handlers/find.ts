@@ -1,0 +1,11 @@
+/** FIND: the user's files that match, newest first, a page at a time (docs/protocol.md, FIND). */
+import { type Encoding, type Find, MESSAGE_TYPE } from '../../protocol/messages.ts'
+import { checkScope } from '../auth/rights.ts'
+import { answerLater } from './later.ts'
+import type { Session } from '../session.ts'
+
+export function handleFind(session: Session, message: Find, encoding: Encoding): void {
+  const identity = session.identity()
+  checkScope(identity, MESSAGE_TYPE.FIND)
+  answerLater(session, message, encoding, () => session.services.library.find(identity.user, message))
+}

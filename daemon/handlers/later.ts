@@ -1,0 +1,26 @@
+/**
+ * Requests that are answered on their own time, beside what else the connection does: they wait for nobody and nobody waits for them,
+ * up to a number.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import type { Encoding, OkFields } from '../../protocol/messages.ts'
+import type { Session } from '../session.ts'
+import { asTallyError } from '../transfers/commit.ts'
+
+const REQUESTS_MAX = 64
+
+/** Answers the message with what the work gives, or with its error. Throws `busy` where too many are under way on this connection. */
+export function answerLater(session: Session, message: { messageId: string }, encoding: Encoding, work: () => Promise<OkFields>): void {
+  if (session.requests >= REQUESTS_MAX) {
+    throw new TallyError('busy', `a connection may have ${REQUESTS_MAX} requests under way`, { limit: REQUESTS_MAX, 'retry-after': 100 })
+  }
+  const { messageId } = message
+  session.requests++
+  void work()
+    .then(fields => session.ok(messageId, encoding, fields))
+    .catch(cause => session.refuse(asTallyError(cause), { messageId, encoding }))
+    .finally(() => {
+      session.requests--
+      session.closeIfDone()
+    })
+}

@@ -1,0 +1,142 @@
+/**
+ * TRANSFER: one chunk to its place, and its answer once that is safe (docs/protocol.md, TRANSFER and RESPONSE). With `acks: each` every
+ * chunk is answered by itself; with `ranges` one Ok stands for what a commit cycle marked, but for opaque chunks, errors and the Ok that
+ * says `stored`.
+ */
+import { crc32 } from 'node:zlib'
+import { isVersion8 } from '../../protocol/chunk-id.ts'
+import { TallyError } from '../../protocol/errors.ts'
+import { ACK_RUNS_MAX } from '../../protocol/limits.ts'
+import { type ChunkWords, type Encoding, MESSAGE_TYPE, type Transfer } from '../../protocol/messages.ts'
+import { checkScope } from '../auth/rights.ts'
+import type { OpenTransfer, Session } from '../session.ts'
+import type { ChunkReply, StoredFile } from '../transfers/reply.ts'
+
+export function handleTransfer(session: Session, message: Transfer, encoding: Encoding): void {
+  checkScope(session.identity(), MESSAGE_TYPE.TRANSFER)
+  const { chunk, data } = message
+  if (message.crc32 !== undefined) checkCrc(chunk, data, message.crc32)
+  if (isVersion8(chunk)) {
+    const place = session.placeOf(chunk)
+    if (place === undefined) throw new TallyError('chunk-unknown', 'the chunk fits no open transfer of this connection')
+    const reply = place.open.acks === 'each'
+      ? new EachReply(session, message.messageId, encoding, data.length)
+      : new RangesReply(session, place.open, message.messageId, encoding, data.length)
+    place.open.transfer.receiveNumbered(place.file, place.chunk, data, reply)
+  } else {
+    const { latest } = session
+    if (latest === undefined) throw new TallyError('chunk-unknown', 'this connection has no open transfer')
+    const reply = new EachReply(session, message.messageId, encoding, data.length)
+    latest.transfer.receiveOpaque(chunk, data, reply, session)
+  }
+}
+
+/** An answer of its own. */
+class EachReply implements ChunkReply {
+  readonly session: Session
+  readonly messageId: string
+  readonly encoding: Encoding
+  readonly #lengthBytes: number
+
+  constructor(session: Session, messageId: string, encoding: Encoding, lengthBytes: number) {
+    this.session = session
+    this.messageId = messageId
+    this.encoding = encoding
+    this.#lengthBytes = lengthBytes
+    session.flow.begin(lengthBytes)
+  }
+
+  acknowledged(_file: number, _chunk: number, stored: StoredFile | undefined): void {
+    if (stored === undefined) this.session.connection.sendOk(this.messageId, this.encoding)
+    else this.session.ok(this.messageId, this.encoding, { stored })
+    this.settled()
+  }
+
+  refused(error: TallyError): void {
+    this.session.refuse(error, this)
+    this.settled()
+  }
+
+  protected settled(): void {
+    this.session.flow.end(this.#lengthBytes)
+    if (this.session.isInputOver) this.session.closeIfDone()
+  }
+}
+
+/** An answer that may be joined with others of the same cycle. */
+class RangesReply extends EachReply {
+  readonly #open: OpenTransfer
+
+  constructor(session: Session, open: OpenTransfer, messageId: string, encoding: Encoding, lengthBytes: number) {
+    super(session, messageId, encoding, lengthBytes)
+    this.#open = open
+  }
+
+  override acknowledged(file: number, chunk: number, stored: StoredFile | undefined): void {
+    const { fid } = this.#open.transfer
+    if (stored === undefined) rangesOf(this.session, this.#open, this.encoding).add(file, chunk, this.messageId)
+    else this.session.ok(this.messageId, this.encoding, { fid, chunks: [[file, chunk, 1]], stored })
+    this.settled()
+  }
+}
+
+/** Runs that grow while a cycle's answers are given, sent when they all were. */
+class Ranges {
+  readonly #session: Session
+  readonly #fid: string
+  readonly #encoding: Encoding
+  #runs: [file: number, first: number, count: number][] = []
+  #messageId = ''
+
+  constructor(session: Session, fid: string, encoding: Encoding) {
+    this.#session = session
+    this.#fid = fid
+    this.#encoding = encoding
+  }
+
+  add(file: number, chunk: number, messageId: string): void {
+    const last = this.#runs.at(-1)
+    if (last !== undefined && last[0] === file && last[1] + last[2] === chunk) last[2]++
+    else {
+      if (this.#runs.length === ACK_RUNS_MAX) this.send()
+      this.#runs.push([file, chunk, 1])
+    }
+    this.#messageId = messageId
+  }
+
+  /** Chunks that came in any order are listed in theirs, as the fewest runs. */
+  send(): void {
+    if (this.#runs.length === 0) return
+    const runs = this.#runs.sort((a, b) => a[0] - b[0] || a[1] - b[1])
+    const chunks: typeof runs = []
+    for (const run of runs) {
+      const last = chunks.at(-1)
+      if (last !== undefined && last[0] === run[0] && last[1] + last[2] === run[1]) last[2] += run[2]
+      else chunks.push(run)
+    }
+    this.#runs = []
+    this.#session.ok(this.#messageId, this.#encoding, { fid: this.#fid, chunks })
+  }
+}
+
+const openRanges = new WeakMap<OpenTransfer, Ranges>()
+
+function rangesOf(session: Session, open: OpenTransfer, encoding: Encoding): Ranges {
+  const existing = openRanges.get(open)
+  if (existing !== undefined) return existing
+  const ranges = new Ranges(session, open.transfer.fid, encoding)
+  openRanges.set(open, ranges)
+  // The answers of a cycle are given in one go, so this comes after all of them.
+  queueMicrotask(() => {
+    openRanges.delete(open)
+    ranges.send()
+  })
+  return ranges
+}
+
+/** zlib's CRC-32 over the 16 bytes of the chunk's UUID, then the data. */
+function checkCrc(chunk: ChunkWords, data: Uint8Array, expected: number): void {
+  const uuid = Buffer.alloc(16)
+  for (let i = 0; i < 4; i++) uuid.writeUInt32BE(chunk[i] as number, i * 4)
+  if (crc32(data, crc32(uuid)) !== expected) throw new TallyError('crc-mismatch', 'the chunk was damaged on its way', { expected })
+}

@@ -1,0 +1,32 @@
+/** The part of node-ipc 14.0.0 that the listener uses; the package brings no types. */
+declare module 'node-ipc' {
+  import type { Server as NetServer, Socket } from 'node:net'
+
+  interface Server {
+    readonly server: NetServer | false
+    on(event: 'connect', listener: (socket: Socket) => void): void
+    on(event: 'error', listener: (error: Error) => void): void
+    on(event: 'start', listener: () => void): void
+    start(): void
+    /** Destroys every connection and closes the socket. */
+    stop(): void
+    /** Takes a connection that something else accepted. */
+    addSocket(socket: Socket): void
+  }
+
+  class IPC {
+    config: {
+      rawBuffer: boolean
+      unlink: boolean
+      silent: boolean
+      maxConnections: number
+      maxPendingBytes: number
+      messageTimeout: number
+    }
+    readonly server: Server
+    serve(path: string, started: () => void): void
+  }
+
+  const singleton: IPC & { IPC: typeof IPC }
+  export default singleton
+}

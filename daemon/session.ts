@@ -1,0 +1,170 @@
+/**
+ * What one connection stands for: who the user is, which transfers it has open, what it is fetching, and how it is answered. It lives
+ * as long as its connection and holds no lock on anything: another connection may have the same transfer open.
+ */
+import { TallyError } from '../protocol/errors.ts'
+import { PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
+import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields } from '../protocol/messages.ts'
+import { encodeMessage } from '../protocol/index.ts'
+import type { Identity } from './auth/token.ts'
+import type { Connection } from './connection.ts'
+import { Flow, type FlowLimits } from './flow.ts'
+import type { Logger } from './log.ts'
+import type { Download } from './transfers/download.ts'
+import type { Library } from './transfers/library.ts'
+import type { LiveTransfer } from './transfers/live-transfer.ts'
+import type { Registry } from './transfers/registry.ts'
+
+export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
+
+/** The parts of the daemon that handlers use. */
+export interface Services {
+  readonly registry: Registry
+  readonly library: Library
+  readonly flow: FlowLimits
+  readonly log: Logger
+  readonly fileBytesMax: number
+  readonly nowMs: () => number
+  /** Throws `token-invalid`, `token-expired`. */
+  readonly verifyToken: (token: string) => Identity
+  /** Something was removed or may have become garbage. */
+  readonly collectGarbage: () => void
+}
+
+/** A transfer as this connection has it open. */
+export interface OpenTransfer {
+  readonly transfer: LiveTransfer
+  acks: Acks
+}
+
+export type SessionState =
+  | { readonly state: 'connected' }
+  | { readonly state: 'ready'; readonly identity: Identity }
+
+export class Session {
+  state: SessionState = { state: 'connected' }
+  readonly id: number
+  readonly connection: Connection
+  readonly services: Services
+  readonly flow: Flow
+  /** The peer sends no more. */
+  isInputOver = false
+  /** Requests that answer on their own time and have not yet. */
+  requests = 0
+  /** By the messageId of the FETCH. */
+  readonly downloads = new Map<string, Download>()
+  /** The FETCH that each unanswered chunk belongs to, by the chunk's message-id. */
+  readonly sentChunks = new Map<string, Download>()
+  readonly #open = new Map<LiveTransfer, OpenTransfer>()
+  /** The transfer that takes this connection's opaque chunks: announced or resumed last. */
+  #latest: OpenTransfer | undefined
+  /** That of the last good message: what an Error has that is about no message in particular. */
+  #lastEncoding: Encoding = 'json'
+
+  constructor(id: number, connection: Connection, services: Services) {
+    this.id = id
+    this.connection = connection
+    this.services = services
+    this.flow = new Flow(services.flow, connection)
+  }
+
+  /** A good message came. */
+  note(encoding: Encoding, usesExt: boolean): void {
+    this.#lastEncoding = encoding
+    if (usesExt) this.connection.usesExt = true
+  }
+
+  get reportRunsMax(): number {
+    return this.connection.usesExt ? REPORT_RUNS_MAX : PLAIN_REPORT_RUNS_MAX
+  }
+
+  send(message: Message, encoding: Encoding): void {
+    this.connection.send(message.type, encodeMessage(message, encoding))
+  }
+
+  ok(messageId: string, encoding: Encoding, fields: OkFields): void {
+    this.send({ ...fields, type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok' }, encoding)
+  }
+
+  /** Answers with an Error; the connection closes after a fatal one. `told` is absent where the message could not be told. */
+  refuse(error: TallyError, told?: { messageId: string; encoding: Encoding }): void {
+    const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: this.#lastEncoding }
+    if (error.code === 'internal') this.services.log.error('internal error', { connection: this.id, messageId, cause: String(error.cause) })
+    const { code, message: reason, details, fatal } = error
+    this.send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code, details, fatal }, encoding)
+    if (fatal) this.connection.close()
+  }
+
+  /** Who the messages come from. Throws `unauthenticated`, `token-expired`. */
+  identity(): Identity {
+    if (this.state.state !== 'ready') throw new TallyError('unauthenticated', 'an AUTHENTICATION has to come first')
+    const { identity } = this.state
+    if (identity.expiresMs !== undefined && this.services.nowMs() > identity.expiresMs + EXPIRY_TOLERANCE_MS) {
+      for (const messageId of this.downloads.keys()) this.endDownload(messageId)
+      throw new TallyError('token-expired', 'the token has expired: authenticate again to go on')
+    }
+    return identity
+  }
+
+  /** An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. */
+  become(identity: Identity): void {
+    if (this.state.state === 'ready' && this.state.identity.user !== identity.user) this.#leaveAll()
+    this.state = { state: 'ready', identity }
+  }
+
+  /** The transfer was announced or resumed on this connection. */
+  open(transfer: LiveTransfer, acks: Acks): void {
+    transfer.openBy(this)
+    this.#latest = { transfer, acks }
+    this.#open.set(transfer, this.#latest)
+  }
+
+  /** The open transfer and place that a numbered chunk names; undefined where it fits none. */
+  placeOf(chunk: ChunkWords): { open: OpenTransfer; file: number; chunk: number } | undefined {
+    const latest = this.#latest
+    const place = latest?.transfer.chunkIds.decode(chunk)
+    if (latest !== undefined && place !== undefined) return { open: latest, file: place.file, chunk: place.chunk }
+    for (const open of this.#open.values()) {
+      const other = open.transfer.chunkIds.decode(chunk)
+      if (other !== undefined) return { open, file: other.file, chunk: other.chunk }
+    }
+    return undefined
+  }
+
+  get latest(): OpenTransfer | undefined {
+    return this.#latest
+  }
+
+  /** Ends a FETCH without an answer. */
+  endDownload(messageId: string): void {
+    const download = this.downloads.get(messageId)
+    if (download === undefined) return
+    download.end()
+    this.downloads.delete(messageId)
+    for (const [sent, owner] of this.sentChunks) if (owner === download) this.sentChunks.delete(sent)
+  }
+
+  /** Where the peer has half-closed and nothing is owed to it any more, this is the end. */
+  closeIfDone(): void {
+    if (this.isInputOver && this.flow.pendingChunks === 0 && this.requests === 0 && this.downloads.size === 0) this.connection.close()
+  }
+
+  /** The connection is gone. */
+  closed(): void {
+    this.#leaveAll()
+  }
+
+  #leaveAll(): void {
+    for (const messageId of this.downloads.keys()) this.endDownload(messageId)
+    for (const { transfer } of this.#open.values()) {
+      this.services.registry.leave(transfer, this).catch(cause => {
+        this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })
+      })
+    }
+    this.#open.clear()
+    this.#latest = undefined
+  }
+}
+
+/** `exp` holds with so much tolerance (docs/protocol.md, "Tokens"). */
+const EXPIRY_TOLERANCE_MS = 5_000

@@ -1,0 +1,155 @@
+/**
+ * The group commit: one cycle at a time over all transfers. Bytes first, then the mark, then the answer (product.md, promise 1).
+ * What arrives while a cycle runs is the next one's group, so the size of the groups adapts to the disk and no timer is needed.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import type { HeldBytes, Mark, Store } from '../storage/storage.ts'
+import type { Extent } from './extents.ts'
+import type { Group } from './group.ts'
+import type { Upload } from './upload.ts'
+
+/** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
+const HELD_CYCLE_BYTES_MAX = 16_384
+/** What one file may hold in the catalog before it goes to its blob. */
+const HELD_FILE_BYTES_MAX = 32_768
+
+/** One upload's share of a cycle. */
+interface Share {
+  readonly upload: Upload
+  readonly group: Group
+  /** The bytes travel with the mark. */
+  readonly held: readonly HeldBytes[]
+  /** The bytes, and what was held before, go to the blob. */
+  readonly toBlob: boolean
+}
+
+export class GroupCommit {
+  readonly #store: Store
+  readonly #nowMs: () => number
+  readonly #onFailure: (error: TallyError) => void
+  #gathered = new Set<Upload>()
+  #running: Promise<void> | undefined
+  #scheduled = false
+
+  constructor(store: Store, nowMs: () => number, onFailure: (error: TallyError) => void) {
+    this.#store = store
+    this.#nowMs = nowMs
+    this.#onFailure = onFailure
+  }
+
+  /** The upload has a group. It is taken when the running cycle ends, or once everything that can be read now has been read. */
+  add(upload: Upload): void {
+    this.#gathered.add(upload)
+    if (this.#running !== undefined || this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.#start()
+    })
+  }
+
+  /** Resolves when everything gathered before this call was answered. */
+  async settled(): Promise<void> {
+    this.#start()
+    await this.#running
+    // What was gathered during that cycle was gathered before this call only if the cycle was running already.
+    this.#start()
+    await this.#running
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || this.#gathered.size === 0) return
+    this.#running = this.#cycle().finally(() => {
+      this.#running = undefined
+      this.#start()
+    })
+  }
+
+  async #cycle(): Promise<void> {
+    const uploads = this.#gathered
+    this.#gathered = new Set()
+    const shares: Share[] = []
+    let cycleBytes = 0
+    const groups: { upload: Upload; group: Group }[] = []
+    for (const upload of uploads) {
+      const group = upload.take()
+      if (group === undefined) continue
+      groups.push({ upload, group })
+      cycleBytes += group.extents.lengthBytes
+    }
+    for (const { upload, group } of groups) shares.push(divide(upload, group, cycleBytes))
+    try {
+      await this.#makeDurable(shares)
+    } catch (cause) {
+      const error = asTallyError(cause)
+      this.#onFailure(error)
+      for (const { upload, group } of shares) upload.failed(group, error)
+      return
+    }
+    for (const { upload, group, held, toBlob } of shares) {
+      upload.held = toBlob ? [] : [...upload.held, ...held]
+      if (toBlob) group.extents.recycle()
+      if (upload.held.length === 0 && upload.state === 'receiving') this.#store.contents.advance(upload.id, prefixBytes(upload, group))
+      upload.committed(group)
+    }
+  }
+
+  async #makeDurable(shares: readonly Share[]): Promise<void> {
+    const { contents, catalog } = this.#store
+    const writes: Promise<void>[] = []
+    for (const { upload, group, toBlob } of shares) {
+      if (!toBlob) continue
+      for (const { offsetBytes, bytes } of upload.held) writes.push(contents.write(upload.id, offsetBytes, [bytes]))
+      for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.id, offsetBytes, pieces))
+    }
+    if (writes.length > 0) {
+      // All have to end, also after a failure: their buffers are used again.
+      const failed = (await Promise.allSettled(writes)).find(result => result.status === 'rejected')
+      if (failed !== undefined) throw failed.reason
+      await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.id))
+    }
+    const marks: Mark[] = []
+    for (const { upload, group, held, toBlob } of shares) {
+      if (group.order.length > 0) marks.push(upload.mark(group, held, toBlob && upload.held.length > 0))
+    }
+    if (marks.length > 0) await catalog.mark(marks, this.#nowMs())
+  }
+}
+
+function divide(upload: Upload, group: Group, cycleBytes: number): Share {
+  const bytes = group.extents.lengthBytes
+  if (bytes === 0) return { upload, group, held: [], toBlob: false }
+  const heldBytes = upload.held.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  // A file that is full now is read back for its digest next, so its bytes have to be in the blob.
+  if (cycleBytes > HELD_CYCLE_BYTES_MAX || heldBytes + bytes > HELD_FILE_BYTES_MAX || upload.isFull) {
+    return { upload, group, held: [], toBlob: true }
+  }
+  const held = group.extents.seal().map(extent => ({ offsetBytes: extent.offsetBytes, bytes: joined(extent) }))
+  return { upload, group, held, toBlob: false }
+}
+
+/** One array with memory of its own: it crosses to another thread, and a view would take all of its buffer along. */
+function joined({ pieces, lengthBytes }: Extent): Uint8Array {
+  const bytes = new Uint8Array(lengthBytes)
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
+}
+
+/** How far the file is whole from its start once the group is marked. */
+function prefixBytes(upload: Upload, group: Group): number {
+  const before = upload.marked.firstMissing()
+  let chunk = group.chunks.has(before) ? group.chunks.firstMissing(before) : before
+  while (upload.marked.has(chunk) || group.chunks.has(chunk)) {
+    chunk = upload.marked.has(chunk) ? upload.marked.firstMissing(chunk) : group.chunks.firstMissing(chunk)
+  }
+  return Math.min(chunk * upload.chunkSizeBytes, upload.sizeBytes ?? Number.MAX_SAFE_INTEGER)
+}
+
+export function asTallyError(cause: unknown): TallyError {
+  if (cause instanceof TallyError) return cause
+  return new TallyError('internal', 'the daemon met a fault of its own', {}, { cause })
+}

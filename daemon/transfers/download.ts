@@ -1,0 +1,105 @@
+/**
+ * One FETCH under way: reads the content in blocks, hands out whole chunks while the window allows, counts the answers, and ends when
+ * every chunk was answered. What a chunk looks like on the wire is the handler's business.
+ */
+import type { Run } from '../../protocol/messages.ts'
+import type { ContentReader } from '../storage/storage.ts'
+
+const READ_BYTES = 262_144
+
+/** The peer's side of a download. */
+export interface DownloadSink {
+  /** Sends one chunk. Answers false where the peer should be left in peace until `resume` is called. */
+  chunk(index: number, data: Uint8Array): boolean
+  /** Everything was answered. */
+  done(): void
+  failed(cause: unknown): void
+}
+
+export interface DownloadPlan {
+  readonly sizeBytes: number
+  readonly chunkSizeBytes: number
+  /** Which chunks, ascending. */
+  readonly runs: readonly Run[]
+  readonly windowChunks: number
+}
+
+export class Download {
+  readonly #reader: ContentReader
+  readonly #plan: DownloadPlan
+  readonly #sink: DownloadSink
+  #run = 0
+  #inRun = 0
+  #unanswered = 0
+  #isPumping = false
+  #isOver = false
+
+  constructor(reader: ContentReader, plan: DownloadPlan, sink: DownloadSink) {
+    this.#reader = reader
+    this.#plan = plan
+    this.#sink = sink
+  }
+
+  /** Sends what the window allows. To be called at the start and whenever the peer can take more. */
+  resume(): void {
+    if (this.#isPumping || this.#isOver) return
+    this.#isPumping = true
+    void this.#pump()
+      .catch(cause => {
+        if (!this.#isOver) this.#sink.failed(cause)
+        this.end()
+      })
+      .finally(() => {
+        this.#isPumping = false
+        if (this.#isOver) void this.#reader.close().catch(() => undefined)
+      })
+  }
+
+  /** So many chunks were answered. */
+  answered(count: number): void {
+    this.#unanswered = Math.max(0, this.#unanswered - count)
+    this.resume()
+  }
+
+  /** Stops sending, also in the middle; what is open is closed. */
+  end(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (!this.#isPumping) void this.#reader.close().catch(() => undefined)
+  }
+
+  async #pump(): Promise<void> {
+    const { chunkSizeBytes, sizeBytes, windowChunks, runs } = this.#plan
+    const blockChunks = Math.max(1, Math.floor(READ_BYTES / chunkSizeBytes))
+    for (;;) {
+      if (this.#isOver) return
+      const run = runs[this.#run]
+      if (run === undefined) {
+        if (this.#unanswered === 0) this.#finish()
+        return
+      }
+      const room = windowChunks - this.#unanswered
+      if (room <= 0) return
+      const first = run[0] + this.#inRun
+      const count = Math.min(room, blockChunks, run[1] - this.#inRun)
+      const offsetBytes = first * chunkSizeBytes
+      const block = await this.#reader.read(offsetBytes, Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes))
+      let isWilling = true
+      for (let at = 0; at < count && !this.#isOver; at++) {
+        this.#unanswered++
+        isWilling = this.#sink.chunk(first + at, block.subarray(at * chunkSizeBytes, (at + 1) * chunkSizeBytes))
+      }
+      this.#inRun += count
+      if (this.#inRun === run[1]) {
+        this.#run++
+        this.#inRun = 0
+      }
+      if (!isWilling) return
+    }
+  }
+
+  #finish(): void {
+    this.end()
+    this.#sink.done()
+  }
+}

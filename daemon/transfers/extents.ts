@@ -1,0 +1,105 @@
+/**
+ * The bytes of chunks that wait for their commit cycle, as few contiguous extents as their order allows. Small chunks are copied
+ * into blocks, so that a thousand of them are one write and the socket's buffers are free again; blocks are used again because
+ * fresh memory costs a page fault per 4 KiB. Large chunks are kept as they came.
+ */
+
+/** A contiguous piece of a file: the pieces follow each other from the offset on. */
+export interface Extent {
+  readonly offsetBytes: number
+  readonly pieces: Uint8Array[]
+  lengthBytes: number
+}
+
+/** The first block of a group is small, so that a thousand trickling transfers cost little; a flood soon takes large ones. */
+const SMALL_BLOCK_BYTES = 16_384
+const LARGE_BLOCK_BYTES = 262_144
+/** From this size on a chunk is kept by reference: a write of its own is then as cheap as the copy. */
+const REFERENCE_BYTES_MIN = 16_384
+const FREE_LARGE_BLOCKS_MAX = 64
+
+const freeLargeBlocks: Uint8Array[] = []
+
+function takeBlock(lengthBytes: number): Uint8Array {
+  return (lengthBytes === LARGE_BLOCK_BYTES ? freeLargeBlocks.pop() : undefined) ?? new Uint8Array(lengthBytes)
+}
+
+export class Extents {
+  readonly list: Extent[] = []
+  lengthBytes = 0
+  #blocks: Uint8Array[] = []
+  /** Where the next small chunk goes if it follows on. */
+  #block: Uint8Array | undefined
+  /** The extent whose newest bytes are in the block but not among its pieces yet. */
+  #openExtent: Extent | undefined
+  #blockUsedBytes = 0
+  /** Bytes of the block that are no piece yet. */
+  #blockFromBytes = 0
+  #endBytes = -1
+
+  /** Adds a chunk's bytes; `bytes` may be a view that is gone after the call unless it is large. */
+  add(offsetBytes: number, bytes: Uint8Array): void {
+    const follows = offsetBytes === this.#endBytes
+    if (!follows) this.#closePiece()
+    const extent = follows ? this.#last() : this.#open(offsetBytes)
+    if (bytes.length >= REFERENCE_BYTES_MIN) {
+      this.#closePiece()
+      extent.pieces.push(bytes)
+    } else if (follows) {
+      this.#copy(extent, bytes)
+    } else {
+      // A chunk that follows nothing may be one of many strewn ones: a whole block for it would be wasted.
+      extent.pieces.push(new Uint8Array(bytes))
+    }
+    extent.lengthBytes += bytes.length
+    this.lengthBytes += bytes.length
+    this.#endBytes = offsetBytes + bytes.length
+  }
+
+  /** Closes what is open, after which `list` may be written, and sorts it by offset. */
+  seal(): readonly Extent[] {
+    this.#closePiece()
+    this.#endBytes = -1
+    this.#block = undefined
+    return this.list.sort((a, b) => a.offsetBytes - b.offsetBytes)
+  }
+
+  /** Gives the blocks back; nothing may use the pieces any more. */
+  recycle(): void {
+    for (const block of this.#blocks) {
+      if (block.length === LARGE_BLOCK_BYTES && freeLargeBlocks.length < FREE_LARGE_BLOCKS_MAX) freeLargeBlocks.push(block)
+    }
+    this.#blocks = []
+    this.list.length = 0
+  }
+
+  #last(): Extent {
+    return this.list[this.list.length - 1] as Extent
+  }
+
+  #open(offsetBytes: number): Extent {
+    const extent = { offsetBytes, pieces: [], lengthBytes: 0 }
+    this.list.push(extent)
+    return extent
+  }
+
+  #copy(extent: Extent, bytes: Uint8Array): void {
+    if (this.#block === undefined || this.#blockUsedBytes + bytes.length > this.#block.length) {
+      this.#closePiece()
+      this.#block = takeBlock(this.#blocks.length === 0 ? SMALL_BLOCK_BYTES : LARGE_BLOCK_BYTES)
+      this.#blocks.push(this.#block)
+      this.#blockUsedBytes = 0
+      this.#blockFromBytes = 0
+    }
+    if (this.#blockFromBytes === this.#blockUsedBytes) this.#openExtent = extent
+    this.#block.set(bytes, this.#blockUsedBytes)
+    this.#blockUsedBytes += bytes.length
+  }
+
+  #closePiece(): void {
+    if (this.#block !== undefined && this.#blockUsedBytes > this.#blockFromBytes) {
+      this.#openExtent?.pieces.push(this.#block.subarray(this.#blockFromBytes, this.#blockUsedBytes))
+      this.#blockFromBytes = this.#blockUsedBytes
+    }
+  }
+}

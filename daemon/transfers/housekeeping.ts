@@ -1,0 +1,108 @@
+/**
+ * What time does: unfinished transfers expire, files with an expiry go, tombstones and pairs are forgotten; blobs without a record are
+ * deleted; transfers that were complete when the daemon died are finished; idle ones leave memory (product.md, promise 6).
+ */
+import type { Store } from '../storage/storage.ts'
+import type { Registry } from './registry.ts'
+
+const DAY_MS = 86_400_000
+const UNFINISHED_KEPT_MS = 7 * DAY_MS
+const PAIRS_KEPT_MS = 7 * DAY_MS
+const TOMBSTONES_KEPT_MS = 30 * DAY_MS
+const EXPIRE_EVERY_MS = 3_600_000
+const LET_GO_EVERY_MS = 10_000
+const GARBAGE_BATCH = 256
+
+export class Housekeeping {
+  readonly #store: Store
+  readonly #registry: Registry
+  readonly #nowMs: () => number
+  readonly #onFailure: (what: string, cause: unknown) => void
+  #timers: NodeJS.Timeout[] = []
+  #collecting: Promise<void> | undefined
+  #collectAgain = false
+
+  constructor(store: Store, registry: Registry, nowMs: () => number, onFailure: (what: string, cause: unknown) => void) {
+    this.#store = store
+    this.#registry = registry
+    this.#nowMs = nowMs
+    this.#onFailure = onFailure
+  }
+
+  /** Does what the last run left undone, then keeps at it. Resolves when the first round is done. */
+  async start(): Promise<void> {
+    this.#every(EXPIRE_EVERY_MS, () => void this.expire(false))
+    this.#every(LET_GO_EVERY_MS, () => {
+      this.#registry.letGo(this.#nowMs())
+      // A file that was shared when it was stored, or removed by a connection since.
+      this.collect()
+    })
+    await this.expire(true)
+    await this.#finishComplete()
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    await this.#collecting
+  }
+
+  /** Applies every expiry as of now. */
+  async expire(dropMade: boolean): Promise<void> {
+    const nowMs = this.#nowMs()
+    try {
+      const expired = await this.#store.catalog.expire({
+        nowMs,
+        unfinishedBeforeMs: nowMs - UNFINISHED_KEPT_MS,
+        pairsBeforeMs: nowMs - PAIRS_KEPT_MS,
+        tombstonesBeforeMs: nowMs - TOMBSTONES_KEPT_MS,
+        dropMade,
+        inUse: this.#registry.inUse(),
+      })
+      for (const { user, fid } of expired) this.#registry.expired(user, fid)
+    } catch (cause) {
+      this.#onFailure('expiry', cause)
+    }
+    this.collect()
+  }
+
+  /** Deletes the blobs that no record refers to any more, in the background. */
+  collect(): void {
+    if (this.#collecting !== undefined) {
+      this.#collectAgain = true
+      return
+    }
+    this.#collecting = this.#collectAll()
+      .catch(cause => this.#onFailure('deleting removed content', cause))
+      .finally(() => {
+        this.#collecting = undefined
+        if (this.#collectAgain) {
+          this.#collectAgain = false
+          this.collect()
+        }
+      })
+  }
+
+  async #collectAll(): Promise<void> {
+    for (;;) {
+      const blobs = await this.#store.catalog.garbage(GARBAGE_BATCH)
+      if (blobs.length === 0) return
+      for (const blob of blobs) await this.#store.contents.remove(blob)
+      await this.#store.catalog.forget(blobs)
+    }
+  }
+
+  /** Opening a transfer whose file has every chunk marked finishes it; its client may never come back to ask. */
+  async #finishComplete(): Promise<void> {
+    try {
+      for (const { user, fid } of await this.#store.catalog.complete()) await this.#registry.open(user, fid)
+    } catch (cause) {
+      this.#onFailure('finishing what an earlier run received', cause)
+    }
+  }
+
+  #every(ms: number, job: () => void): void {
+    const timer = setInterval(job, ms)
+    timer.unref()
+    this.#timers.push(timer)
+  }
+}

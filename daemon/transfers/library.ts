@@ -1,0 +1,78 @@
+/**
+ * What a user has: finding files by their tags, and opening the content of one. The rule that users see only their own files is the
+ * catalog's `user`, which stands in every question asked here.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import type { Find, FoundFile, ValueMap } from '../../protocol/messages.ts'
+import { parseMsgpack } from '../../protocol/msgpack.ts'
+import type { ContentReader, Store, StoredContent } from '../storage/storage.ts'
+
+export interface Found {
+  readonly files: readonly FoundFile[]
+  /** The cursor of the next page; absent on the last one. */
+  readonly next?: string
+}
+
+export class Library {
+  readonly #store: Store
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  /** Files of this user that match, newest first. */
+  async find(user: string, query: Find): Promise<Found> {
+    const { limit, after } = query
+    // One more than asked for tells whether there is a next page.
+    const records = await this.#store.catalog.find({ ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }) })
+    const page = records.slice(0, limit)
+    const next = records.length > limit ? page.at(-1)?.cursor : undefined
+    const files = page.map((record): FoundFile => ({
+      fid: record.fid,
+      file: record.number,
+      name: record.name,
+      sizeBytes: record.sizeBytes,
+      tags: record.tags,
+      state: record.state,
+      receivedBytes: record.receivedBytes,
+      createdMs: record.createdMs,
+      ...(record.digest === null ? {} : { digest: record.digest }),
+      ...(record.mediaType === null ? {} : { mediaType: record.mediaType }),
+      ...(record.modifiedMs === null ? {} : { modifiedMs: record.modifiedMs }),
+      ...(record.meta === null ? {} : { meta: parseMsgpack(record.meta) as ValueMap }),
+      ...(record.storedMs === null ? {} : { storedMs: record.storedMs }),
+      ...(record.expiresMs === null ? {} : { expiresMs: record.expiresMs }),
+    }))
+    return { files, ...(next === undefined ? {} : { next }) }
+  }
+
+  /** The stored file, and a reader of its bytes that a removal does not disturb. Throws `not-found`, `content-damaged`. */
+  async open(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<OpenContent> {
+    const content = await this.#content(user, wanted)
+    if (content.sizeBytes === 0) return { content, reader: EMPTY_READER }
+    try {
+      return { content, reader: await this.#store.contents.open(content.blob) }
+    } catch (cause) {
+      // It may have been removed since we asked: then it is not damaged but gone.
+      await this.#content(user, wanted)
+      throw cause
+    }
+  }
+
+  async #content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent> {
+    const content = await this.#store.catalog.content(user, wanted)
+    if (content === undefined) throw new TallyError('not-found', 'there is no such stored file')
+    return content
+  }
+}
+
+export interface OpenContent {
+  readonly content: StoredContent
+  readonly reader: ContentReader
+}
+
+/** A file of 0 bytes has no blob. */
+const EMPTY_READER: ContentReader = {
+  read: async () => new Uint8Array(0),
+  close: async () => undefined,
+}

@@ -1,0 +1,224 @@
+/**
+ * One transfer in memory: its files, the connections that have it open, and where an arriving chunk goes. Changes to its records
+ * (announcing more, removing) run one at a time; chunks do not wait for them.
+ */
+import { createHash } from 'node:crypto'
+import { ChunkIds, uuidToBytes, uuidToHex } from '../../protocol/chunk-id.ts'
+import { TallyError } from '../../protocol/errors.ts'
+import type { Acks, Authentication, ChunkWords, FileReport, OkFields, Place } from '../../protocol/messages.ts'
+import type { Store, TransferId, TransferRecord } from '../storage/storage.ts'
+import { amendment } from './announcement.ts'
+import { type GroupCommit, asTallyError } from './commit.ts'
+import { finish } from './finish.ts'
+import type { Group } from './group.ts'
+import { OpaqueChunks } from './opaque.ts'
+import type { ChunkReply } from './reply.ts'
+import { Upload, type UploadHost } from './upload.ts'
+
+export interface TransferParts {
+  readonly store: Store
+  readonly commit: GroupCommit
+  readonly nowMs: () => number
+  readonly fileBytesMax: number
+}
+
+export class LiveTransfer implements UploadHost {
+  readonly id: TransferId
+  readonly user: string
+  readonly fid: string
+  readonly chunkSizeBytes: number
+  readonly chunkIds: ChunkIds
+  /** The daemon made the fid, so nobody else knows it before the first Ok. */
+  readonly isMade: boolean
+  readonly uploads: readonly Upload[]
+  /** As last told by any connection; a connection that does not say takes this. */
+  acks: Acks
+  /** Connections that authenticated it. While there is one, it stays in memory. */
+  readonly openedBy = new Set<object>()
+  readonly fileBytesMax: number
+  readonly #parts: TransferParts
+  readonly #opaque: OpaqueChunks
+  readonly #tags: (readonly string[])[]
+  #isGone = false
+  #finishing = new Set<Promise<void>>()
+  #changes: Promise<unknown> = Promise.resolve()
+
+  constructor(record: TransferRecord, parts: TransferParts) {
+    this.id = record.id
+    this.user = record.user
+    this.fid = record.fid
+    this.chunkSizeBytes = record.chunkSizeBytes
+    this.acks = record.acks
+    this.isMade = record.madeByDaemon
+    this.fileBytesMax = parts.fileBytesMax
+    this.#parts = parts
+    this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
+    this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
+    this.#tags = record.files.map(({ tags }) => tags)
+    this.#opaque = new OpaqueChunks(record.id, parts.store.catalog, this.uploads, record.pairCount)
+    for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
+  }
+
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** Something is under way that needs this object. */
+  get isBusy(): boolean {
+    return this.openedBy.size > 0 || this.#finishing.size > 0 || this.uploads.some(({ hasPending }) => hasPending)
+  }
+
+  /** No chunk came yet and no file is stored: what a made fid is dropped for when its connection closes. */
+  get isUntouched(): boolean {
+    return this.uploads.every(({ isUntouched }) => isUntouched)
+  }
+
+  /** A connection authenticated the transfer: from now on it is the one that fills it with opaque chunks. */
+  openBy(connection: object): void {
+    this.openedBy.add(connection)
+    this.#opaque.filledBy(connection)
+  }
+
+  /** Takes a numbered chunk, whose id was decoded with `chunkIds`. The reply comes exactly once. */
+  receiveNumbered(file: number, chunk: number, data: Uint8Array, reply: ChunkReply): void {
+    const upload = this.uploads[file]
+    if (upload === undefined) reply.refused(new TallyError('chunk-unknown', `the transfer has no file ${file}`))
+    else upload.receive(chunk, data, 'numbered', reply)
+  }
+
+  /** Takes an opaque chunk from a connection. The reply comes exactly once. */
+  receiveOpaque(chunk: ChunkWords, data: Uint8Array, reply: ChunkReply, sender: object): void {
+    this.#opaque.receive(uuidToHex(chunk), data, reply, sender)
+  }
+
+  /**
+   * What AUTHENTICATION tells about a known transfer; durable on return. Throws `conflict` and the codes of an announcement, and then
+   * nothing has changed.
+   */
+  amend(message: Authentication): Promise<void> {
+    return this.#exclusively(async () => {
+      const changes = amendment(message, this.id, this.uploads, this.#tags, this.fileBytesMax)
+      if (changes.files.length > 0 || (changes.acks !== undefined && changes.acks !== this.acks)) {
+        const told = changes.files.map(change => ({ change, upload: this.#upload(change.id) }))
+        for (const { change, upload } of told) upload.sizeToldBytes = change.sizeBytes ?? null
+        try {
+          await this.#parts.store.catalog.amend(changes)
+        } finally {
+          for (const { upload } of told) upload.sizeToldBytes = null
+        }
+        for (const { change, upload } of told) {
+          upload.sizeBytes = change.sizeBytes ?? upload.sizeBytes
+          upload.digest ??= change.digest ?? null
+          const tags = this.#tags[upload.number] ?? []
+          this.#tags[upload.number] = [...tags, ...(change.addTags ?? [])]
+        }
+        this.acks = changes.acks ?? this.acks
+      }
+      for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
+      await this.emptyFilesStored()
+    })
+  }
+
+  /** A file of 0 bytes is stored at once: waits for those. Throws `storage-failed` if one could not be. */
+  async emptyFilesStored(): Promise<void> {
+    if (!this.uploads.some(isEmptyAndNotStored)) return
+    await Promise.all(this.#finishing)
+    if (this.uploads.some(isEmptyAndNotStored)) throw new TallyError('storage-failed', 'an empty file could not be stored')
+  }
+
+  /** Everything that arrived before this call is marked or refused. */
+  settled(): Promise<void> {
+    return this.#parts.commit.settled()
+  }
+
+  /** Everything pending is decided, finishing included. */
+  async drained(): Promise<void> {
+    await this.settled()
+    await Promise.all(this.#finishing)
+    await this.#changes
+  }
+
+  /**
+   * Removes files (undefined: all), durably: no chunk is accepted any more, unanswered ones get `chunk-unknown`. Answers how many were
+   * removed. Throws `not-found` where the file is not there.
+   */
+  remove(file: number | undefined): Promise<number> {
+    return this.#exclusively(async () => {
+      const wanted = file === undefined ? this.uploads : this.uploads.filter(({ number }) => number === file)
+      const targets = wanted.filter(({ state }) => state !== 'removed')
+      if (targets.length === 0 && (file !== undefined || this.#isGone)) throw new TallyError('not-found', 'there is no such file')
+      const all = this.uploads.every(upload => upload.state === 'removed' || targets.includes(upload))
+      for (const upload of targets) upload.close()
+      if (all) this.#isGone = true
+      try {
+        await this.settled()
+        await Promise.all(this.#finishing)
+        const ids = all ? undefined : targets.map(({ id }) => id)
+        await this.#parts.store.catalog.remove(this.id, ids, this.#parts.nowMs())
+      } catch (cause) {
+        for (const upload of targets) upload.reopen()
+        this.#isGone = false
+        throw asTallyError(cause)
+      }
+      for (const upload of targets) upload.removed()
+      await Promise.all(targets.map(({ id }) => this.#parts.store.contents.release(id)))
+      return targets.length
+    })
+  }
+
+  /** Forgets that it is there: its records went by expiry. */
+  expired(): void {
+    this.#isGone = true
+    for (const upload of this.uploads) upload.removed()
+  }
+
+  /** The report of AUTHENTICATION's Ok: at most so many runs, strictly after a place; `more` is the last place listed. */
+  report(runsMax: number, after: Place | undefined): Pick<OkFields, 'more'> & { readonly files: readonly FileReport[] } {
+    const files: FileReport[] = []
+    let runsLeft = runsMax
+    let last: Place | undefined
+    let more: Place | undefined
+    for (const upload of this.uploads) {
+      const from = after === undefined || upload.number > after[0] ? 0 : upload.number === after[0] ? after[1] + 1 : Infinity
+      // One run more than may be listed tells whether anything is left; past the cut a file shows its state only.
+      const report = upload.report(more === undefined ? runsLeft + 1 : 0, from)
+      const missing = report.missing.slice(0, runsLeft)
+      const lastRun = missing.at(-1)
+      if (lastRun !== undefined) last = [upload.number, lastRun[0] + lastRun[1] - 1]
+      if (report.missing.length > missing.length) more = last
+      runsLeft -= missing.length
+      files.push({ ...report, missing })
+    }
+    return { files, ...(more === undefined ? {} : { more }) }
+  }
+
+  // What the uploads need (UploadHost).
+
+  gathered(upload: Upload): void {
+    this.#parts.commit.add(upload)
+  }
+
+  complete(upload: Upload): void {
+    if (upload.isFinishing) return
+    const job: Promise<void> = finish(upload, this.#parts.store, this.#parts.nowMs).finally(() => this.#finishing.delete(job))
+    this.#finishing.add(job)
+  }
+
+  opaqueFailed(_upload: Upload, group: Group): void {
+    this.#opaque.failed(group)
+  }
+
+  #upload(id: number): Upload {
+    return this.uploads.find(upload => upload.id === id) as Upload
+  }
+
+  #exclusively<T>(change: () => Promise<T>): Promise<T> {
+    const run = this.#changes.then(change)
+    this.#changes = run.catch(() => undefined)
+    return run
+  }
+}
+
+function isEmptyAndNotStored(upload: Upload): boolean {
+  return upload.sizeBytes === 0 && upload.isComplete
+}

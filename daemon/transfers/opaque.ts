@@ -1,0 +1,170 @@
+/**
+ * Opaque chunks of one transfer: which place a UUID has (its pair), and the next free one for a new UUID, in order of arrival, file
+ * after file (docs/protocol.md, opaque chunks). Recent pairs are in memory; older ones are asked of the catalog in batches, in order, so
+ * that memory stays flat over millions of chunks.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import { CHUNK_SIZE_BYTES_MAX, OPAQUE_CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
+import type { Catalog, Pair, TransferId } from '../storage/storage.ts'
+import type { Group } from './group.ts'
+import type { ChunkReply } from './reply.ts'
+import type { Upload } from './upload.ts'
+
+/** Pairs kept in memory. More than any connection may have unanswered, so a pending pair is never among the forgotten. */
+const RECENT_PAIRS_MAX = 65_536
+const LOOKUP_BATCH_MAX = 1024
+
+interface Arrival {
+  /** 32 hex digits. */
+  readonly uuid: string
+  readonly data: Uint8Array
+  readonly reply: ChunkReply
+  /** The connection that sent it. */
+  readonly sender: object
+}
+
+export class OpaqueChunks {
+  readonly #transfer: TransferId
+  readonly #catalog: Catalog
+  readonly #uploads: readonly Upload[]
+  readonly #recent = new Map<string, Pair>()
+  /** Every pair there is stands in `#recent`: an unknown UUID is new. */
+  #recentIsAll: boolean
+  /** The one connection whose new chunks are placed: the last that authenticated the transfer. */
+  #filler: object | undefined
+  /** The chunk that was refused: new ones have to wait until it comes again. */
+  #refused: string | undefined
+  #queue: Arrival[] = []
+  #lookingUp = false
+
+  constructor(transfer: TransferId, catalog: Catalog, uploads: readonly Upload[], pairCount: number) {
+    this.#transfer = transfer
+    this.#catalog = catalog
+    this.#uploads = uploads
+    this.#recentIsAll = pairCount === 0
+  }
+
+  /** This connection authenticated the transfer last. */
+  filledBy(sender: object): void {
+    this.#filler = sender
+    this.#refused = undefined
+  }
+
+  /** Places one chunk, or answers it for the place that it has. Arrivals are judged in order even while a look-up is under way. */
+  receive(uuid: string, data: Uint8Array, reply: ChunkReply, sender: object): void {
+    const arrival = { uuid, data, reply, sender }
+    if (this.#lookingUp || !this.#isDecided(uuid)) {
+      this.#queue.push(arrival)
+      if (!this.#lookingUp) void this.#lookUp()
+    } else {
+      this.#judge(arrival, this.#recent.get(uuid))
+    }
+  }
+
+  /** The group was not marked: its places are free again, and nothing placed after it may become durable before it. */
+  failed(group: Group): void {
+    for (const { uuid } of group.pairs) this.#recent.delete(uuid)
+    this.#refused ??= group.pairs[0]?.uuid
+    const error = new TallyError('chunk-unknown', 'an earlier chunk failed and has to come again first')
+    for (const upload of this.#uploads) {
+      if (upload.kind !== 'opaque') continue
+      for (const { uuid } of upload.drop(error)?.pairs ?? []) this.#recent.delete(uuid)
+    }
+  }
+
+  #isDecided(uuid: string): boolean {
+    return this.#recentIsAll || this.#recent.has(uuid)
+  }
+
+  async #lookUp(): Promise<void> {
+    this.#lookingUp = true
+    while (this.#queue.length > 0) {
+      const arrivals = this.#queue.splice(0, LOOKUP_BATCH_MAX)
+      const asked = arrivals.filter(({ uuid }) => !this.#isDecided(uuid)).map(({ uuid }) => uuid)
+      try {
+        const found = asked.length === 0 ? [] : await this.#catalog.pairs(this.#transfer, asked)
+        const pairs = new Map(found.map(pair => [pair.uuid, pair]))
+        for (const arrival of arrivals) this.#judge(arrival, this.#recent.get(arrival.uuid) ?? pairs.get(arrival.uuid))
+      } catch (cause) {
+        const error = cause instanceof TallyError ? cause : new TallyError('internal', 'the pairs could not be read', {}, { cause })
+        for (const { reply } of arrivals) reply.refused(error)
+        this.#refused ??= arrivals[0]?.uuid
+      }
+    }
+    this.#lookingUp = false
+  }
+
+  #judge(arrival: Arrival, pair: Pair | undefined): void {
+    const { uuid, data, reply, sender } = arrival
+    const place = pair ?? this.#place(arrival)
+    if (place instanceof TallyError) {
+      reply.refused(place)
+      if (sender === this.#filler) this.#refused ??= uuid
+      return
+    }
+    if (this.#refused === uuid) this.#refused = undefined
+    const upload = this.#uploads[place.file] as Upload
+    if (pair === undefined) this.#remember(place)
+    // A known UUID whose place is free again (after a digest mismatch) is marked anew; its pair is there already.
+    if (!upload.receive(place.chunk, data, 'opaque', reply, pair === undefined ? place : undefined)) this.#refused ??= uuid
+  }
+
+  /** The place of a new UUID, or why there is none. */
+  #place({ uuid, data, sender }: Arrival): Pair | TallyError {
+    if (sender !== this.#filler) return new TallyError('chunk-unknown', 'another connection fills this transfer')
+    if (this.#refused !== undefined && this.#refused !== uuid) {
+      return new TallyError('chunk-unknown', 'an earlier chunk was refused and has to come again first')
+    }
+    const upload = this.#uploads.find(({ state, kind, isFull }) => state === 'receiving' && kind !== 'numbered' && !isFull)
+    if (upload === undefined) return new TallyError('chunk-unknown', 'every place of the transfer is taken')
+    if (upload.kind === null) {
+      const refusal = takeChunkSize(upload, data.length)
+      if (refusal !== undefined) return refusal
+    }
+    const chunk = upload.firstFree()
+    const expected = upload.expectedBytes(chunk)
+    if (expected === undefined) return new TallyError('chunk-unknown', 'every place of the transfer is taken')
+    if (chunk >= OPAQUE_CHUNKS_PER_FILE_MAX) {
+      const limit = OPAQUE_CHUNKS_PER_FILE_MAX * upload.chunkSizeBytes
+      return new TallyError('file-too-big', `opaque chunks are at most ${OPAQUE_CHUNKS_PER_FILE_MAX} a file`, { limit })
+    }
+    if (data.length !== expected) {
+      return new TallyError('chunk-length', `chunk ${chunk} of file ${upload.number} has ${expected} bytes, not ${data.length}`, { expected })
+    }
+    return { uuid, file: upload.number, chunk }
+  }
+
+  #remember(pair: Pair): void {
+    this.#recent.set(pair.uuid, pair)
+    if (this.#recent.size <= RECENT_PAIRS_MAX) return
+    for (const oldest of this.#recent.keys()) {
+      this.#recent.delete(oldest)
+      break
+    }
+    this.#recentIsAll = false
+  }
+}
+
+/** A file filled with opaque chunks takes its chunk size from the first one (originals use 1000 or 1024). */
+function takeChunkSize(upload: Upload, lengthBytes: number): TallyError | undefined {
+  const sizeBytes = upload.sizeBytes
+  if (sizeBytes !== null && lengthBytes >= sizeBytes) {
+    if (lengthBytes > sizeBytes) return new TallyError('chunk-length', `the file has ${sizeBytes} bytes`, { expected: sizeBytes })
+    if (lengthBytes > CHUNK_SIZE_BYTES_MAX) return tooLong()
+    // The whole file in one chunk: any chunk size that large fits.
+    upload.chunkSizeBytes = Math.max(upload.chunkSizeBytes, lengthBytes)
+    return undefined
+  }
+  if (lengthBytes > CHUNK_SIZE_BYTES_MAX) return tooLong()
+  const smallest = Math.max(1, Math.ceil((sizeBytes ?? 0) / OPAQUE_CHUNKS_PER_FILE_MAX))
+  if (lengthBytes < smallest) {
+    const reason = `opaque chunks are at most ${OPAQUE_CHUNKS_PER_FILE_MAX} a file: this one needs chunks of ${smallest} bytes or more`
+    return new TallyError('chunk-length', reason, { expected: smallest })
+  }
+  upload.chunkSizeBytes = lengthBytes
+  return undefined
+}
+
+function tooLong(): TallyError {
+  return new TallyError('chunk-length', `a chunk has at most ${CHUNK_SIZE_BYTES_MAX} bytes`, { expected: CHUNK_SIZE_BYTES_MAX })
+}

@@ -1,0 +1,132 @@
+/**
+ * The transfers that are in memory, by user and fid: loaded when a connection asks for them, kept while one has them open, and let go
+ * when idle. It is the one place that says which transfer a user may touch: only their own.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import type { NewTransfer, TransferRecord } from '../storage/storage.ts'
+import { asTallyError } from './commit.ts'
+import { LiveTransfer, type TransferParts } from './live-transfer.ts'
+
+/** Files of transfers in memory: what `busy` protects. */
+const LIVE_FILES_MAX = 500_000
+const IDLE_MS = 60_000
+
+export class Registry {
+  readonly #parts: TransferParts
+  readonly #live = new Map<string, LiveTransfer>()
+  readonly #loading = new Map<string, Promise<LiveTransfer | undefined>>()
+  readonly #idleSinceMs = new Map<LiveTransfer, number>()
+  #files = 0
+
+  constructor(parts: TransferParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * The user's transfer, from memory or loaded; where there is none and `announce` is given, a new one, durable on return (`isNew`).
+   * Throws `conflict` with `state: gone`, `busy`, and what `announce` throws.
+   */
+  async open(user: string, fid: string, announce?: () => NewTransfer): Promise<{ transfer: LiveTransfer; isNew: boolean } | undefined> {
+    const key = keyOf(user, fid)
+    for (;;) {
+      const live = this.#live.get(key)
+      if (live !== undefined) return { transfer: live, isNew: false }
+      const loading = this.#loading.get(key)
+      if (loading === undefined) break
+      // Whoever came first decides what there is; then look again.
+      await loading.catch(() => undefined)
+    }
+    let isNew = false
+    const loading = (async () => {
+      let record = await this.#parts.store.catalog.load(user, fid)
+      if (record?.state === 'gone') {
+        throw new TallyError('conflict', 'the transfer was removed or has expired; its fid cannot be used again yet', { state: 'gone' })
+      }
+      if (record === undefined && announce !== undefined) {
+        const wanted = announce()
+        this.#checkRoom(wanted.files.length)
+        record = await this.#parts.store.catalog.announce(wanted)
+        isNew = true
+      }
+      return record === undefined ? undefined : this.#add(key, record)
+    })()
+    this.#loading.set(key, loading)
+    try {
+      const transfer = await loading
+      if (transfer === undefined) return undefined
+      await transfer.emptyFilesStored()
+      return { transfer, isNew }
+    } catch (cause) {
+      throw asTallyError(cause)
+    } finally {
+      this.#loading.delete(key)
+    }
+  }
+
+  /** A connection does not have the transfer open any more. A made fid without any chunk is dropped. */
+  async leave(transfer: LiveTransfer, connection: object): Promise<void> {
+    transfer.openedBy.delete(connection)
+    if (transfer.openedBy.size > 0 || !transfer.isMade || transfer.isGone || !transfer.isUntouched) return
+    await this.remove(transfer, undefined)
+  }
+
+  /** Removes a file or the whole transfer, durably; answers how many files went. */
+  async remove(transfer: LiveTransfer, file: number | undefined): Promise<number> {
+    const removed = await transfer.remove(file)
+    if (transfer.isGone) this.#drop(transfer)
+    return removed
+  }
+
+  /** The catalog let it expire. */
+  expired(user: string, fid: string): void {
+    const transfer = this.#live.get(keyOf(user, fid))
+    if (transfer === undefined) return
+    transfer.expired()
+    this.#drop(transfer)
+  }
+
+  /** Transfers that may not expire under the feet of whoever uses them. */
+  inUse(): Set<number> {
+    return new Set([...this.#live.values()].filter(({ isBusy }) => isBusy).map(({ id }) => id))
+  }
+
+  /** Lets go of what nobody has used for a while. Called every few seconds. */
+  letGo(nowMs: number): void {
+    for (const transfer of this.#live.values()) {
+      if (transfer.isBusy) this.#idleSinceMs.delete(transfer)
+      else if (!this.#idleSinceMs.has(transfer)) this.#idleSinceMs.set(transfer, nowMs)
+      else if (nowMs - (this.#idleSinceMs.get(transfer) ?? nowMs) >= IDLE_MS) {
+        this.#drop(transfer)
+        for (const { id } of transfer.uploads) void this.#parts.store.contents.release(id)
+      }
+    }
+  }
+
+  /** Everything that is pending or finishing has been decided. */
+  async settled(): Promise<void> {
+    for (const transfer of this.#live.values()) await transfer.drained()
+  }
+
+  #add(key: string, record: TransferRecord): LiveTransfer {
+    this.#checkRoom(record.files.length)
+    const transfer = new LiveTransfer(record, this.#parts)
+    this.#live.set(key, transfer)
+    this.#files += record.files.length
+    return transfer
+  }
+
+  #drop(transfer: LiveTransfer): void {
+    if (!this.#live.delete(keyOf(transfer.user, transfer.fid))) return
+    this.#idleSinceMs.delete(transfer)
+    this.#files -= transfer.uploads.length
+  }
+
+  #checkRoom(files: number): void {
+    if (this.#files + files <= LIVE_FILES_MAX) return
+    throw new TallyError('busy', 'too many transfers are open', { limit: LIVE_FILES_MAX, 'retry-after': 5_000 })
+  }
+}
+
+function keyOf(user: string, fid: string): string {
+  return `${fid}${user}`
+}
