@@ -156,7 +156,9 @@ export class RawClient {
     }
     const answer = await this.request(TYPE.fetch, { 'message-id': id, 'chunk-size': chunkSizeBytes, ...fields })
     if (answer.response === 'Error') return { answer, bytes: Buffer.alloc(0), absent: 0 }
-    const last = answer.done === true ? answer : await this.answer(id)
+    const stray = this.strays.findIndex(one => one['message-id'] === id)
+    // The last answer may have come with the first, before anyone could await it.
+    const last = answer.done === true ? answer : stray >= 0 ? this.strays.splice(stray, 1)[0] as Answer : await this.answer(id)
     if (last.response === 'Error') return { answer: last, bytes: Buffer.alloc(0), absent: 0 }
     const bytes = Buffer.alloc(answer.size ?? 0)
     for (const [index, data] of arrived) data.copy(bytes, index * chunkSizeBytes)

@@ -1,0 +1,88 @@
+/**
+ * What a daemon hands out, compared with the record: finished transfers are reported as stored or gone, FIND lists exactly the files
+ * that are there, and FETCH gives their bytes.
+ */
+import { RawClient } from '../support/raw-client.ts'
+import type { Random } from '../support/random.ts'
+import { type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
+import { TYPE } from '../support/wire.ts'
+import { CAMPAIGN_TAG, type Job } from './plan.ts'
+import { report, type World } from './workload.ts'
+
+const SAMPLE = 2
+
+interface Listed {
+  readonly fid: string
+  readonly file: number
+  readonly digest?: string
+  readonly size: number
+  readonly name: string
+}
+
+/** A few finished transfers, after each life. */
+export async function compareSome(world: World, finished: readonly Job[], random: Random, tally: { filesCompared: number }): Promise<void> {
+  for (let i = 0; i < Math.min(SAMPLE, finished.length); i++) await compareJob(world, random.pick(finished), tally, 3)
+}
+
+/** Every finished transfer, and what FIND lists for each user. */
+export async function compareEverything(world: World, finished: readonly Job[], tally: { filesCompared: number }): Promise<void> {
+  for (const job of finished) await compareJob(world, job, tally)
+  for (const user of new Set(finished.map(job => job.transfer.user))) {
+    await compareList(world, user, finished.map(job => job.transfer).filter(transfer => transfer.user === user))
+  }
+}
+
+async function compareJob(world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY): Promise<void> {
+  const { transfer } = job
+  const client = await RawClient.connect(world.socket)
+  try {
+    const answer = await report(world, job, client)
+    if (answer === undefined && transfer.removal !== 'done' && !transfer.mustBeGone) throw new Violation(`transfer ${transfer.fid} is not known any more`)
+    if (answer === undefined) await client.authenticate(world.token(transfer.user))
+    for (const file of transfer.files.slice(0, filesMax)) {
+      const gone = transfer.removalOf(file) === 'done'
+      const got = await client.fetch({ fid: transfer.fid, file: file.number })
+      const about = `transfer ${transfer.fid} file ${file.number}`
+      if (gone) {
+        if (got.answer.response === 'Ok') throw new Violation(`${about} was removed and is handed out`)
+        continue
+      }
+      if (got.answer.response === 'Error') throw new Refusal(`${about} is stored, and FETCH answers ${got.answer.code} (${got.answer.reason})`)
+      if (got.absent > 0 || !got.bytes.equals(file.bytes)) throw new Violation(`${about} differs: ${got.bytes.length} bytes, ${got.absent} chunks absent`)
+      file.rest()
+      tally.filesCompared++
+    }
+  } finally {
+    client.destroy()
+  }
+}
+
+async function compareList(world: World, user: string, transfers: readonly RecordedTransfer[]): Promise<void> {
+  const client = await RawClient.connect(world.socket)
+  try {
+    await client.authenticate(world.token(user))
+    const listed = new Map<string, Listed>()
+    for (let after: unknown; ;) {
+      const answer = await client.request(TYPE.find, { tags: [CAMPAIGN_TAG], limit: 1000, ...(after === undefined ? {} : { after }) })
+      if (answer.response === 'Error') throw new Refusal(`FIND: ${answer.code} (${answer.reason})`)
+      for (const one of answer.files as unknown as Listed[]) listed.set(`${one.fid}/${one.file}`, one)
+      after = answer['next']
+      if (after === undefined) break
+    }
+    for (const transfer of transfers) {
+      for (const file of transfer.files) {
+        const id = `${transfer.fid}/${file.number}`
+        const one = listed.get(id)
+        listed.delete(id)
+        if (transfer.removalOf(file) === 'done') {
+          if (one !== undefined) throw new Violation(`FIND lists ${id}, which was removed`)
+        } else if (one?.digest !== file.digest || one.size !== file.plan.sizeBytes || one.name !== file.plan.name) {
+          throw new Violation(`FIND lists ${id} as ${JSON.stringify(one)}, should be ${file.digest}`)
+        }
+      }
+    }
+    for (const id of listed.keys()) throw new Violation(`FIND lists ${id}, which nobody sent`)
+  } finally {
+    client.destroy()
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * `npm run faults`: the long campaigns. Each prints its seed and its figures; a seed that failed is given again with `--seed`.
+ *
+ *   --kills N         kill -9 of the daemon        (default 500)
+ *   --client-kills N  kill -9 of `tally put`       (default 200)
+ *   --power-cuts N    power cuts under the daemon  (default 100; needs root and Debian's fuse3, libfuse2, python3-fusepy)
+ *   --prove           also shows that the campaigns can fail, against daemons broken from outside
+ *   --seed N          --durability power|process of the killed daemon (default: half of the kills each)
+ */
+import { parseArgs } from 'node:util'
+import { chooseSeed } from '../support/random.ts'
+import { runCampaign } from './campaign.ts'
+import { runClientCampaign } from './client-campaign.ts'
+import { PowerDisk } from './power-disk.ts'
+import { BREAKS, catchBreak } from './prove.ts'
+import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
+
+const PROOF_STRIKES = 40
+
+const { values } = parseArgs({
+  options: {
+    'kills': { type: 'string', default: '500' },
+    'client-kills': { type: 'string', default: '200' },
+    'power-cuts': { type: 'string', default: '100' },
+    'durability': { type: 'string' },
+    'prove': { type: 'boolean', default: false },
+    'seed': { type: 'string' },
+  },
+})
+
+const seed = values.seed === undefined ? chooseSeed() : Number(values.seed)
+const failures: string[] = []
+const kills = Number(values.kills)
+
+if (kills > 0 && values.durability !== 'process') {
+  const share = values.durability === 'power' ? kills : Math.ceil(kills / 2)
+  await campaign('kills of the daemon, durability power', share, () => new KilledDaemon({ durability: 'power' }))
+}
+if (kills > 0 && values.durability !== 'power') {
+  const share = values.durability === 'process' ? kills : Math.floor(kills / 2)
+  await campaign('kills of the daemon, durability process', share, () => new KilledDaemon({ durability: 'process' }))
+}
+if (Number(values['client-kills']) > 0) {
+  await attempt('kills of the client', async log => runClientCampaign({ seed, kills: Number(values['client-kills']), log }))
+}
+if (Number(values['power-cuts']) > 0) {
+  const obstacle = PowerDisk.obstacle()
+  if (obstacle === undefined) await campaign('power cuts', Number(values['power-cuts']), () => new PoweredMachine({}))
+  else report(false, 'power cuts', obstacle)
+}
+if (values.prove) {
+  for (const broken of BREAKS) {
+    const caught = await catchBreak(broken, seed, PROOF_STRIKES)
+    report(caught !== undefined, `the break ${broken} is caught`, caught?.message.split('\n')[0] ?? `not within ${PROOF_STRIKES} strikes`)
+  }
+}
+process.exitCode = failures.length === 0 ? 0 : 1
+
+async function campaign(name: string, strikes: number, build: () => Victim): Promise<void> {
+  await attempt(name, async log => {
+    const victim = build()
+    try {
+      const tally = await runCampaign({ seed, strikes, victim, log })
+      return victim instanceof PoweredMachine ? { ...tally, sectors: victim.sectors } : tally
+    } finally {
+      await victim.dispose()
+    }
+  })
+}
+
+async function attempt(name: string, run: (log: (line: string) => void) => Promise<unknown>): Promise<void> {
+  process.stdout.write(`# ${name}, seed ${seed}\n`)
+  const started = performance.now()
+  try {
+    const tally = await run(line => process.stdout.write(`#   ${line}\n`))
+    report(true, name, `${JSON.stringify(tally)} in ${Math.round((performance.now() - started) / 1000)} s`)
+  } catch (cause) {
+    report(false, name, cause instanceof Error ? cause.stack ?? cause.message : String(cause))
+  }
+}
+
+function report(good: boolean, name: string, what: string): void {
+  if (!good) failures.push(name)
+  process.stdout.write(`${good ? 'ok' : 'NOT OK'} ${name}: ${what}\n`)
+}

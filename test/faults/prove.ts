@@ -1,0 +1,31 @@
+/**
+ * Shows that the campaigns can fail: the same campaigns against a daemon that was broken from outside. A break that no campaign
+ * notices within its strikes is itself a failure.
+ */
+import { join } from 'node:path'
+import { Violation } from '../support/record.ts'
+import { runCampaign } from './campaign.ts'
+import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
+
+export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes'] as const
+export type Break = (typeof BREAKS)[number]
+
+/** The violation that gave the break away; undefined where nothing was noticed. */
+export async function catchBreak(broken: Break, seed: number, strikes: number): Promise<Violation | undefined> {
+  const victim = breakDown(broken)
+  try {
+    await runCampaign({ seed, strikes, victim })
+    return undefined
+  } catch (cause) {
+    if (cause instanceof Violation) return cause
+    throw cause
+  } finally {
+    await victim.dispose()
+  }
+}
+
+function breakDown(broken: Break): Victim {
+  const execArgv = ['--import', join(import.meta.dirname, 'sabotage', `${broken}.ts`)]
+  // A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync.
+  return broken === 'no-sync' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
+}

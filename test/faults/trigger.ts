@@ -1,0 +1,59 @@
+/**
+ * When the blow falls: after the nth thing of a kind, drawn from the seed, plus a delay of some milliseconds; else at a time. The
+ * same seed aims at the same moments, as far as two processes can be made to meet again.
+ */
+import type { Random } from '../support/random.ts'
+
+export type Happening = 'acked' | 'sent' | 'last-sent' | 'remove-sent' | 'removed' | 'stored'
+
+const LIFE_MS_MAX = 2500
+
+export class Trigger {
+  readonly #strike: () => void
+  readonly #kind: Happening | 'time' | 'start'
+  readonly #delayMs: number
+  readonly description: string
+  #left: number
+  #timers: NodeJS.Timeout[] = []
+  #fired = false
+
+  constructor(random: Random, strike: () => void) {
+    this.#strike = strike
+    this.#kind = random.pick(['acked', 'acked', 'acked', 'sent', 'last-sent', 'last-sent', 'remove-sent', 'removed', 'stored', 'time', 'start'] as const)
+    this.#delayMs = this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
+    this.#left = this.#kind === 'acked' || this.#kind === 'sent' ? random.magnitude(1, 3000) : random.magnitude(1, 12)
+    this.description = `${this.#kind} ${this.#left} + ${this.#delayMs} ms`
+  }
+
+  /** The daemon's process was spawned. */
+  spawned(): void {
+    if (this.#kind === 'start') this.#after(this.#delayMs)
+  }
+
+  ready(): void {
+    if (this.#kind === 'time') this.#after(this.#delayMs)
+    // Whatever it waits for may not come any more.
+    this.#after(LIFE_MS_MAX)
+  }
+
+  happened(what: Happening): void {
+    if (what !== this.#kind || --this.#left !== 0) return
+    if (this.#delayMs === 0) this.#fire()
+    else this.#after(this.#delayMs)
+  }
+
+  cancel(): void {
+    this.#fired = true
+    for (const timer of this.#timers) clearTimeout(timer)
+  }
+
+  #after(delayMs: number): void {
+    this.#timers.push(setTimeout(() => this.#fire(), delayMs))
+  }
+
+  #fire(): void {
+    if (this.#fired) return
+    this.cancel()
+    this.#strike()
+  }
+}

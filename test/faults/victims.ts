@@ -1,0 +1,100 @@
+/**
+ * What a campaign strikes at: a daemon that is killed, or a machine whose power is cut under the daemon. Both come up again on the
+ * same store.
+ */
+import { join } from 'node:path'
+import { type DaemonOptions, TestDaemon } from '../support/daemon.ts'
+import type { Random } from '../support/random.ts'
+import { type CutMoment, PowerDisk } from './power-disk.ts'
+
+export interface Victim {
+  readonly daemon: TestDaemon
+  /** Brings the machine up and spawns the daemon; `daemon.ready` says when it serves. */
+  spawn(random: Random): Promise<void>
+  /** Must not wait: the blow falls when it returns. */
+  strike(random: Random): void
+  /** Settles when all is down after the blow, also where it fell by itself (an armed cut). */
+  down(): Promise<void>
+  /** The blow has fallen. */
+  readonly struck: boolean
+  /** Between the blow and the daemon's end it may answer Errors. */
+  readonly refusesAfterBlow: boolean
+  dispose(): Promise<void>
+}
+
+/** `kill -9`. The page cache stays, so this shows the order of things and what is answered too early, not missing syncs. */
+export class KilledDaemon implements Victim {
+  readonly daemon: TestDaemon
+  readonly refusesAfterBlow = false
+  struck = false
+
+  constructor(options: DaemonOptions) {
+    this.daemon = new TestDaemon(options)
+  }
+
+  async spawn(): Promise<void> {
+    this.struck = false
+    this.daemon.spawn()
+  }
+
+  strike(): void {
+    this.struck = true
+    void this.daemon.kill()
+  }
+
+  async down(): Promise<void> {
+    await this.daemon.exited
+  }
+
+  async dispose(): Promise<void> {
+    await this.daemon.dispose()
+  }
+}
+
+const KEEPS = [0, 0.05, 0.5, 0.5, 0.95, 1]
+
+/** A power cut: the disk keeps a random, torn subset of what was not flushed; the daemon dies with the machine. */
+export class PoweredMachine implements Victim {
+  readonly daemon: TestDaemon
+  readonly disk = new PowerDisk()
+  readonly refusesAfterBlow = true
+  /** Sectors not flushed at the cuts, and how many of them stayed. */
+  readonly sectors = { unflushed: 0, kept: 0 }
+
+  constructor(options: DaemonOptions) {
+    this.daemon = new TestDaemon({ durability: 'power', ...options, store: join(this.disk.mount, 'store') })
+  }
+
+  get struck(): boolean {
+    return this.disk.isCut
+  }
+
+  async spawn(random: Random): Promise<void> {
+    await this.disk.up()
+    // Half of the cuts fall inside the disk's own work, where no signal would ever hit: between two writes of one sync.
+    if (random.chance(0.5)) {
+      const moment = random.pick<CutMoment>(['write', 'write', 'fsync', 'synced'])
+      this.disk.arm(moment, random.magnitude(1, moment === 'write' ? 2000 : 200), random.uint32(), random.pick(KEEPS))
+    }
+    // Whoever is up when the power goes does not live to answer again.
+    void this.disk.gone.then(() => this.daemon.kill())
+    this.daemon.spawn()
+  }
+
+  strike(random: Random): void {
+    this.disk.cut(random.uint32(), random.pick(KEEPS))
+  }
+
+  async down(): Promise<void> {
+    await this.daemon.exited
+    const report = await this.disk.down()
+    this.sectors.unflushed += report?.unflushed ?? 0
+    this.sectors.kept += report?.kept ?? 0
+  }
+
+  async dispose(): Promise<void> {
+    await this.daemon.kill()
+    await this.disk.dispose()
+    await this.daemon.dispose()
+  }
+}
