@@ -11,6 +11,7 @@ import { type Encoding, MESSAGE_TYPE, type Message, type Transfer } from './mess
 import { writeMsgpack } from './msgpack.ts'
 import { decodePayload, encodingOf, type Plain, type PlainMap } from './payload.ts'
 import { RefusedMessage } from './refused.ts'
+import { takeBytes } from './slab.ts'
 import { decodeTransfer } from './transfer-frame.ts'
 import { encodeUtf8 } from './utf8.ts'
 import { usesExt, validate } from './validate.ts'
@@ -38,6 +39,7 @@ export function decodeMessage(type: number, payload: Uint8Array): Decoded {
     const message = validate(type, map)
     return { message, encoding, usesExt: base64 || usesExt(type, map) }
   } catch (error) {
+    // what is no refusal is a bug of ours and stays what it is
     if (error instanceof TallyError) throw new RefusedMessage(error.code, error.message, error.details, told)
     throw error
   }
@@ -56,7 +58,7 @@ function base64Transfer(message: Transfer): Uint8Array {
   const crc32 = message.crc32 === undefined ? '' : `,"crc32":${message.crc32}`
   const fetch = message.fetch === undefined ? '' : `,"fetch":"${message.fetch}"`
   const tail = encodeUtf8(`"${crc32}${fetch}}`)
-  const payload = new Uint8Array(head.length + base64Length(message.data.length) + tail.length)
+  const payload = takeBytes(head.length + base64Length(message.data.length) + tail.length)
   payload.set(head)
   payload.set(tail, writeBase64(message.data, payload, head.length))
   return payload

@@ -54,7 +54,8 @@ function response(message: Response): Fields {
   const head = { 'message-id': message.messageId, response: message.response }
   if (message.response === 'Error') {
     const own = { ...head, reason: message.reason, code: message.code, fatal: message.fatal === true ? true : undefined }
-    return { ...message.details, ...own }
+    // a detail neither stands before our own fields nor replaces one
+    return { ...own, ...message.details, ...own }
   }
   return {
     ...head,

@@ -4,7 +4,7 @@
  */
 import { type ErrorCode, TallyError } from './errors.ts'
 import { META_BYTES_MAX, NAME_BYTES_MAX, SIZE_BYTES_MAX, TAG_BYTES_MAX } from './limits.ts'
-import type { Run, Value, ValueMap } from './messages.ts'
+import type { Place, Run, Value, ValueMap } from './messages.ts'
 import { writeMsgpack } from './msgpack.ts'
 import type { Plain, PlainMap } from './payload.ts'
 import { malformed } from './refused.ts'
@@ -123,6 +123,11 @@ export function counts(value: Plain, field: string, length: number): number[] {
   const items = list(value, field)
   if (items.length !== length) throw malformed(`${field} has not ${length} numbers`, field)
   return items.map(item => count(item, field))
+}
+
+/** `[file, chunk]`. */
+export function place(value: Plain, field: string): Place {
+  return counts(value, field, 2) as unknown as Place
 }
 
 /** `[[first, count], …]`. */

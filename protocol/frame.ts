@@ -39,6 +39,7 @@ export class FrameDecoder {
   closed = false
   readonly #budget: MemoryBudget | undefined
   readonly #header = new Uint8Array(6)
+  readonly #headerView = new DataView(this.#header.buffer)
   #headerBytes = 0
   #stage: Stage = 'header'
   #type = 0
@@ -110,8 +111,7 @@ export class FrameDecoder {
   #judgeLength(framing: Framing): void {
     const kind = this.#header[0] as number
     if (framing === 'A' && kind > KIND.LOOK_UP) throw malformedFrame(`a frame of kind ${kind} is not known`)
-    const view = new DataView(this.#header.buffer)
-    const lengthBytes = view.getUint32(framing === 'A' ? 1 : 0)
+    const lengthBytes = this.#headerView.getUint32(framing === 'A' ? 1 : 0)
     if (lengthBytes + UNCOUNTED_BYTES[framing] > FRAME_BYTES_MAX) throw frameTooLarge()
     if (framing === 'B' && lengthBytes === 0) throw malformedFrame('a frame without a type')
     this.#missingBytes = framing === 'A' ? lengthBytes : lengthBytes - 1

@@ -10,8 +10,8 @@ export class RefusedMessage extends TallyError {
   readonly messageId?: string
   readonly encoding?: Encoding
 
-  constructor(code: ErrorCode, reason: string, details: ErrorDetails, told?: { messageId: string; encoding: Encoding }, cause?: unknown) {
-    super(code, reason, details, { cause, fatal: false })
+  constructor(code: ErrorCode, reason: string, details: ErrorDetails, told?: { messageId: string; encoding: Encoding }) {
+    super(code, reason, details, { fatal: false })
     this.name = 'RefusedMessage'
     if (told !== undefined) {
       this.messageId = told.messageId

@@ -3,8 +3,8 @@
  * are read leniently, because a newer peer may have codes that we do not know.
  */
 import { type ErrorDetails, isErrorCode } from './errors.ts'
-import { arrayOf, count, counts, digest, fid, integer, list, meta, oneOf, optional, plainMap, required, runs, sizeOrUnknown, text } from './fields.ts'
-import { type ErrorResponse, type FileReport, type FoundFile, MESSAGE_TYPE, type OkFields, type OkResponse, type Place,
+import { arrayOf, count, counts, digest, fid, integer, list, meta, oneOf, optional, place, plainMap, required, runs, sizeOrUnknown, text } from './fields.ts'
+import { type ErrorResponse, type FileReport, type FoundFile, MESSAGE_TYPE, type OkFields, type OkResponse,
   type Response } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 import { present } from './present.ts'
@@ -106,10 +106,6 @@ function foundFile(map: PlainMap, path: string): FoundFile {
     storedMs: optional(map, 'stored', integer, path),
     expiresMs: optional(map, 'expires', integer, path),
   })
-}
-
-function place(value: Plain, field: string): Place {
-  return counts(value, field, 2) as unknown as Place
 }
 
 function chunkRun(value: Plain, field: string): readonly [file: number, first: number, count: number] {

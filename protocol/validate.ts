@@ -3,12 +3,12 @@
  * required field, each of its type and within its limit; what needs knowledge of users, transfers or files is judged elsewhere.
  */
 import { TallyError } from './errors.ts'
-import { arrayOf, count, counts, countWithin, digest, fid, integer, list, meta, name, oneOf, optional, plainMap, required, runs, sizeOrUnknown,
-  tag, tags, textWithin, tooManyTags, uuid } from './fields.ts'
+import { count, countWithin, digest, fid, integer, list, meta, name, oneOf, optional, place, plainMap, required, runs, sizeOrUnknown,
+  tags, textWithin, tooManyTags, uuid } from './fields.ts'
 import { uuidToWords } from './chunk-id.ts'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_PER_FILE_MAX, CURSOR_BYTES_MAX, FILES_MAX, FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX, FIND_TAGS_MAX,
   MEDIA_TYPE_BYTES_MAX, TAGS_PER_FILE_MAX, TOKEN_BYTES_MAX } from './limits.ts'
-import { type Authentication, type ChunkWords, type Fetch, type FileAnnouncement, type Find, MESSAGE_TYPE, type Message, type Place,
+import { type Authentication, type ChunkWords, type Fetch, type FileAnnouncement, type Find, MESSAGE_TYPE, type Message,
   type Remove, type Run, type Transfer } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 import { present } from './present.ts'
@@ -18,6 +18,7 @@ import { response, usesExtInResponse } from './validate-response.ts'
 const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
 const acks = oneOf('each', 'ranges')
 const state = oneOf('receiving', 'finishing', 'stored', 'removed')
+const findTags = tags(FIND_TAGS_MAX)
 const fileNumber = countWithin(0, FILES_MAX - 1)
 
 /** The message that a map is, by the frame's type. Throws `malformed`, `unsupported-type` and the codes of the limits of section 3.1. */
@@ -88,14 +89,10 @@ function announcement(map: PlainMap, path: string, shared: readonly string[]): F
     digest: optional(map, 'digest', digest, path),
     mediaType: optional(map, 'media-type', textWithin(MEDIA_TYPE_BYTES_MAX), path),
     modifiedMs: optional(map, 'modified', integer, path),
-    expiresMs: optional(map, 'expires', integer, path),
+    expiresMs: optional(map, 'expires', count, path),
     tags: own,
     meta: optional(map, 'meta', meta, path),
   })
-}
-
-function place(value: Plain, field: string): Place {
-  return counts(value, field, 2) as unknown as Place
 }
 
 function transfer(messageId: string, map: PlainMap): Transfer {
@@ -119,9 +116,9 @@ function data(value: Plain, field: string): Uint8Array {
 }
 
 function find(messageId: string, map: PlainMap): Find {
-  const all = optional(map, 'tags', arrayOf(tag)) ?? []
-  const any = optional(map, 'any-tags', arrayOf(tag)) ?? []
-  const not = optional(map, 'not-tags', arrayOf(tag)) ?? []
+  const all = optional(map, 'tags', findTags) ?? []
+  const any = optional(map, 'any-tags', findTags) ?? []
+  const not = optional(map, 'not-tags', findTags) ?? []
   if (all.length + any.length + not.length > FIND_TAGS_MAX) throw tooManyTags('tags', FIND_TAGS_MAX)
   return present<Find>({
     type: MESSAGE_TYPE.FIND,
