@@ -1,0 +1,30 @@
+/**
+ * What a client tells while it works, for progress bars, logs and tests: every retry is visible here. Nothing depends on anybody listening.
+ */
+
+/** Figures of one upload. Chunks are counted once per sending or acknowledgement, over all files of the transfer. */
+export interface UploadCounts {
+  /** TRANSFER messages written, repetitions included. */
+  chunksSent: number
+  /** Sent again because no Ok for them had been seen. */
+  chunksSentTwice: number
+  /** Sent again although an Ok had been seen: 0, unless the daemon lost them or the digest differed. */
+  acknowledgedSentAgain: number
+  /** Of those, lost by the daemon: reported missing although acknowledged. Never 0 is a broken promise. */
+  acknowledgedLost: number
+  /** Present at the daemon before this upload sent anything. */
+  resumedChunks: number
+  /** Connections that this upload used after its first. */
+  reconnects: number
+}
+
+export type ClientEvent =
+  | { readonly type: 'connected'; readonly path: string; readonly user: string }
+  | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error }
+  | { readonly type: 'announced'; readonly fid: string; readonly chunks: number; readonly presentChunks: number }
+  | { readonly type: 'finishing'; readonly fid: string }
+  /** At most one per answer; `acknowledgedBytes` counts what was there before too. `totalBytes` is null while a size is not known. */
+  | { readonly type: 'progress'; readonly acknowledgedBytes: number; readonly totalBytes: number | null; readonly counts?: Readonly<UploadCounts> }
+  | { readonly type: 'stored'; readonly fid: string; readonly file: number; readonly digest: string }
+
+export type OnEvent = (event: ClientEvent) => void

@@ -1,0 +1,88 @@
+/**
+ * The chunks of one FETCH as they arrive, for whoever takes them in batches. It knows when the daemon is done, fell silent or went away, and
+ * tells it when its chunks are no longer wanted.
+ */
+import { MESSAGE_TYPE, type Response, type Transfer } from '../protocol/index.ts'
+import { type Connection, type Stream, errorOf } from './connection.ts'
+import { ClientError } from './errors.ts'
+
+export class Inbox implements Stream {
+  readonly fetchId: string
+  readonly #connection: Connection
+  readonly #timeoutMs: number
+  readonly #signal: AbortSignal | undefined
+  #arrived: Transfer[] = []
+  #done = false
+  #failure: unknown
+  #wake: (() => void) | undefined
+  readonly #aborted = (): void => this.#fail(this.#signal?.reason)
+
+  constructor(connection: Connection, timeoutMs: number, signal: AbortSignal | undefined) {
+    this.#connection = connection
+    this.#timeoutMs = timeoutMs
+    this.#signal = signal
+    this.fetchId = connection.nextMessageId()
+    connection.openStream(this.fetchId, this)
+    signal?.addEventListener('abort', this.#aborted)
+  }
+
+  onTransfer(message: Transfer): void {
+    this.#arrived.push(message)
+    this.#wake?.()
+  }
+
+  onResponse(response: Response): void {
+    if (response.response === 'Error') {
+      this.#fail(errorOf(response))
+    } else if (response.done === true) {
+      this.#done = true
+      this.#wake?.()
+    }
+  }
+
+  onLost(error: Error): void {
+    this.#fail(error)
+  }
+
+  /**
+   * What arrived since the last call, at least one chunk; undefined when the daemon is done. To be called when everything before was
+   * acknowledged, or silence would be our own fault. Throws what ended the FETCH; silence ends the connection.
+   */
+  async next(): Promise<Transfer[] | undefined> {
+    if (this.#arrived.length === 0 && !this.#done && this.#failure === undefined) await this.#wait()
+    if (this.#arrived.length > 0) {
+      const batch = this.#arrived
+      this.#arrived = []
+      return batch
+    }
+    if (this.#failure !== undefined) throw this.#failure
+    return undefined
+  }
+
+  /** No more is wanted; where the daemon is not done it is told to stop. */
+  close(): void {
+    this.#signal?.removeEventListener('abort', this.#aborted)
+    this.#connection.closeStream(this.fetchId)
+    if (this.#done || this.#connection.lost !== undefined || this.#failure !== undefined && this.#signal?.aborted !== true) return
+    this.#connection.sendMessage({
+      type: MESSAGE_TYPE.RESPONSE, messageId: this.fetchId, response: 'Error', reason: 'no longer wanted', code: 'not-found',
+    })
+  }
+
+  async #wait(): Promise<void> {
+    const silent = (): void => {
+      const error = new ClientError('connection-silent', `no chunk came for ${this.#timeoutMs} ms`)
+      this.#fail(error)
+      this.#connection.close(error)
+    }
+    const timer = setTimeout(silent, this.#timeoutMs)
+    await new Promise<void>(resolve => { this.#wake = resolve })
+    clearTimeout(timer)
+    this.#wake = undefined
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error
+    this.#wake?.()
+  }
+}

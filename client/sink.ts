@@ -1,0 +1,62 @@
+/**
+ * Where a download's bytes go, in order and without gaps. A sink may already hold the beginning of a file, from a download that broke off.
+ */
+import { type Hash, createHash } from 'node:crypto'
+
+/** What FETCH's Ok says. */
+export interface FileInfo {
+  readonly fid: string
+  readonly file: number
+  readonly name: string
+  readonly sizeBytes: number
+  readonly digest: string
+}
+
+export interface Beginning {
+  /** What the sink already holds: a multiple of the chunk size. */
+  readonly presentBytes: number
+  /** SHA-256 over what it holds. */
+  readonly hash: Hash
+  /** Nothing is to be fetched: the whole file is there already. */
+  readonly whole?: boolean
+}
+
+export interface Sink {
+  /** Where the file is going to be, once `begin` returned; undefined for what is no file. */
+  readonly path: string | undefined
+  begin(info: FileInfo, chunkSizeBytes: number): Promise<Beginning>
+  /** Takes what comes next; may be called again when it resolved. */
+  write(bytes: Uint8Array): Promise<void>
+  /** Everything was written, and its digest agrees. Durable on return, for files. */
+  complete(): Promise<void>
+  /** The content is not what its digest says: forget it. False where what was written cannot be taken back. */
+  discard(): Promise<boolean>
+  /** Nothing more is written. What is there stays for the next time, unless `complete` was called. */
+  close(): Promise<void>
+}
+
+/** Hands the bytes to a function. The digest is known only at the end: a difference is thrown after everything was written. */
+export class StreamSink implements Sink {
+  readonly path = undefined
+  readonly #take: (bytes: Uint8Array) => void | Promise<void>
+
+  constructor(take: (bytes: Uint8Array) => void | Promise<void>) {
+    this.#take = take
+  }
+
+  async begin(): Promise<Beginning> {
+    return { presentBytes: 0, hash: createHash('sha256') }
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#take(bytes)
+  }
+
+  async complete(): Promise<void> {}
+
+  async discard(): Promise<boolean> {
+    return false
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,174 @@
+/**
+ * Where an upload's bytes come from: a file, memory, or a stream that ends some time. A source is hashed once, in order, however its chunks
+ * are asked for, so the digest is known as soon as the last byte was read.
+ */
+import { type Hash, createHash } from 'node:crypto'
+import { type FileHandle, open, stat } from 'node:fs/promises'
+import { ClientError } from './errors.ts'
+
+export interface Source {
+  /** null while it is not known. */
+  readonly sizeBytes: number | null
+  /** The bytes from `offset` on, `length` of them or up to the end. The result is not used again by the source. */
+  read(offset: number, length: number): Promise<Uint8Array>
+  /** As `read`, where the bytes are at hand: no turn of the event loop is spent on them. */
+  peek(offset: number, length: number): Uint8Array | undefined
+  /** Whether there is anything at `offset`; after a `false` the size is known. */
+  reaches(offset: number): Promise<boolean>
+  /** What lies below will not be asked for again, but after `digest-mismatch`. */
+  release(offset: number): void
+  /** `sha256:` and hex, over everything; reads what was not read yet. Throws `file-changed`. */
+  digest(): Promise<string>
+  /** Forgets what was hashed, so that `digest` reads everything again; false where that is impossible. */
+  rewind(): boolean
+  close(): Promise<void>
+}
+
+const BLOCK_BYTES = 262_144
+
+/** What identifies one state of a file, besides its path. */
+export interface FileIdentity {
+  readonly sizeBytes: number
+  readonly mtimeNs: bigint
+  readonly inode: bigint
+}
+
+/** A regular file. What is read must be what was there when it was opened: `digest` compares size, mtime and inode at the end. */
+export class FileSource implements Source {
+  readonly sizeBytes: number
+  readonly identity: FileIdentity
+  readonly #path: string
+  readonly #handle: FileHandle
+  #hash: Hash = createHash('sha256')
+  #hashedBytes = 0
+  #digest: string | undefined
+  #block: Uint8Array = new Uint8Array(0)
+  #blockOffset = 0
+
+  private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
+    this.#path = path
+    this.#handle = handle
+    this.identity = identity
+    this.sizeBytes = identity.sizeBytes
+  }
+
+  /** Throws what the file system says (`ENOENT`, `EACCES`), or `file-changed` for what is no regular file. */
+  static async open(path: string): Promise<FileSource> {
+    const handle = await open(path)
+    try {
+      return new FileSource(path, handle, await identify(path, handle))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const held = this.peek(offset, length)
+    if (held !== undefined) return held
+    if (offset > this.#hashedBytes) await this.#hashUpTo(offset)
+    this.#block = await this.#readHashed(offset, Math.max(length, BLOCK_BYTES - BLOCK_BYTES % length))
+    this.#blockOffset = offset
+    return this.#block.subarray(0, length)
+  }
+
+  peek(offset: number, length: number): Uint8Array | undefined {
+    const end = Math.min(offset + length, this.sizeBytes)
+    if (offset < this.#blockOffset || end > this.#blockOffset + this.#block.length) return undefined
+    return this.#block.subarray(offset - this.#blockOffset, end - this.#blockOffset)
+  }
+
+  async reaches(offset: number): Promise<boolean> {
+    return offset < this.sizeBytes
+  }
+
+  release(): void {}
+
+  async digest(): Promise<string> {
+    if (this.#digest === undefined) {
+      await this.#hashUpTo(this.sizeBytes)
+      const now = await identify(this.#path).catch((cause: unknown) => { throw changed(this.#path, cause) })
+      const { sizeBytes, mtimeNs, inode } = this.identity
+      if (now.sizeBytes !== sizeBytes || now.mtimeNs !== mtimeNs || now.inode !== inode) throw changed(this.#path)
+      this.#digest = `sha256:${this.#hash.digest('hex')}`
+    }
+    return this.#digest
+  }
+
+  rewind(): boolean {
+    this.#hash = createHash('sha256')
+    this.#hashedBytes = 0
+    this.#digest = undefined
+    this.#block = new Uint8Array(0)
+    return true
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+
+  async #hashUpTo(end: number): Promise<void> {
+    while (this.#hashedBytes < end) await this.#readHashed(this.#hashedBytes, Math.min(BLOCK_BYTES * 4, end - this.#hashedBytes))
+  }
+
+  /** Reads, and hashes what of it comes next in order. Throws `file-changed` where the file became shorter. */
+  async #readHashed(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafe(Math.min(length, this.sizeBytes - offset))
+    for (let filled = 0; filled < bytes.length;) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, offset + filled)
+      if (bytesRead === 0) throw changed(this.#path)
+      filled += bytesRead
+    }
+    if (offset <= this.#hashedBytes && offset + bytes.length > this.#hashedBytes && this.#digest === undefined) {
+      this.#hash.update(bytes.subarray(this.#hashedBytes - offset))
+      this.#hashedBytes = offset + bytes.length
+    }
+    return bytes
+  }
+}
+
+/** Bytes in memory; the caller leaves them alone until the upload is done. */
+export class BytesSource implements Source {
+  readonly sizeBytes: number
+  readonly #bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.sizeBytes = bytes.length
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return this.peek(offset, length)
+  }
+
+  peek(offset: number, length: number): Uint8Array {
+    return this.#bytes.subarray(offset, offset + length)
+  }
+
+  async reaches(offset: number): Promise<boolean> {
+    return offset < this.sizeBytes
+  }
+
+  release(): void {}
+
+  async digest(): Promise<string> {
+    return `sha256:${createHash('sha256').update(this.#bytes).digest('hex')}`
+  }
+
+  rewind(): boolean {
+    return true
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** By path at the end, not by handle: a file that was replaced by another one changed, too. */
+async function identify(path: string, handle?: FileHandle): Promise<FileIdentity> {
+  const found = await (handle === undefined ? stat(path, { bigint: true }) : handle.stat({ bigint: true }))
+  if (!found.isFile()) throw new ClientError('file-changed', `${path} is not a regular file`)
+  return { sizeBytes: Number(found.size), mtimeNs: found.mtimeNs, inode: found.ino }
+}
+
+function changed(path: string, cause?: unknown): ClientError {
+  return new ClientError('file-changed', `${path} changed while it was sent`, cause === undefined ? undefined : { cause })
+}

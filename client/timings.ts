@@ -1,0 +1,98 @@
+/**
+ * How long a client waits, and how it spaces its retries. All of it can be passed in, so that tests need neither long waits nor luck.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { TallyError } from '../protocol/index.ts'
+import { ClientError } from './errors.ts'
+import type { OnEvent } from './events.ts'
+
+export interface Timings {
+  /** Without an answer for so long the client asks again, then on a new connection (protocol, 3.3). */
+  readonly answerTimeoutMs: number
+  readonly backOffFirstMs: number
+  readonly backOffMaxMs: number
+  /** Gives up when nothing was acknowledged for so long; Infinity: never. */
+  readonly retryForMs: number
+  /** 0 ≤ result < 1, for the jitter. */
+  readonly random: () => number
+  readonly nowMs: () => number
+}
+
+export const TIMINGS_DEFAULT: Timings = {
+  answerTimeoutMs: 10_000,
+  backOffFirstMs: 50,
+  backOffMaxMs: 5000,
+  retryForMs: 60_000,
+  random: Math.random,
+  nowMs: () => performance.now(),
+}
+
+/** Refusals after which asking again at once is right (with another token, on a new connection), but not over and over. */
+const AT_ONCE_MAX = 3
+const AT_ONCE: ReadonlySet<string> = new Set([
+  'unauthenticated', 'token-expired', 'chunk-unknown', 'digest-mismatch', 'connection-silent', 'connection-lost',
+])
+/** Of those, what stays the daemon's last word when it keeps coming. */
+const FINAL_WHEN_REPEATED: ReadonlySet<string> = new Set(['unauthenticated', 'token-expired', 'chunk-unknown', 'digest-mismatch'])
+const AFTER_A_WHILE: ReadonlySet<string> = new Set(['busy', 'storage-full', 'storage-failed', 'shutting-down', 'connect-failed'])
+
+/** A failure that no retry can help, whatever its code; `withRetries` throws its cause. */
+export class Final extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+  }
+}
+
+/** Half of it is jitter, so that clients that failed together do not come back together. */
+export function backOffMs(timings: Timings, attempt: number): number {
+  const fullMs = Math.min(timings.backOffMaxMs, timings.backOffFirstMs * 2 ** Math.min(attempt, 30))
+  return fullMs * (0.5 + timings.random() / 2)
+}
+
+/**
+ * Runs `operation` until it succeeds, fails for good, or nothing moved for `retryForMs`. `operation` calls `progressed` whenever
+ * something new was acknowledged, which starts the back-off anew. Each retry is told by an event before its pause. Throws what the last
+ * attempt threw where a retry cannot help, else `gave-up`; the signal's reason when it is aborted.
+ */
+export async function withRetries<T>(
+  timings: Timings, signal: AbortSignal | undefined, onEvent: OnEvent | undefined, operation: (progressed: () => void) => Promise<T>,
+): Promise<T> {
+  let failures = 0
+  let movedMs = timings.nowMs()
+  const progressed = (): void => {
+    failures = 0
+    movedMs = timings.nowMs()
+  }
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      return await operation(progressed)
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (error instanceof Final) throw error.cause
+      if (!(error instanceof TallyError || error instanceof ClientError)) throw error
+      const atOnce = AT_ONCE.has(error.code)
+      if (!atOnce && !AFTER_A_WHILE.has(error.code)) throw error
+      if (failures >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
+      if (timings.nowMs() - movedMs >= timings.retryForMs) throw new ClientError('gave-up', error.message, { cause: error })
+      const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(timings, failures), retryAfterMs(error))
+      failures++
+      onEvent?.({ type: 'retry', attempt: failures, afterMs: pauseMs, cause: error })
+      if (pauseMs > 0) await pause(pauseMs, signal)
+    }
+  }
+}
+
+/** Rejects with the signal's reason when aborted. */
+export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, signal === undefined ? {} : { signal })
+  } catch {
+    signal?.throwIfAborted()
+  }
+}
+
+function retryAfterMs(error: Error): number {
+  const told = error instanceof TallyError ? error.details['retry-after'] : undefined
+  return typeof told === 'number' && told >= 0 ? Math.min(told, 60_000) : 0
+}

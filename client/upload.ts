@@ -1,0 +1,275 @@
+/**
+ * One transfer on its way in: announces its files, sends what the daemon lacks, and goes on after whatever breaks until every file is
+ * stored. What was acknowledged is not sent again. Each file is hashed while it is sent, and one chunk of it held back until the digest was
+ * told, so that content is agreed before it appears (protocol, 3.1).
+ */
+import { createHash } from 'node:crypto'
+import {
+  ChunkIds, type FileReport, MESSAGE_TYPE, type OkResponse, type Place, type Run, TallyError, uuidToBytes,
+} from '../protocol/index.ts'
+import type { Connection } from './connection.ts'
+import { ClientError } from './errors.ts'
+import type { OnEvent, UploadCounts } from './events.ts'
+import { Lane, type LaneOwner } from './lane.ts'
+import { type Link, needsLogIn } from './link.ts'
+import type { Source } from './source.ts'
+import { Final, backOffMs, pause, withRetries } from './timings.ts'
+import { type FileLabel, UploadFile } from './upload-file.ts'
+
+export interface UploadOptions {
+  /** Lower case. Names the transfer: with the same files it is resumed. */
+  readonly fid: string
+  readonly files: readonly { readonly label: FileLabel; readonly source: Source }[]
+  readonly tags?: readonly string[]
+  readonly chunkSizeBytes: number
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: OnEvent | undefined
+}
+
+export interface UploadResult {
+  readonly fid: string
+  readonly files: readonly { readonly name: string; readonly sizeBytes: number; readonly digest: string }[]
+  readonly counts: Readonly<UploadCounts>
+}
+
+/** Bounds what lies in sockets and, for streams, in memory, whatever window the daemon allows. */
+const IN_FLIGHT_BYTES_MAX = 8_388_608
+/** Up to this size a file is hashed before it is announced, which saves a round trip. */
+const HASH_FIRST_BYTES = 1_048_576
+const MISMATCHES_MAX = 2
+
+/** Invariant: a file's last chunk is sent only after the daemon agreed to an announcement with the file's digest. */
+export class Upload implements LaneOwner {
+  readonly fid: string
+  readonly counts: UploadCounts = {
+    chunksSent: 0, chunksSentTwice: 0, acknowledgedSentAgain: 0, acknowledgedLost: 0, resumedChunks: 0, reconnects: 0,
+  }
+  readonly #link: Link
+  readonly #options: UploadOptions
+  readonly #files: readonly UploadFile[]
+  readonly #ids: ChunkIds
+  readonly #lanes: Lane[] = []
+  #connection: Connection | undefined
+  #window = 1
+  #announced = false
+  #progressed = (): void => {}
+
+  constructor(link: Link, options: UploadOptions) {
+    this.#link = link
+    this.#options = options
+    this.fid = options.fid
+    this.#files = options.files.map(({ source, label }, number) => new UploadFile(number, source, label, this.counts))
+    this.#ids = new ChunkIds(createHash('sha256').update(uuidToBytes(options.fid)).digest())
+  }
+
+  /**
+   * Resolves when every file is stored. Throws `gave-up` (resumable), `file-changed` and `digest-mismatch` (the file was removed from the
+   * daemon), `conflict`, the daemon's other refusals, or the signal's reason. Sources stay open.
+   */
+  async run(): Promise<UploadResult> {
+    const { signal, onEvent } = this.#options
+    const abort = (): void => this.#lanes.at(-1)?.fail(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
+    signal?.addEventListener('abort', abort)
+    try {
+      for (const file of this.#files) {
+        if (file.source.sizeBytes !== null && file.source.sizeBytes <= HASH_FIRST_BYTES) file.digest = await file.source.digest()
+      }
+      await withRetries(this.#link.timings, signal, onEvent, progressed => {
+        this.#progressed = progressed
+        return this.#attempt()
+      })
+    } catch (error) {
+      if (error instanceof ClientError && error.code === 'file-changed') await this.#remove()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      for (const lane of this.#lanes) lane.close()
+    }
+    const files = this.#files.map(file => ({ name: file.label.name, sizeBytes: file.source.sizeBytes ?? 0, digest: file.digest ?? '' }))
+    return { fid: this.fid, files, counts: this.counts }
+  }
+
+  acknowledged(number: number, first: number, count: number): void {
+    const file = this.#files[number]
+    if (file === undefined) return
+    const before = file.acknowledgedChunks
+    this.#lanes.at(-1)?.landed(file.acknowledge(first, count))
+    if (file.acknowledgedChunks > before) this.#moved()
+  }
+
+  stored(number: number, digest: string): void {
+    const file = this.#files[number]
+    if (file === undefined || file.state === 'stored') return
+    file.state = 'stored'
+    file.digest = digest
+    this.#progressed()
+    this.#lanes.at(-1)?.landed(0)
+    this.#options.onEvent?.({ type: 'stored', fid: this.fid, file: number, digest })
+  }
+
+  /** One connection's worth of work; whatever ends it early is thrown, and `withRetries` knows what may be tried again. */
+  async #attempt(): Promise<void> {
+    const connection = await this.#link.connection()
+    if (this.#connection !== undefined && this.#connection !== connection) this.counts.reconnects++
+    this.#connection = connection
+    for (const lane of this.#lanes) lane.end()
+    for (let polls = 0; ; polls++) {
+      const lane = new Lane(connection, this, this.#link.timings)
+      this.#replaceLane(lane)
+      try {
+        await this.#announce(connection)
+        for (const file of this.#files) file.beginAttempt()
+        for (const file of this.#files) if (file.state === 'receiving') await this.#send(file, lane)
+        await lane.until(() => this.#allStored() || lane.inFlight <= 0)
+      } catch (error) {
+        await this.#judge(error, connection)
+      } finally {
+        lane.end()
+      }
+      if (this.#allStored()) return
+      if (polls === 0) this.#options.onEvent?.({ type: 'finishing', fid: this.fid })
+      await pause(backOffMs(this.#link.timings, polls), this.#options.signal)
+    }
+  }
+
+  /** Sends what the daemon lacks of one file; returns when all of it is on its way. */
+  async #send(file: UploadFile, lane: Lane): Promise<void> {
+    const { chunkSizeBytes, source } = file
+    const inFlightMax = Math.max(1, Math.min(this.#window, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
+    for (let chunk = file.next(); chunk !== undefined; chunk = file.next()) {
+      lane.throwIfFailed()
+      if (file.digest === undefined && !file.isSurelyNotLast(chunk) && await lane.during(file.isLast(chunk))) {
+        await this.#tellDigest(file, lane)
+        continue
+      }
+      if (lane.inFlight >= inFlightMax) await lane.until(() => lane.inFlight < inFlightMax)
+      if (lane.connection.full) await lane.during(lane.connection.drained())
+      const offset = chunk * chunkSizeBytes
+      const data = source.peek(offset, chunkSizeBytes) ?? await lane.during(source.read(offset, chunkSizeBytes))
+      // Meanwhile a late answer, or a failure, may have come.
+      if (file.next() !== chunk) continue
+      lane.throwIfFailed()
+      file.sending(chunk)
+      lane.send(file.number, chunk, this.#ids.encode(file.number, chunk), data)
+    }
+  }
+
+  async #tellDigest(file: UploadFile, lane: Lane): Promise<void> {
+    file.digest = await lane.during(file.source.digest())
+    await this.#announce(lane.connection)
+  }
+
+  /** AUTHENTICATION with all that is known, and the whole report, page by page. Throws `conflict` where a file is gone. */
+  async #announce(connection: Connection): Promise<void> {
+    for (const file of this.#files) file.beginReport()
+    const missing: Run[][] = this.#files.map(() => [])
+    let reports: readonly FileReport[] = []
+    let after: Place | undefined
+    do {
+      const ok: OkResponse = await this.#link.ask(connection, {
+        type: MESSAGE_TYPE.AUTHENTICATION,
+        token: await this.#link.token(),
+        fid: this.fid,
+        files: this.#files.map(file => file.announcement),
+        tags: this.#options.tags ?? [],
+        chunkSizeBytes: this.#options.chunkSizeBytes,
+        acks: 'ranges',
+        ...(after === undefined ? {} : { missingAfter: after }),
+      }, this.#options.signal)
+      reports = (ok.files ?? []) as readonly FileReport[]
+      this.#window = ok.window ?? 1
+      for (const [number, report] of reports.entries()) {
+        const file = this.#files[number]
+        if (file !== undefined) file.chunkSizeBytes = report.chunkSizeBytes ?? ok.chunkSizeBytes ?? this.#options.chunkSizeBytes
+        missing[number]?.push(...report.missing)
+      }
+      after = ok.more
+    } while (after !== undefined)
+    this.#takeReports(reports, missing)
+  }
+
+  #takeReports(reports: readonly FileReport[], missing: readonly Run[][]): void {
+    for (const file of this.#files) {
+      const report = reports[file.number]
+      if (report === undefined) throw new TallyError('internal', `the daemon does not report on file ${file.number}`)
+      if (report.state === 'removed') throw new TallyError('conflict', `file ${file.number} was removed`, { state: 'removed' })
+      const { landed, mismatched } = file.takeReport(report, joined(missing[file.number] ?? []))
+      this.#lanes.at(-1)?.landed(landed)
+      if (mismatched) throw new TallyError('digest-mismatch', `the content of file ${file.number} was refused`, { file: file.number })
+      if (report.state === 'stored') this.stored(file.number, report.digest ?? file.digest ?? '')
+    }
+    if (this.#announced) return
+    this.#announced = true
+    const presentChunks = this.#files.reduce((sum, file) => sum + file.acknowledgedChunks, 0)
+    this.counts.resumedChunks = presentChunks
+    const chunks = this.#files.reduce((sum, file) => sum + file.chunkCount, 0)
+    this.#options.onEvent?.({ type: 'announced', fid: this.fid, chunks, presentChunks })
+    this.#moved()
+  }
+
+  /** Rethrows what ended an attempt, after what has to be done about it first. */
+  async #judge(error: unknown, connection: Connection): Promise<never> {
+    if (error instanceof TallyError && error.code === 'digest-mismatch') await this.#startOver(error)
+    if (needsLogIn(error) && connection.lost === undefined) await this.#link.logIn(connection)
+    throw error
+  }
+
+  /** Once more; when it differs again, or cannot be read again, it is removed. */
+  async #startOver(error: TallyError): Promise<void> {
+    const expected = error.details['expected']
+    const refused = this.#files.filter(file => file.state !== 'stored' && file.digest !== undefined)
+    const file = refused.find(each => each.number === error.details['file']) ?? refused.find(each => each.digest === expected) ?? refused[0]
+    if (file === undefined) throw error
+    const told = file.digest
+    if (!file.startOver() || file.mismatches >= MISMATCHES_MAX) {
+      await this.#remove(file)
+      throw new Final(error)
+    }
+    if (await file.source.digest() !== told) throw new ClientError('file-changed', `${file.label.name} changed while it was sent`)
+  }
+
+  /** Best effort: what is not removed now expires. */
+  async #remove(file?: UploadFile): Promise<void> {
+    try {
+      const connection = await this.#link.connection()
+      await this.#link.ask(connection, { type: MESSAGE_TYPE.REMOVE, fid: this.fid, ...(file === undefined ? {} : { file: file.number }) })
+    } catch (error) {
+      if (!(error instanceof TallyError || error instanceof ClientError)) throw error
+    }
+  }
+
+  #replaceLane(lane: Lane): void {
+    // Answers to earlier lanes of a connection that lives may still come; those of a lost one cannot.
+    for (const old of this.#lanes) if (old.connection.lost !== undefined) old.close()
+    this.#lanes.splice(0, this.#lanes.length, ...this.#lanes.filter(old => old.connection.lost === undefined), lane)
+  }
+
+  #allStored(): boolean {
+    return this.#files.every(file => file.state === 'stored')
+  }
+
+  #moved(): void {
+    this.#progressed()
+    const { onEvent } = this.#options
+    if (onEvent === undefined) return
+    let acknowledgedBytes = 0
+    let totalBytes: number | null = 0
+    for (const { source, chunkSizeBytes, acknowledgedChunks } of this.#files) {
+      const bytes = acknowledgedChunks * chunkSizeBytes
+      acknowledgedBytes += source.sizeBytes === null ? bytes : Math.min(bytes, source.sizeBytes)
+      totalBytes = totalBytes === null || source.sizeBytes === null ? null : totalBytes + source.sizeBytes
+    }
+    onEvent({ type: 'progress', acknowledgedBytes, totalBytes, counts: this.counts })
+  }
+}
+
+/** Runs that touch, as at the seam of two pages, become one. */
+function joined(runs: readonly Run[]): Run[] {
+  const all: Run[] = []
+  for (const run of runs) {
+    const last = all.at(-1)
+    if (last !== undefined && last[0] + last[1] === run[0]) all[all.length - 1] = [last[0], last[1] + run[1]]
+    else all.push(run)
+  }
+  return all
+}
