@@ -138,7 +138,9 @@ export class MemoryCatalog implements Catalog {
       const file = this.state.files.get(id)
       if (file === undefined || file.state === 'removed' || file.transfer !== transfer) continue
       removed++
-      this.state.files.set(id, { ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, blob: undefined })
+      this.state.files.set(id, {
+        ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, storedMs: null, blob: undefined,
+      })
       if (file.blob === undefined) this.state.garbage.add(id)
       else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) this.state.garbage.add(file.blob)
     }

@@ -7,7 +7,7 @@ import { TallyError } from '../../protocol/errors.ts'
 import { CHUNK_SIZE_BYTES_MAX, OPAQUE_CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { Catalog, Pair, TransferId } from '../storage/storage.ts'
 import type { Group } from './group.ts'
-import type { ChunkReply } from './reply.ts'
+import type { ChunkReply, StoredFile } from './reply.ts'
 import type { Upload } from './upload.ts'
 
 /** Pairs kept in memory. More than any connection may have unanswered, so a pending pair is never among the forgotten. */
@@ -52,7 +52,7 @@ export class OpaqueChunks {
 
   /** Places one chunk, or answers it for the place that it has. Arrivals are judged in order even while a look-up is under way. */
   receive(uuid: string, data: Uint8Array, reply: ChunkReply, sender: object): void {
-    const arrival = { uuid, data, reply, sender }
+    const arrival = { uuid, data, sender, reply: new OpaqueReply(reply, () => this.#wasRefused(uuid, sender)) }
     if (this.#lookingUp || !this.#isDecided(uuid)) {
       this.#queue.push(arrival)
       if (!this.#lookingUp) void this.#lookUp()
@@ -88,25 +88,28 @@ export class OpaqueChunks {
       } catch (cause) {
         const error = cause instanceof TallyError ? cause : new TallyError('internal', 'the pairs could not be read', {}, { cause })
         for (const { reply } of arrivals) reply.refused(error)
-        this.#refused ??= arrivals[0]?.uuid
       }
     }
     this.#lookingUp = false
   }
 
   #judge(arrival: Arrival, pair: Pair | undefined): void {
-    const { uuid, data, reply, sender } = arrival
+    const { uuid, data, reply } = arrival
     const place = pair ?? this.#place(arrival)
     if (place instanceof TallyError) {
       reply.refused(place)
-      if (sender === this.#filler) this.#refused ??= uuid
       return
     }
     if (this.#refused === uuid) this.#refused = undefined
     const upload = this.#uploads[place.file] as Upload
     if (pair === undefined) this.#remember(place)
     // A known UUID whose place is free again (after a digest mismatch) is marked anew; its pair is there already.
-    if (!upload.receive(place.chunk, data, 'opaque', reply, pair === undefined ? place : undefined)) this.#refused ??= uuid
+    upload.receive(place.chunk, data, 'opaque', reply, pair === undefined ? place : undefined)
+  }
+
+  /** A chunk of the filling connection got an Error, for whatever reason. */
+  #wasRefused(uuid: string, sender: object): void {
+    if (sender === this.#filler) this.#refused ??= uuid
   }
 
   /** The place of a new UUID, or why there is none. */
@@ -142,6 +145,26 @@ export class OpaqueChunks {
       break
     }
     this.#recentIsAll = false
+  }
+}
+
+/** Passes the outcome on, and tells of a refusal first. */
+class OpaqueReply implements ChunkReply {
+  readonly #reply: ChunkReply
+  readonly #onRefused: () => void
+
+  constructor(reply: ChunkReply, onRefused: () => void) {
+    this.#reply = reply
+    this.#onRefused = onRefused
+  }
+
+  acknowledged(file: number, chunk: number, stored: StoredFile | undefined): void {
+    this.#reply.acknowledged(file, chunk, stored)
+  }
+
+  refused(error: TallyError): void {
+    this.#onRefused()
+    this.#reply.refused(error)
   }
 }
 

@@ -120,27 +120,25 @@ export class Upload {
   /**
    * Takes one chunk. Its reply comes when it is marked, or when the whole file is stored (the completing chunk, and every one that
    * comes while the file is finishing), or with `chunk-unknown`, `chunk-length`, `file-too-big`, or the code of a failed cycle.
-   * Answers whether the chunk was accepted or known; a refusal has been given to the reply.
    */
-  receive(chunk: number, data: Uint8Array, kind: ChunkKind, reply: ChunkReply, pair?: Pair): boolean {
+  receive(chunk: number, data: Uint8Array, kind: ChunkKind, reply: ChunkReply, pair?: Pair): void {
     const refusal = this.#judge(chunk, data.length, kind)
     if (refusal !== undefined) {
       reply.refused(refusal)
-      return false
+      return
     }
     if (this.state === 'stored' || this.marked.has(chunk)) {
       this.#answerMarked(chunk, reply)
-      return true
+      return
     }
     const group = this.#gathering()
     if (this.marking.has(chunk) || group.chunks.has(chunk)) {
       group.addDuplicate(chunk, reply)
-      return true
+      return
     }
     this.kind = kind
     group.add(chunk, chunk * this.chunkSizeBytes, data, reply)
     if (pair !== undefined) group.pairs.push(pair)
-    return true
   }
 
   /** Hands the gathered group to the group commit; its chunks count as being marked from now on. */

@@ -1,0 +1,125 @@
+/**
+ * tallyd's flags as one table: their names, what they take, what they do. `--help` is printed from it, and arguments are read by it. What
+ * the values mean is config.ts's matter.
+ */
+import { parseArgs } from 'node:util'
+
+/** The command line or the environment is wrong: the message goes to the user, and the exit code is 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+export interface Flag {
+  readonly name: string
+  /** What stands for the value in the help; absent: the flag takes none. */
+  readonly value?: string
+  readonly short?: string
+  readonly repeatable?: boolean
+  /** Whether `TALLY_NAME` in the environment does the same. */
+  readonly env: boolean
+  readonly help: string
+}
+
+export const FLAGS: readonly Flag[] = [
+  { name: 'socket', value: 'PATH', repeatable: true, env: true, help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)' },
+  { name: 'store', value: 'DIR', env: true, help: 'keep everything here (default: ~/.local/share/tally)' },
+  { name: 'secret-file', value: 'FILE', env: true, help: 'check tokens with this secret (default: ~/.config/tally/secret, made at the first start)' },
+  { name: 'public-key', value: 'FILE', env: true, help: 'check tokens with this public key (PEM)' },
+  { name: 'jwks', value: 'FILE', env: true, help: 'check tokens with these public keys (a JSON Web Key Set)' },
+  { name: 'issuer', value: 'NAME', env: true, help: 'accept only tokens with this "iss"' },
+  { name: 'audience', value: 'NAME', env: true, help: 'accept only tokens with this "aud"' },
+  { name: 'require-exp', env: true, help: 'refuse tokens without "exp"' },
+  { name: 'user-claim', value: 'NAME', env: true, help: 'the claim that names the user (default: "sub", else "uid")' },
+  { name: 'durability', value: 'KIND', env: true, help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)' },
+  { name: 'max-file-size', value: 'SIZE', env: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
+  { name: 'log-format', value: 'KIND', env: true, help: 'text (default) or json' },
+  { name: 'log-level', value: 'LEVEL', env: true, help: 'debug, info (default), warn or error' },
+  { name: 'help', short: 'h', env: false, help: 'print this and exit' },
+  { name: 'version', env: false, help: 'print the version and exit' },
+]
+
+/** Values by flag name; a flag without a value has the value 'true'. */
+export type FlagValues = ReadonlyMap<string, readonly string[]>
+
+/** Reads the arguments. Throws a UsageError for what the table does not know, for a value too many or too few. */
+export function readArguments(args: readonly string[]): FlagValues {
+  const options = Object.fromEntries(FLAGS.map(({ name, value, short }) =>
+    [name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short === undefined ? {} : { short }) }]))
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true })
+  const values = new Map<string, string[]>()
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') continue
+    if (token.kind === 'positional') throw new UsageError(`tallyd takes no arguments besides flags: ${JSON.stringify(token.value)}`)
+    const flag = FLAGS.find(({ name }) => name === token.name)
+    if (flag === undefined) throw new UsageError(unknownFlag(token.rawName))
+    const given = values.get(flag.name) ?? []
+    if (given.length > 0 && flag.repeatable !== true) throw new UsageError(`--${flag.name} is given twice`)
+    values.set(flag.name, [...given, valueOf(flag, token.value, token.inlineValue === true)])
+  }
+  return values
+}
+
+/** What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): FlagValues {
+  const values = new Map<string, string[]>()
+  for (const flag of FLAGS) {
+    const value = flag.env ? env[variableOf(flag)] : undefined
+    if (value === undefined || value === '') continue
+    if (flag.value !== undefined || value === 'true' || value === '1') values.set(flag.name, [flag.value === undefined ? 'true' : value])
+    else if (value !== 'false' && value !== '0') throw new UsageError(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
+  }
+  return values
+}
+
+/** Examples first. */
+export function helpText(): string {
+  const left = (flag: Flag) => `  ${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`
+  const width = Math.max(...FLAGS.map(flag => left(flag).length)) + 2
+  return `tallyd receives files over a local socket, and acknowledges every chunk once it is safe.
+
+  tallyd                                          listen on the default socket, store under ~/.local/share/tally
+  tallyd --socket /run/tally/tally.sock --store /var/lib/tally --secret-file /etc/tally/secret
+  tallyd --socket /run/ipc/filestorage            serve clients of libipc as well
+  tallyd --jwks /etc/tally/keys.json --issuer https://id.example --require-exp
+
+Flags, each of them also as TALLY_… in the environment (--secret-file is TALLY_SECRET_FILE), where flags come first:
+
+${FLAGS.map(flag => `${left(flag).padEnd(width)}${flag.help}`).join('\n')}
+`
+}
+
+function valueOf(flag: Flag, value: string | undefined, isInline: boolean): string {
+  if (flag.value === undefined) {
+    if (value !== undefined) throw new UsageError(`--${flag.name} takes no value`)
+    return 'true'
+  }
+  if (value === undefined || value === '') throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
+  if (value.startsWith('-') && !isInline) throw new UsageError(`--${flag.name} needs a value; for one that begins with a dash write --${flag.name}=${value}`)
+  return value
+}
+
+function variableOf({ name }: Flag): string {
+  return `TALLY_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+function unknownFlag(rawName: string): string {
+  const name = rawName.replace(/^-+/, '')
+  const nearest = FLAGS.map(flag => ({ flag, edits: edits(name, flag.name) })).sort((a, b) => a.edits - b.edits)[0]
+  const hint = nearest !== undefined && nearest.edits <= Math.max(2, name.length / 3) ? `; did you mean --${nearest.flag.name}?` : ''
+  return `there is no flag ${rawName}${hint} (tallyd --help lists them)`
+}
+
+/** Levenshtein's distance, bounded work: both are names that a person typed. */
+function edits(from: string, to: string): number {
+  const a = from.slice(0, 64)
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === to[j - 1] ? 0 : 1)
+      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, replaced))
+    }
+    row = next
+  }
+  return row[to.length] as number
+}

@@ -1,0 +1,159 @@
+/**
+ * The catalog as the layers above call it. Changes that arrive while a transaction runs are the next one's group; reads go to
+ * their own thread and see every change that has returned.
+ */
+import type { TallyError } from '../../../protocol/errors.ts'
+import type {
+  Amendment, Catalog, ExpiryLimits, FileId, FindQuery, FoundRecord, Mark, NewTransfer, Pair, StoredContent, TransferId, TransferRecord,
+} from '../storage.ts'
+import { fromPlain } from './failures.ts'
+import type { Health } from './failures.ts'
+import type { Change, ChangeName, Outcome } from './transactions.ts'
+import type { WorkerLink } from './worker-link.ts'
+
+/** Checkpoints follow changes at this distance: rarely enough to be cheap, often enough to keep the WAL short. */
+const CHECKPOINT_DELAY_MS = 500
+
+interface Queued {
+  readonly change: Change
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: TallyError) => void
+}
+
+export interface CatalogParts {
+  /** Runs changes as one transaction, on whichever thread. */
+  readonly run: (changes: readonly Change[]) => Promise<readonly Outcome[]>
+  readonly reader: WorkerLink
+  readonly checkpointer: WorkerLink
+  readonly health: Health
+}
+
+export class LocalCatalog implements Catalog {
+  readonly #parts: CatalogParts
+  #queue: Queued[] = []
+  #pumping: Promise<void> | undefined
+  #checkpointTimer: NodeJS.Timeout | undefined
+
+  constructor(parts: CatalogParts) {
+    this.#parts = parts
+  }
+
+  announce(transfer: NewTransfer): Promise<TransferRecord> {
+    const files = transfer.files.map(file => (file.meta === null ? file : { ...file, meta: compact(file.meta) }))
+    return this.#change('announce', [{ ...transfer, files }]) as Promise<TransferRecord>
+  }
+
+  load(user: string, fid: string): Promise<TransferRecord | undefined> {
+    return this.#parts.reader.call('load', [user, fid]) as Promise<TransferRecord | undefined>
+  }
+
+  complete(): Promise<readonly { user: string; fid: string }[]> {
+    return this.#parts.reader.call('complete', []) as Promise<readonly { user: string; fid: string }[]>
+  }
+
+  amend(amendment: Amendment): Promise<void> {
+    const files = amendment.files.map(file => (file.meta === undefined ? file : { ...file, meta: compact(file.meta) }))
+    return this.#change('amend', [{ ...amendment, files }]) as Promise<void>
+  }
+
+  mark(marks: readonly Mark[], nowMs: number): Promise<void> {
+    const compacted = marks.map(mark => ({
+      ...mark,
+      pages: mark.pages.map(({ page, bytes }) => ({ page, bytes: compact(bytes) })),
+      held: mark.held.map(({ offsetBytes, bytes }) => ({ offsetBytes, bytes: compact(bytes) })),
+    }))
+    return this.#change('mark', [compacted, nowMs]) as Promise<void>
+  }
+
+  pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]> {
+    return this.#parts.reader.call('pairs', [transfer, uuids]) as Promise<readonly Pair[]>
+  }
+
+  recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]> {
+    return this.#parts.reader.call('recentPairs', [transfer, limit]) as Promise<readonly Pair[]>
+  }
+
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void> {
+    return this.#change('store', [file, digest, sizeBytes, nowMs]) as Promise<void>
+  }
+
+  reset(file: FileId): Promise<void> {
+    return this.#change('reset', [file]) as Promise<void>
+  }
+
+  remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number> {
+    return this.#change('remove', [transfer, files, nowMs]) as Promise<number>
+  }
+
+  find(query: FindQuery): Promise<readonly FoundRecord[]> {
+    return this.#parts.reader.call('find', [query]) as Promise<readonly FoundRecord[]>
+  }
+
+  content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
+    return this.#parts.reader.call('content', [user, wanted]) as Promise<StoredContent | undefined>
+  }
+
+  expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
+    return this.#change('expire', [limits]) as Promise<readonly { user: string; fid: string }[]>
+  }
+
+  garbage(limit: number): Promise<readonly FileId[]> {
+    return this.#parts.reader.call('garbage', [limit]) as Promise<readonly FileId[]>
+  }
+
+  forget(blobs: readonly FileId[]): Promise<void> {
+    return this.#change('forget', [blobs]) as Promise<void>
+  }
+
+  /** Resolves when every change asked for so far has its answer; no checkpoint is started after it. */
+  async drain(): Promise<void> {
+    await this.#pumping
+    clearTimeout(this.#checkpointTimer)
+  }
+
+  #change(op: ChangeName, args: readonly unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ change: { op, args }, resolve, reject })
+      this.#pumping ??= this.#pump()
+    })
+  }
+
+  async #pump(): Promise<void> {
+    // A turn of the microtasks, so that what is asked for in one go is one group.
+    await undefined
+    while (this.#queue.length > 0) {
+      const group = this.#queue
+      this.#queue = []
+      try {
+        this.#parts.health.check()
+        const outcomes = await this.#parts.run(group.map(({ change }) => change))
+        for (const [i, queued] of group.entries()) this.#settle(queued, outcomes[i] as Outcome)
+      } catch (cause) {
+        const error = this.#parts.health.failed(cause)
+        for (const { reject } of group) reject(error)
+      }
+      this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_DELAY_MS).unref()
+    }
+    this.#pumping = undefined
+  }
+
+  #settle({ resolve, reject }: Queued, outcome: Outcome): void {
+    if ('value' in outcome) resolve(outcome.value)
+    else reject(this.#parts.health.failed(fromPlain(outcome.error)))
+  }
+
+  async #checkpoint(): Promise<void> {
+    try {
+      await this.#parts.checkpointer.call('checkpoint', [])
+    } catch (cause) {
+      // Nothing is lost by it: the WAL keeps its pages. But a disk that fails to sync fails everybody.
+      this.#parts.health.failed(cause)
+    }
+    this.#checkpointTimer = undefined
+  }
+}
+
+/** Bytes with a buffer of their own: a view would take its whole buffer along to another thread. */
+function compact(bytes: Uint8Array): Uint8Array {
+  return bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
+}

@@ -1,0 +1,166 @@
+/**
+ * The changes of the catalog, each as plain statements in a transaction that `transactions.ts` opens and commits around it. It is
+ * synchronous and does not know on which thread it runs. Time's work is in `expiry.ts`.
+ */
+import { TallyError } from '../../../protocol/errors.ts'
+import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, TransferId, TransferRecord } from '../storage.ts'
+import type { Database, Row } from './database.ts'
+import { applyTime } from './expiry.ts'
+import { loadTransfer } from './records.ts'
+import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
+
+export class Engine {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  announce(transfer: NewTransfer): TransferRecord {
+    const { user, fid, chunkSizeBytes, acks, madeByDaemon, files, nowMs } = transfer
+    const owner = this.#db.get('INSERT INTO user (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id', user) as Row
+    const row = this.#db.get(`INSERT INTO transfer (owner, fid, state, chunk_size, acks, made, created, touched, pairs)
+      VALUES (?, ?, ${OPEN}, ?, ?, ?, ?, ?, 0) RETURNING id`, owner.id as number, fid, chunkSizeBytes, acks, madeByDaemon ? 1 : 0, nowMs, nowMs)
+    for (const [number, file] of files.entries()) {
+      this.#announceFile(row?.id as number, owner.id as number, number, file, chunkSizeBytes)
+    }
+    return loadTransfer(this.#db, user, fid) as TransferRecord
+  }
+
+  #announceFile(transfer: TransferId, owner: number, number: number, file: NewFile, chunkSizeBytes: number): void {
+    const tags = [...new Set(file.tags)]
+    const row = this.#db.get(`INSERT INTO file
+      (transfer, number, owner, name, size, digest, media_type, modified, expires, meta, tags, state, chunk_size, received)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${RECEIVING}, ?, 0) RETURNING id`, transfer, number, owner, file.name, file.sizeBytes,
+      file.digest, file.mediaType, file.modifiedMs, file.expiresMs, file.meta, JSON.stringify(tags), chunkSizeBytes)
+    this.#tag(owner, row?.id as number, tags)
+  }
+
+  amend({ transfer, acks, files }: Amendment): void {
+    if (this.#db.run(`UPDATE transfer SET acks = coalesce(?, acks) WHERE id = ? AND state = ${OPEN}`, acks ?? null, transfer) === 0) {
+      throw notFound()
+    }
+    for (const { id, sizeBytes, digest, mediaType, modifiedMs, expiresMs, meta, addTags } of files) {
+      const row = this.#db.get(`UPDATE file SET size = coalesce(?, size), digest = coalesce(?, digest),
+        media_type = coalesce(?, media_type), modified = coalesce(?, modified), expires = coalesce(?, expires), meta = coalesce(?, meta)
+        WHERE id = ? AND transfer = ? RETURNING owner, tags, state`,
+        sizeBytes ?? null, digest ?? null, mediaType ?? null, modifiedMs ?? null, expiresMs ?? null, meta ?? null, id, transfer)
+      if (row === undefined) throw notFound()
+      const tags = new Set(JSON.parse(row.tags as string) as string[])
+      const added = [...new Set(addTags)].filter(tag => !tags.has(tag))
+      if (added.length === 0) continue
+      this.#db.run('UPDATE file SET tags = ? WHERE id = ?', JSON.stringify([...tags, ...added]), id)
+      if (row.state !== REMOVED) this.#tag(row.owner as number, id, added)
+    }
+  }
+
+  mark(marks: readonly Mark[], nowMs: number): void {
+    for (const { file, transfer, pages, pairs, held, releaseHeld, kind, chunkSizeBytes, receivedBytes } of marks) {
+      const isReceiving = this.#db.run(`UPDATE file SET kind = ?, chunk_size = ?, received = ? WHERE id = ? AND state = ${RECEIVING}`,
+        kind, chunkSizeBytes, receivedBytes, file) === 1
+      if (!isReceiving) continue
+      if (releaseHeld) this.#db.run('DELETE FROM held WHERE file = ?', file)
+      for (const { offsetBytes, bytes } of held) {
+        this.#db.run('INSERT INTO held (file, offset, bytes) VALUES (?, ?, ?)', file, offsetBytes, bytes)
+      }
+      for (const { page, bytes } of pages) {
+        this.#db.run('INSERT INTO receipt (file, page, bytes) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = excluded.bytes', file, page, bytes)
+      }
+      let added = 0
+      for (const pair of pairs) {
+        added += this.#db.run('INSERT INTO pair (transfer, uuid, file, chunk) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+          transfer, Buffer.from(pair.uuid, 'hex'), pair.file, pair.chunk)
+      }
+      this.#db.run('UPDATE transfer SET touched = ?, pairs = pairs + ? WHERE id = ?', nowMs, added, transfer)
+    }
+  }
+
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): void {
+    const row = this.#db.get('SELECT owner, state, size FROM file WHERE id = ?', file)
+    if (row === undefined || row.state === REMOVED) throw notFound()
+    if (row.state === STORED) return
+    const owner = row.owner as number
+    const twin = this.#db.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)
+    if (twin === undefined) this.#db.run('INSERT INTO content (blob, owner, digest) VALUES (?, ?, ?)', file, owner, digest)
+    else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', file)
+    this.#dropReceipts(file)
+    this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
+      twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
+  }
+
+  reset(file: FileId): void {
+    if (this.#db.run(`UPDATE file SET received = 0 WHERE id = ? AND state = ${RECEIVING}`, file) === 1) this.#dropReceipts(file)
+  }
+
+  remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): number {
+    const open = this.#db.get(`SELECT made FROM transfer WHERE id = ? AND state = ${OPEN}`, transfer)
+    if (open === undefined) return 0
+    const isUntouched = open.made === 1 && this.isUntouched(transfer)
+    const rows = this.#db.all(`SELECT id, owner, state, content, tags FROM file WHERE transfer = ? AND state <> ${REMOVED}`, transfer)
+    const wanted = files === undefined ? undefined : new Set(files)
+    let removed = 0
+    for (const row of rows) {
+      if (wanted !== undefined && !wanted.has(row.id as number)) continue
+      this.#removeFile(row)
+      removed++
+    }
+    if (removed === rows.length) this.#close(transfer, isUntouched, nowMs)
+    return removed
+  }
+
+  /** No chunk of any of its files was ever marked, and none is stored. */
+  isUntouched(transfer: TransferId): boolean {
+    return this.#db.get(`SELECT 1 FROM file WHERE transfer = ? AND (state <> ${RECEIVING} OR kind IS NOT NULL) LIMIT 1`, transfer) === undefined
+  }
+
+  expire(limits: ExpiryLimits): { user: string; fid: string }[] {
+    return applyTime(this.#db, this, limits)
+  }
+
+  forget(blobs: readonly FileId[]): void {
+    for (const blob of blobs) this.#db.run('DELETE FROM garbage WHERE blob = ?', blob)
+  }
+
+  #removeFile({ id, owner, content, tags }: Row): void {
+    this.#dropReceipts(id as number)
+    this.#untag(owner as number, id as number, JSON.parse(tags as string) as string[])
+    this.#db.run(`UPDATE file SET state = ${REMOVED}, content = NULL, digest = NULL, stored = NULL, received = 0 WHERE id = ?`, id as number)
+    const isShared = content !== null && this.#db.get('SELECT 1 FROM file WHERE content = ? LIMIT 1', content as number) !== undefined
+    if (isShared) return
+    if (content !== null) this.#db.run('DELETE FROM content WHERE blob = ?', content as number)
+    this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', (content ?? id) as number)
+  }
+
+  /** Its pairs go with time, in slices: there may be millions. */
+  #close(transfer: TransferId, leavesNoTrace: boolean, nowMs: number): void {
+    this.#db.run('DELETE FROM file WHERE transfer = ?', transfer)
+    if (leavesNoTrace) this.#db.run('DELETE FROM transfer WHERE id = ?', transfer)
+    else this.#db.run(`UPDATE transfer SET state = ${GONE}, gone = ? WHERE id = ?`, nowMs, transfer)
+  }
+
+  #dropReceipts(file: FileId): void {
+    this.#db.run('DELETE FROM receipt WHERE file = ?', file)
+    this.#db.run('DELETE FROM held WHERE file = ?', file)
+  }
+
+  #tag(owner: number, file: FileId, tags: readonly string[]): void {
+    for (const tag of tags) {
+      const label = this.#db.get(`INSERT INTO label (owner, tag, files) VALUES (?, ?, 1)
+        ON CONFLICT (owner, tag) DO UPDATE SET files = files + 1 RETURNING id`, owner, tag)
+      this.#db.run('INSERT INTO tagged (label, file) VALUES (?, ?)', label?.id as number, file)
+    }
+  }
+
+  #untag(owner: number, file: FileId, tags: readonly string[]): void {
+    for (const tag of tags) {
+      const label = this.#db.get('UPDATE label SET files = files - 1 WHERE owner = ? AND tag = ? RETURNING id, files', owner, tag)
+      if (label === undefined) continue
+      this.#db.run('DELETE FROM tagged WHERE label = ? AND file = ?', label.id as number, file)
+      if (label.files === 0) this.#db.run('DELETE FROM label WHERE id = ?', label.id as number)
+    }
+  }
+}
+
+function notFound(): TallyError {
+  return new TallyError('not-found', 'the transfer or file was removed')
+}

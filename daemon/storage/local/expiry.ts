@@ -1,0 +1,59 @@
+/**
+ * What time does to the catalog (product.md, promise 6), a bounded amount in each call so that no commit waits long for it.
+ */
+import type { ExpiryLimits, TransferId } from '../storage.ts'
+import type { Database } from './database.ts'
+import type { Engine } from './engine.ts'
+import { GONE, OPEN, RECEIVING, STORED } from './schema.ts'
+
+const TRANSFERS_PER_CALL = 256
+const PAIRS_PER_CALL = 20_000
+
+/** Runs inside the caller's transaction; answers the transfers that went. */
+export function applyTime(db: Database, engine: Engine, limits: ExpiryLimits): { user: string; fid: string }[] {
+  const inUse = JSON.stringify([...limits.inUse])
+  const due = new Set<TransferId>()
+  const add = (sql: string, ...values: (number | string)[]): void => {
+    for (const { transfer } of db.all(`${sql} LIMIT ${TRANSFERS_PER_CALL}`, ...values)) due.add(transfer as number)
+  }
+  const notInUse = 'AND f.transfer NOT IN (SELECT value FROM json_each(?))'
+  add(`SELECT DISTINCT f.transfer FROM file f JOIN transfer t ON t.id = f.transfer
+    WHERE f.state = ${RECEIVING} AND t.touched < ? ${notInUse}`, limits.unfinishedBeforeMs, inUse)
+  add(`SELECT DISTINCT f.transfer FROM file f WHERE f.state = ${STORED} AND f.expires < ? ${notInUse}`, limits.nowMs, inUse)
+  if (limits.dropMade) {
+    add(`SELECT DISTINCT f.transfer FROM file f JOIN transfer t ON t.id = f.transfer
+      WHERE f.state = ${RECEIVING} AND t.made = 1 ${notInUse} AND NOT EXISTS
+      (SELECT 1 FROM file o WHERE o.transfer = t.id AND (o.state <> ${RECEIVING} OR o.kind IS NOT NULL))`, inUse)
+  }
+  const went = [...due].flatMap(transfer => expireTransfer(db, engine, transfer, limits))
+  forgetPairs(db, limits, inUse)
+  db.run(`DELETE FROM transfer WHERE id IN
+    (SELECT id FROM transfer WHERE state = ${GONE} AND gone < ? AND pairs = 0 LIMIT ${TRANSFERS_PER_CALL})`, limits.tombstonesBeforeMs)
+  return went
+}
+
+function expireTransfer(db: Database, engine: Engine, transfer: TransferId, limits: ExpiryLimits): { user: string; fid: string }[] {
+  const row = db.get('SELECT u.name, t.fid, t.touched, t.made FROM transfer t JOIN user u ON u.id = t.owner WHERE t.id = ?', transfer)
+  if (row === undefined) return []
+  const isAbandoned = (row.touched as number) < limits.unfinishedBeforeMs
+  const isDropped = limits.dropMade && row.made === 1 && engine.isUntouched(transfer)
+  const files = db.all(`SELECT id FROM file WHERE transfer = ? AND (state = ${RECEIVING} AND ? OR state = ${STORED} AND expires < ?)`,
+    transfer, isAbandoned || isDropped ? 1 : 0, limits.nowMs)
+  engine.remove(transfer, files.map(({ id }) => id as number), limits.nowMs)
+  const isOpen = db.get(`SELECT 1 FROM transfer WHERE id = ? AND state = ${OPEN}`, transfer) !== undefined
+  return isOpen ? [] : [{ user: row.name as string, fid: row.fid as string }]
+}
+
+/** Pairs of transfers that are gone, or all of whose files were stored long enough ago. */
+function forgetPairs(db: Database, limits: ExpiryLimits, inUse: string): void {
+  const over = db.all(`SELECT t.id FROM transfer t WHERE t.pairs > 0 AND (t.state = ${GONE} OR NOT EXISTS
+    (SELECT 1 FROM file f WHERE f.transfer = t.id AND (f.state = ${RECEIVING} OR f.stored >= ?)))
+    AND t.id NOT IN (SELECT value FROM json_each(?)) LIMIT ${TRANSFERS_PER_CALL}`, limits.pairsBeforeMs, inUse)
+  let left = PAIRS_PER_CALL
+  for (const { id } of over) {
+    if (left <= 0) return
+    const forgotten = db.run('DELETE FROM pair WHERE transfer = ?1 AND uuid IN (SELECT uuid FROM pair WHERE transfer = ?1 LIMIT ?2)', id as number, left)
+    db.run('UPDATE transfer SET pairs = pairs - ? WHERE id = ?', forgotten, id as number)
+    left -= forgotten
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * The store's lock: an SQLite file of its own that is held exclusively as long as the store is open, because Node has no flock. It
+ * goes with the process, however that ends. Nothing else may open the file: POSIX drops a process's locks on a file when any
+ * descriptor of it is closed.
+ */
+import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+export interface StoreLock {
+  release(): void
+}
+
+/** Throws an Error that names the store where another daemon has it. */
+export function lockStore(directory: string): StoreLock {
+  const database = new DatabaseSync(path.join(directory, 'lock'), { timeout: 0 })
+  try {
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+  } catch (cause) {
+    database.close()
+    throw new Error(`the store ${directory} is in use by another tallyd`, { cause })
+  }
+  return { release: () => database.close() }
+}

@@ -1,0 +1,79 @@
+/**
+ * The catalog's reads, on a connection of their own. Each runs in one read transaction, so it sees whole commits only, and every
+ * commit that returned before it.
+ */
+import type { FileId, FindQuery, FoundRecord, Pair, StoredContent, TransferId, TransferRecord } from '../storage.ts'
+import type { Database, Row } from './database.ts'
+import { findFiles } from './find.ts'
+import { loadTransfer } from './records.ts'
+import { OPEN, RECEIVING, STORED } from './schema.ts'
+
+export class Queries {
+  readonly #db: Database
+
+  constructor(db: Database) {
+    this.#db = db
+  }
+
+  load(user: string, fid: string): TransferRecord | undefined {
+    return this.#atomic(() => loadTransfer(this.#db, user, fid))
+  }
+
+  complete(): { user: string; fid: string }[] {
+    const rows = this.#db.all(`SELECT u.name, t.fid FROM transfer t JOIN user u ON u.id = t.owner
+      WHERE t.id IN (SELECT transfer FROM file WHERE state = ${RECEIVING} AND received = size)`)
+    return rows.map(row => ({ user: row.name as string, fid: row.fid as string }))
+  }
+
+  pairs(transfer: TransferId, uuids: readonly string[]): Pair[] {
+    const sql = `SELECT p.uuid, p.file, p.chunk FROM pair p JOIN transfer t ON t.id = p.transfer
+      WHERE p.transfer = ? AND p.uuid = ? AND t.state = ${OPEN}`
+    return this.#atomic(() => uuids.flatMap(uuid => this.#db.all(sql, transfer, Buffer.from(uuid, 'hex')).map(toPair)))
+  }
+
+  recentPairs(transfer: TransferId, limit: number): Pair[] {
+    return this.#db.all(`SELECT p.uuid, p.file, p.chunk FROM pair p JOIN transfer t ON t.id = p.transfer
+      WHERE p.transfer = ? AND t.state = ${OPEN} ORDER BY p.file DESC, p.chunk DESC LIMIT ?`, transfer, limit).map(toPair)
+  }
+
+  find(query: FindQuery): FoundRecord[] {
+    return this.#atomic(() => findFiles(this.#db, query))
+  }
+
+  content(user: string, wanted: { fid: string; file: number } | { digest: string }): StoredContent | undefined {
+    const columns = 'SELECT t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob FROM'
+    const row = 'digest' in wanted
+      ? this.#db.get(`${columns} user u JOIN content c ON c.owner = u.id JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer
+          WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
+      : this.#db.get(`${columns} user u JOIN transfer t ON t.owner = u.id JOIN file f ON f.transfer = t.id JOIN content c ON c.blob = f.content
+          WHERE u.name = ? AND t.fid = ? AND f.number = ? AND f.state = ${STORED}`, user, wanted.fid, wanted.file)
+    return row === undefined ? undefined : {
+      fid: row.fid as string,
+      file: row.number as number,
+      name: row.name as string,
+      sizeBytes: row.size as number,
+      digest: row.digest as string,
+      tags: JSON.parse(row.tags as string) as string[],
+      meta: row.meta as Uint8Array | null,
+      blob: row.blob as FileId,
+    }
+  }
+
+  garbage(limit: number): FileId[] {
+    return this.#db.all('SELECT blob FROM garbage ORDER BY blob LIMIT ?', limit).map(({ blob }) => blob as FileId)
+  }
+
+  /** Several statements that see one and the same state. */
+  #atomic<T>(read: () => T): T {
+    this.#db.run('BEGIN')
+    try {
+      return read()
+    } finally {
+      this.#db.run('COMMIT')
+    }
+  }
+}
+
+function toPair({ uuid, file, chunk }: Row): Pair {
+  return { uuid: Buffer.from(uuid as Uint8Array).toString('hex'), file: file as number, chunk: chunk as number }
+}

@@ -1,0 +1,22 @@
+/** The thread of the catalog's queries: node:sqlite cannot interrupt one, so long ones must not stand before a commit. */
+import { workerData } from 'node:worker_threads'
+import { Database } from './database.ts'
+import { Queries } from './queries.ts'
+import { serveLink } from './worker-link.ts'
+import { catalogFile } from './writer.ts'
+import type { WriterOptions } from './writer.ts'
+
+const { directory, durability } = workerData as WriterOptions
+const db = new Database(catalogFile(directory), 'reader', durability)
+const queries = new Queries(db)
+
+serveLink({
+  load: queries.load.bind(queries),
+  complete: queries.complete.bind(queries),
+  pairs: queries.pairs.bind(queries),
+  recentPairs: queries.recentPairs.bind(queries),
+  find: queries.find.bind(queries),
+  content: queries.content.bind(queries),
+  garbage: queries.garbage.bind(queries),
+  close: () => db.close(),
+})

@@ -1,0 +1,37 @@
+/**
+ * 1 MiB of real bytes that is given up when the disk is full, so that a removal has room to be written down; it is made again
+ * once there is room.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+
+const RESERVE_BYTES = 1024 * 1024
+
+export class Reserve {
+  readonly #file: string
+
+  constructor(directory: string) {
+    this.#file = path.join(directory, 'reserve')
+  }
+
+  /** Answers whether there was anything to give up. */
+  giveUp(): boolean {
+    try {
+      fs.unlinkSync(this.#file)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Makes it unless it is there; a disk without room is no error, the next call tries again. */
+  restore(): void {
+    if (fs.statSync(this.#file, { throwIfNoEntry: false })?.size === RESERVE_BYTES) return
+    try {
+      // Not zeros: some file systems keep those without taking any room.
+      fs.writeFileSync(this.#file, Buffer.alloc(RESERVE_BYTES, 'kept so that removal works on a full disk\n'), { mode: 0o600, flush: true })
+    } catch {
+      this.giveUp()
+    }
+  }
+}

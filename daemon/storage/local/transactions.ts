@@ -1,0 +1,93 @@
+/**
+ * Runs catalog changes that came together as one transaction: one sync for all of them. A change that is refused takes only itself
+ * back; a disk without room takes all of them back, and then each is tried alone, so that a large one does not drag the others
+ * along and a removal can use the reserve.
+ */
+import { TallyError } from '../../../protocol/errors.ts'
+import type { Database } from './database.ts'
+import type { Engine } from './engine.ts'
+import { storageError, toPlain } from './failures.ts'
+import type { PlainError } from './failures.ts'
+import type { Reserve } from './reserve.ts'
+
+export type ChangeName = 'announce' | 'amend' | 'mark' | 'store' | 'reset' | 'remove' | 'expire' | 'forget'
+
+export interface Change {
+  readonly op: ChangeName
+  readonly args: readonly unknown[]
+}
+
+export type Outcome = { readonly value: unknown } | { readonly error: PlainError }
+
+/** What has to work on a full disk, because it makes room. */
+const MAKES_ROOM: ReadonlySet<ChangeName> = new Set(['remove', 'expire', 'forget'])
+
+export class Transactions {
+  readonly #db: Database
+  readonly #engine: Engine
+  readonly #reserve: Reserve
+  readonly #beforeCommit: () => void
+
+  /** `beforeCommit` is for tests: what it throws is met as if the COMMIT had failed. */
+  constructor(db: Database, engine: Engine, reserve: Reserve, beforeCommit: () => void = () => {}) {
+    this.#db = db
+    this.#engine = engine
+    this.#reserve = reserve
+    this.#beforeCommit = beforeCommit
+  }
+
+  /** One outcome for each change, in order; all that succeeded are durable. */
+  run(changes: readonly Change[]): Outcome[] {
+    let outcomes: Outcome[]
+    try {
+      outcomes = this.#together(changes)
+    } catch (cause) {
+      const isFull = storageError(cause).code === 'storage-full'
+      if (!isFull) return changes.map(() => ({ error: toPlain(cause) }))
+      outcomes = changes.map(change => this.#alone(change))
+    }
+    if (changes.some(({ op }) => op === 'forget')) this.#reserve.restore()
+    return outcomes
+  }
+
+  #alone(change: Change): Outcome {
+    for (;;) {
+      try {
+        return this.#together([change])[0] as Outcome
+      } catch (cause) {
+        const mayRetry = MAKES_ROOM.has(change.op) && storageError(cause).code === 'storage-full'
+        if (!mayRetry || !this.#reserve.giveUp()) return { error: toPlain(cause) }
+      }
+    }
+  }
+
+  /** Throws where the disk failed or has no room; nothing has changed then. */
+  #together(changes: readonly Change[]): Outcome[] {
+    this.#db.run('BEGIN IMMEDIATE')
+    try {
+      const outcomes = changes.map(change => this.#one(change))
+      this.#beforeCommit()
+      this.#db.run('COMMIT')
+      return outcomes
+    } catch (cause) {
+      // SQLite has rolled back by itself after some failures.
+      if (this.#db.isInTransaction) this.#db.run('ROLLBACK')
+      throw cause
+    }
+  }
+
+  #one({ op, args }: Change): Outcome {
+    this.#db.run('SAVEPOINT change')
+    try {
+      const value = (this.#engine[op] as (...args: readonly unknown[]) => unknown).apply(this.#engine, [...args])
+      this.#db.run('RELEASE change')
+      return { value }
+    } catch (cause) {
+      const isRefusal = cause instanceof TallyError || storageError(cause).code === 'internal'
+      if (!isRefusal || !this.#db.isInTransaction) throw cause
+      this.#db.run('ROLLBACK TO change')
+      this.#db.run('RELEASE change')
+      return { error: toPlain(cause) }
+    }
+  }
+}

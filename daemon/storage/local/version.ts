@@ -1,0 +1,70 @@
+/**
+ * The store's directory and the number of its format, which is checked before anything else in it is opened. A directory that is
+ * neither empty nor a store is refused: nobody's home directory becomes one by a slip.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+
+export const STORE_VERSION = 1
+const VERSION_FILE = 'version'
+/** What an unfinished first start, or the file system itself, may have left in a directory that is not a store yet. */
+const TOLERATED = new Set(['version.new', 'lost+found'])
+
+/** Makes the directory (0700) and its version, durably; throws an Error with a sentence for the operator where it must not be used. */
+export function prepareDirectory(directory: string): void {
+  const parents = missingParents(directory)
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+  for (const parent of parents) syncDirectory(parent)
+  const found = readVersion(directory)
+  if (found === undefined) {
+    const strangers = fs.readdirSync(directory).filter(name => !TOLERATED.has(name) && name !== VERSION_FILE)
+    if (strangers.length > 0) throw new Error(`${directory} is neither empty nor a tally store (it holds ${strangers[0]})`)
+    writeVersion(directory)
+  } else if (found !== STORE_VERSION) {
+    throw new Error(`${directory} is a store of version ${found}; this tallyd reads version ${STORE_VERSION}`)
+  }
+  fs.chmodSync(directory, 0o700)
+}
+
+/** Makes the names in a directory durable. */
+export function syncDirectory(directory: string): void {
+  const fd = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY)
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function readVersion(directory: string): number | undefined {
+  let text: string
+  try {
+    text = fs.readFileSync(path.join(directory, VERSION_FILE), 'latin1')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  if (!/^[1-9][0-9]{0,8}\n$/.test(text)) throw new Error(`${path.join(directory, VERSION_FILE)} holds no version number`)
+  return Number(text)
+}
+
+/** Renamed into place, so that a version is whole or absent. */
+function writeVersion(directory: string): void {
+  const fresh = path.join(directory, 'version.new')
+  const fd = fs.openSync(fresh, 'w', 0o600)
+  try {
+    fs.writeSync(fd, `${STORE_VERSION}\n`)
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
+  fs.renameSync(fresh, path.join(directory, VERSION_FILE))
+  syncDirectory(directory)
+}
+
+/** The directories that get a new name in them when this one is made. */
+function missingParents(directory: string): string[] {
+  const parents: string[] = []
+  for (let at = path.resolve(directory); !fs.existsSync(at); at = path.dirname(at)) parents.push(path.dirname(at))
+  return parents.reverse()
+}
