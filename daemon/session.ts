@@ -6,7 +6,7 @@ import { TallyError } from '../protocol/errors.ts'
 import { PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
 import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields } from '../protocol/messages.ts'
 import { encodeMessage } from '../protocol/index.ts'
-import type { Identity } from './auth/token.ts'
+import { EXPIRY_TOLERANCE_MS, type Identity } from './auth/token.ts'
 import type { Connection } from './connection.ts'
 import { Flow, type FlowLimits } from './flow.ts'
 import type { Logger } from './log.ts'
@@ -165,6 +165,3 @@ export class Session {
     this.#latest = undefined
   }
 }
-
-/** `exp` holds with so much tolerance (docs/protocol.md, "Tokens"). */
-const EXPIRY_TOLERANCE_MS = 5_000

@@ -35,10 +35,11 @@ export async function handleAuthentication(session: Session, message: Authentica
 }
 
 /** The transfer, known or new; undefined for a mere log-in. */
-async function openTransfer(session: Session, message: Authentication, { user, ...identity }: Identity): Promise<LiveTransfer | undefined> {
+async function openTransfer(session: Session, message: Authentication, identity: Identity): Promise<LiveTransfer | undefined> {
   const { registry, fileBytesMax, nowMs } = session.services
   if (message.files.length === 0 && message.fid === undefined) return undefined
-  checkScope({ user, ...identity }, MESSAGE_TYPE.TRANSFER)
+  checkScope(identity, MESSAGE_TYPE.TRANSFER)
+  const { user } = identity
   const fid = message.fid ?? uuidV4()
   const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs())
   const opened = await registry.open(user, fid, announce)

@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+/**
+ * tallyd's arguments and signals. It runs in the foreground, says in one line where it listens and what holds, and ends with exit code 0 after
+ * INT or TERM, 2 for a usage error, 1 for everything else.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { loadKeys } from './auth/keys.ts'
+import { verifyToken } from './auth/token.ts'
+import { type Config, UsageError, readConfig } from './config.ts'
+import { Daemon } from './daemon.ts'
+import { makeSecret } from './first-secret.ts'
+import { helpText } from './flags.ts'
+import { createLogger, stderrWriter } from './log.ts'
+import { openLocalStore } from './storage/local/index.ts'
+
+async function main(): Promise<void> {
+  const command = readConfig(process.argv.slice(2), process.env, homedir())
+  if (command.run === 'help') process.stdout.write(helpText())
+  else if (command.run === 'version') process.stdout.write(`${version()}\n`)
+  else await run(command.config)
+}
+
+async function run(config: Config): Promise<void> {
+  const log = createLogger({ level: config.logLevel, format: config.logFormat, write: stderrWriter(), nowMs: Date.now })
+  if (config.makeSecret && makeSecret(config.keySource.path)) log.info('made a secret for tokens', { path: config.keySource.path })
+  const { issuer, audience, requireExp, userClaim } = config
+  const rules = {
+    keys: loadKeys(config.keySource),
+    requireExp,
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(userClaim === undefined ? {} : { userClaim }),
+  }
+  const store = await openLocalStore({ path: config.storePath, durability: config.durability })
+  const daemon = new Daemon({
+    store,
+    socketPaths: config.sockets,
+    verifyToken: token => verifyToken(token, rules, Date.now()),
+    log,
+    fileBytesMax: config.fileBytesMax,
+    nowMs: Date.now,
+  })
+  let isStopping = false
+  const stop = (signal: string) => {
+    if (isStopping) process.exit(1) // asked twice: at once, as after a crash
+    isStopping = true
+    log.info('stopping', { signal })
+    daemon.stop().then(() => {
+      log.info('stopped')
+      process.exit(0)
+    }, fail)
+  }
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  process.on('SIGHUP', () => stop('SIGHUP'))
+  try {
+    await daemon.start()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  const { sockets, storePath, durability } = config
+  log.info('tallyd is ready', { sockets: sockets.join(' '), store: storePath, durability, pid: process.pid, version: version() })
+}
+
+/** The package's, from the sources as well as from `dist/`. */
+function version(): string {
+  const path = [new URL('../package.json', import.meta.url), new URL('../../package.json', import.meta.url)].find(url => existsSync(url))
+  const { version } = JSON.parse(readFileSync(path as URL, 'utf8')) as { version: string }
+  return version
+}
+
+function fail(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`tallyd: ${message}\n`)
+  process.exit(error instanceof UsageError ? 2 : 1)
+}
+
+main().catch(fail)
