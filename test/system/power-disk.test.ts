@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type CutMoment, PowerDisk } from '../faults/power-disk.ts'
 import { chooseSeed, contentOf, Random } from '../support/random.ts'
+import { lacks } from './needs.ts'
 
 const RECORD_BYTES = 65_536
 const RECORDS = 200
@@ -15,8 +16,7 @@ const CUTS = 15
 const MOMENTS: readonly CutMoment[] = ['write', 'fsync', 'synced']
 
 t.test('every synced record survives each cut; the one under way is torn', { timeout: 120_000 }, async t => {
-  const obstacle = PowerDisk.obstacle()
-  if (obstacle !== undefined) return t.fail(obstacle)
+  if (lacks(t, PowerDisk.obstacle())) return
   const random = new Random(chooseSeed())
   t.comment(`TALLY_TEST_SEED=${random.seed}`)
   const disk = new PowerDisk()
