@@ -32,6 +32,7 @@ export class Download {
   #inRun = 0
   #unanswered = 0
   #isPumping = false
+  #isPumpWanted = false
   #isOver = false
 
   constructor(reader: ContentReader, plan: DownloadPlan, sink: DownloadSink) {
@@ -42,6 +43,8 @@ export class Download {
 
   /** Sends what the window allows. To be called at the start and whenever the peer can take more. */
   resume(): void {
+    // An answer that comes while chunks are being read changes what the pump saw: it has to look again.
+    this.#isPumpWanted = true
     if (this.#isPumping || this.#isOver) return
     this.#isPumping = true
     void this.#pump()
@@ -51,7 +54,8 @@ export class Download {
       })
       .finally(() => {
         this.#isPumping = false
-        if (this.#isOver) void this.#reader.close().catch(() => undefined)
+        if (this.#isPumpWanted) this.resume()
+        if (this.#isOver && !this.#isPumping) void this.#reader.close().catch(() => undefined)
       })
   }
 
@@ -73,6 +77,7 @@ export class Download {
     const blockChunks = Math.max(1, Math.floor(READ_BYTES / chunkSizeBytes))
     for (;;) {
       if (this.#isOver) return
+      this.#isPumpWanted = false
       const run = runs[this.#run]
       if (run === undefined) {
         if (this.#unanswered === 0) this.#finish()
