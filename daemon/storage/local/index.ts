@@ -1,0 +1,89 @@
+/**
+ * The store in a local directory: a catalog in SQLite and blobs beside it (docs/design.md, "The store on disk"). It opens the parts
+ * in the order that their safety needs (version, lock, catalog, blobs) and closes them in the reverse one.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import type { Durability, Store } from '../storage.ts'
+import { LocalCatalog } from './catalog.ts'
+import { LocalContents } from './contents.ts'
+import { Health } from './failures.ts'
+import type { StoreLog } from './failures.ts'
+import { realFileSystem } from './file-system.ts'
+import type { FileSystem } from './file-system.ts'
+import { lockStore } from './lock.ts'
+import type { Change, Outcome } from './transactions.ts'
+import { prepareDirectory } from './version.ts'
+import { workerUrl, WorkerLink } from './worker-link.ts'
+import { openWriter } from './writer.ts'
+import type { WriterOptions } from './writer.ts'
+
+export interface LocalStoreOptions {
+  /** A directory; made if absent. */
+  readonly path: string
+  readonly durability: Durability
+  readonly log?: StoreLog
+  /** What a test may put in the place of the real thing. */
+  readonly faults?: StoreFaults
+}
+
+export interface StoreFaults {
+  readonly fileSystem?: FileSystem
+  /** Called before each COMMIT of the catalog, which then runs on the calling thread; what it throws is met as the COMMIT's failure. */
+  readonly beforeCommit?: () => void
+}
+
+/** Runs the catalog's transactions, here or in a thread. */
+interface Committer {
+  run(changes: readonly Change[]): Promise<readonly Outcome[]>
+  close(): Promise<void>
+}
+
+/**
+ * Opens or makes a store. Throws an Error with a sentence for the operator: of a newer version, in use by another daemon, or a
+ * directory of something else; `storage-full` or `storage-failed` where the disk fails.
+ */
+export async function openLocalStore({ path: directory, durability, log = () => {}, faults = {} }: LocalStoreOptions): Promise<Store> {
+  const root = path.resolve(directory)
+  prepareDirectory(root)
+  const lock = lockStore(root)
+  try {
+    // Before the catalog, which makes the names in this directory durable.
+    fs.mkdirSync(path.join(root, 'blobs'), { recursive: true, mode: 0o700 })
+    const options: WriterOptions = { directory: root, durability }
+    const committer = await openCommitter(options, faults)
+    const health = new Health(log)
+    const reader = new WorkerLink(workerUrl(import.meta.url, 'reader-worker'), options)
+    const checkpointer = new WorkerLink(workerUrl(import.meta.url, 'checkpoint-worker'), options)
+    const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health })
+    const contents = new LocalContents(root, durability, health, faults.fileSystem ?? realFileSystem)
+    const close = async (): Promise<void> => {
+      await catalog.drain()
+      await contents.close()
+      // The writer goes last: it empties the WAL into the database when nobody else has it open.
+      await Promise.all([reader.close(), checkpointer.close()])
+      await committer.close()
+      lock.release()
+    }
+    return { catalog, contents, durability, close }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** With `process` there is no sync to wait for, and two thread hops per commit are saved. */
+async function openCommitter(options: WriterOptions, { beforeCommit }: StoreFaults): Promise<Committer> {
+  if (options.durability === 'process' || beforeCommit !== undefined) {
+    const writer = openWriter(options, beforeCommit)
+    return { run: async changes => writer.run(changes), close: async () => writer.close() }
+  }
+  const link = new WorkerLink(workerUrl(import.meta.url, 'writer-worker'), options)
+  try {
+    await link.call('open', [])
+  } catch (error) {
+    await link.close()
+    throw error
+  }
+  return { run: async changes => await link.call('run', [changes]) as readonly Outcome[], close: () => link.close() }
+}
