@@ -76,11 +76,11 @@ function verified(token: string, { keys, issuer, audience }: TokenRules, nowMs: 
 }
 
 function userOf(claims: Claims, userClaim: string | undefined): string {
-  const sub = own(claims, 'sub')
-  const value = own(claims, userClaim ?? (sub === undefined ? 'uid' : 'sub'))
-  const mayBeNumber = userClaim !== undefined || sub === undefined
-  if (userClaim === undefined && sub === undefined && typeof value !== 'number') throw invalid('the token names no user')
-  const user = mayBeNumber && Number.isSafeInteger(value) && (value as number) >= 0 ? String(value) : value
+  const claim = userClaim ?? (own(claims, 'sub') === undefined ? 'uid' : 'sub')
+  const value = own(claims, claim)
+  const isNumber = claim !== 'sub' && Number.isSafeInteger(value) && (value as number) >= 0
+  if (userClaim === undefined && claim === 'uid' && !isNumber) throw invalid('the token names no user')
+  const user = isNumber ? String(value) : value
   if (typeof user !== 'string' || user === '' || !user.isWellFormed() || CONTROL_CHARACTER.test(user)) throw invalid('the token names no user')
   if (Buffer.byteLength(user) > USER_BYTES_MAX) throw invalid(`a user's name has at most ${USER_BYTES_MAX} bytes`)
   return user

@@ -156,8 +156,18 @@ test('stored form: a page held as a bitmap is stored as runs where that is short
   for (let index = 0; index < 2 * 200; index += 2) set.add(index)
   const bytes = set.encodePage(0)
   t.equal(hex(bytes), '01' + '0001' + '0101'.repeat(199))
-  set.addRun(0, PAGE)
+  for (let index = 0; index < PAGE; index++) set.add(index)
   t.equal(set.encodePage(0).length, 5)
+  t.strictSame([...set.runs()], [[0, PAGE]])
+})
+
+test('a run over a page held as a bitmap fills it', async t => {
+  const set = new ChunkSet()
+  for (let index = 2; index < 2 * 200; index += 2) set.add(index)
+  set.addRun(1, PAGE - 1)
+  t.strictSame([...set.runs()], [[1, PAGE - 1]])
+  set.add(0)
+  t.strictSame([set.size, set.firstMissing()], [PAGE, PAGE])
 })
 
 test('stored form: a full bitmap counts as a full page', async t => {
