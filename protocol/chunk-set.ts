@@ -64,7 +64,7 @@ export class ChunkSet {
         this.#size += page.count - before
         if (page.count === CHUNKS_PER_PAGE) this.#fill(number)
       }
-      at = stop
+      at = Math.max(stop, this.#fullPages * CHUNKS_PER_PAGE) // filling one page may have joined full ones behind it
     }
     if (count > 0 && end > this.#end) this.#end = end
   }

@@ -86,6 +86,23 @@ test('an empty set', async t => {
   t.equal(hex(set.encodePage(7)), '01')
 })
 
+test('a run that fills a page before full ones counts those once', async t => {
+  for (const count of [2 * PAGE, 2 * PAGE - 1, 2 * PAGE + 1]) {
+    const set = new ChunkSet()
+    set.addRun(PAGE, PAGE)
+    set.addRun(0, count)
+    t.strictSame([set.size, set.end, [...set.runs()]], [Math.max(count, 2 * PAGE), Math.max(count, 2 * PAGE), [[0, Math.max(count, 2 * PAGE)]]])
+  }
+})
+
+test('a chunk is taken out of a page held as a bitmap', async t => {
+  const set = new ChunkSet()
+  for (let index = 0; index < 2 * 200; index += 2) set.add(index)
+  t.equal(set.delete(64), true)
+  t.equal(set.delete(64), false)
+  t.strictSame([set.size, set.has(64), set.has(66), set.missing(68, 99).at(-1)], [199, false, true, [67, 1]])
+})
+
 test('clear forgets everything', async t => {
   const set = new ChunkSet()
   set.addRun(0, 3 * PAGE + 5)
