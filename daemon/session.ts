@@ -114,7 +114,9 @@ export class Session {
 
   /** The transfer was announced or resumed on this connection. */
   open(transfer: LiveTransfer, acks: Acks): void {
-    transfer.openBy(this)
+    if (this.connection.isClosed) return
+    transfer.openedBy.add(this)
+    transfer.fillBy(this)
     this.#latest = { transfer, acks }
     this.#open.set(transfer, this.#latest)
   }

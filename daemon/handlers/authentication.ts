@@ -12,6 +12,7 @@ import type { Identity } from '../auth/token.ts'
 import type { Session } from '../session.ts'
 import { newTransfer } from '../transfers/announcement.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
+import type { Opened } from '../transfers/registry.ts'
 
 /** How many bytes of a transfer may be unanswered; told to the client in chunks. More is no error, it only waits. */
 const WINDOW_BYTES = 8_388_608
@@ -22,30 +23,37 @@ const HEADER_BYTES_MAX = 6
 
 export async function handleAuthentication(session: Session, message: Authentication, encoding: Encoding): Promise<void> {
   const identity = session.services.verifyToken(message.token)
-  const transfer = await openTransfer(session, message, identity)
-  session.become(identity)
-  if (transfer === undefined) {
+  if (message.files.length === 0 && message.fid === undefined) {
+    session.become(identity)
     session.ok(message.messageId, encoding, { user: identity.user })
     return
   }
-  session.open(transfer, message.acks ?? transfer.acks)
-  // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
-  await transfer.settled()
-  session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))
+  checkScope(identity, MESSAGE_TYPE.TRANSFER)
+  // Held by this message until the session has it: a failure must not close what the session had open before.
+  const { registry } = session.services
+  const holder = {}
+  const { transfer, isNew } = await openTransfer(session, holder, message, identity)
+  try {
+    if (isNew) await transfer.emptyFilesStored()
+    else await transfer.amend(message)
+    session.become(identity)
+    session.open(transfer, message.acks ?? transfer.acks)
+    // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
+    await transfer.settled()
+    session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))
+  } finally {
+    await registry.leave(transfer, holder)
+  }
 }
 
-/** The transfer, known or new; undefined for a mere log-in. */
-async function openTransfer(session: Session, message: Authentication, identity: Identity): Promise<LiveTransfer | undefined> {
+/** The transfer, known or new. Throws `unknown-fid`, `conflict`, and what an announcement is refused for. */
+async function openTransfer(session: Session, holder: object, message: Authentication, { user }: Identity): Promise<Opened> {
   const { registry, fileBytesMax, nowMs } = session.services
-  if (message.files.length === 0 && message.fid === undefined) return undefined
-  checkScope(identity, MESSAGE_TYPE.TRANSFER)
-  const { user } = identity
   const fid = message.fid ?? uuidV4()
   const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs())
-  const opened = await registry.open(user, fid, announce)
+  const opened = await registry.open(holder, user, fid, announce)
   if (opened === undefined) throw new TallyError('unknown-fid', 'there is no such transfer')
-  if (!opened.isNew) await opened.transfer.amend(message)
-  return opened.transfer
+  return opened
 }
 
 /** The Ok with as much of the report as fits into one frame to this peer. */

@@ -11,13 +11,18 @@ export async function handleRemove(session: Session, message: Remove, encoding: 
   const identity = session.identity()
   checkScope(identity, MESSAGE_TYPE.REMOVE)
   const { registry, collectGarbage } = session.services
-  const opened = await registry.open(identity.user, message.fid).catch(cause => {
+  const holder = {}
+  const opened = await registry.open(holder, identity.user, message.fid).catch(cause => {
     // To whoever removes, what is gone is not there.
     if (cause instanceof TallyError && cause.code === 'conflict') return undefined
     throw cause
   })
   if (opened === undefined) throw new TallyError('not-found', 'there is no such transfer')
-  const removed = await registry.remove(opened.transfer, message.file)
-  session.ok(message.messageId, encoding, { removed })
-  collectGarbage()
+  try {
+    const removed = await registry.remove(opened.transfer, message.file)
+    session.ok(message.messageId, encoding, { removed })
+    collectGarbage()
+  } finally {
+    await registry.leave(opened.transfer, holder)
+  }
 }

@@ -50,15 +50,14 @@ export class Housekeeping {
   async expire(dropMade: boolean): Promise<void> {
     const nowMs = this.#nowMs()
     try {
-      const expired = await this.#store.catalog.expire({
+      await this.#registry.expire(inUse => this.#store.catalog.expire({
         nowMs,
         unfinishedBeforeMs: nowMs - UNFINISHED_KEPT_MS,
         pairsBeforeMs: nowMs - PAIRS_KEPT_MS,
         tombstonesBeforeMs: nowMs - TOMBSTONES_KEPT_MS,
         dropMade,
-        inUse: this.#registry.inUse(),
-      })
-      for (const { user, fid } of expired) this.#registry.expired(user, fid)
+        inUse,
+      }))
     } catch (cause) {
       this.#onFailure('expiry', cause)
     }
@@ -94,7 +93,11 @@ export class Housekeeping {
   /** Opening a transfer whose file has every chunk marked finishes it; its client may never come back to ask. */
   async #finishComplete(): Promise<void> {
     try {
-      for (const { user, fid } of await this.#store.catalog.complete()) await this.#registry.open(user, fid)
+      for (const { user, fid } of await this.#store.catalog.complete()) {
+        const holder = {}
+        const opened = await this.#registry.open(holder, user, fid)
+        if (opened !== undefined) await this.#registry.leave(opened.transfer, holder)
+      }
     } catch (cause) {
       this.#onFailure('finishing what an earlier run received', cause)
     }

@@ -33,7 +33,7 @@ export class LiveTransfer implements UploadHost {
   readonly uploads: readonly Upload[]
   /** As last told by any connection; a connection that does not say takes this. */
   acks: Acks
-  /** Connections that authenticated it. While there is one, it stays in memory. */
+  /** Who needs it in memory: the connections that authenticated it, and work that concerns it. */
   readonly openedBy = new Set<object>()
   readonly fileBytesMax: number
   readonly #parts: TransferParts
@@ -74,8 +74,7 @@ export class LiveTransfer implements UploadHost {
   }
 
   /** A connection authenticated the transfer: from now on it is the one that fills it with opaque chunks. */
-  openBy(connection: object): void {
-    this.openedBy.add(connection)
+  fillBy(connection: object): void {
     this.#opaque.filledBy(connection)
   }
 
@@ -97,6 +96,7 @@ export class LiveTransfer implements UploadHost {
    */
   amend(message: Authentication): Promise<void> {
     return this.#exclusively(async () => {
+      if (this.#isGone) throw new TallyError('conflict', 'the transfer was removed', { state: 'gone' })
       const changes = amendment(message, this.id, this.uploads, this.#tags, this.fileBytesMax)
       if (changes.files.length > 0 || (changes.acks !== undefined && changes.acks !== this.acks)) {
         const told = changes.files.map(change => ({ change, upload: this.#upload(change.id) }))
@@ -164,12 +164,6 @@ export class LiveTransfer implements UploadHost {
       await Promise.all(targets.map(({ id }) => this.#parts.store.contents.release(id)))
       return targets.length
     })
-  }
-
-  /** Forgets that it is there: its records went by expiry. */
-  expired(): void {
-    this.#isGone = true
-    for (const upload of this.uploads) upload.removed()
   }
 
   /** The report of AUTHENTICATION's Ok: at most so many runs, strictly after a place; `more` is the last place listed. */

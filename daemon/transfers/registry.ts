@@ -3,7 +3,7 @@
  * when idle. It is the one place that says which transfer a user may touch: only their own.
  */
 import { TallyError } from '../../protocol/errors.ts'
-import type { NewTransfer, TransferRecord } from '../storage/storage.ts'
+import type { NewTransfer, TransferId, TransferRecord } from '../storage/storage.ts'
 import { asTallyError } from './commit.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
@@ -11,11 +11,18 @@ import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 const LIVE_FILES_MAX = 500_000
 const IDLE_MS = 60_000
 
+export interface Opened {
+  readonly transfer: LiveTransfer
+  /** Announced just now. */
+  readonly isNew: boolean
+}
+
 export class Registry {
   readonly #parts: TransferParts
   readonly #live = new Map<string, LiveTransfer>()
   readonly #loading = new Map<string, Promise<LiveTransfer | undefined>>()
   readonly #idleSinceMs = new Map<LiveTransfer, number>()
+  #expiring: Promise<void> | undefined
   #files = 0
 
   constructor(parts: TransferParts) {
@@ -24,17 +31,21 @@ export class Registry {
 
   /**
    * The user's transfer, from memory or loaded; where there is none and `announce` is given, a new one, durable on return (`isNew`).
+   * It stays in memory until `leave` is called for the same holder: two copies of one transfer would each mark without the other's chunks.
    * Throws `conflict` with `state: gone`, `busy`, and what `announce` throws.
    */
-  async open(user: string, fid: string, announce?: () => NewTransfer): Promise<{ transfer: LiveTransfer; isNew: boolean } | undefined> {
+  async open(holder: object, user: string, fid: string, announce?: () => NewTransfer): Promise<Opened | undefined> {
     const key = keyOf(user, fid)
     for (;;) {
       const live = this.#live.get(key)
-      if (live !== undefined) return { transfer: live, isNew: false }
-      const loading = this.#loading.get(key)
-      if (loading === undefined) break
+      if (live !== undefined) {
+        live.openedBy.add(holder)
+        return { transfer: live, isNew: false }
+      }
+      const before = this.#loading.get(key) ?? this.#expiring
+      if (before === undefined) break
       // Whoever came first decides what there is; then look again.
-      await loading.catch(() => undefined)
+      await before.catch(() => undefined)
     }
     let isNew = false
     const loading = (async () => {
@@ -48,13 +59,12 @@ export class Registry {
         record = await this.#parts.store.catalog.announce(wanted)
         isNew = true
       }
-      return record === undefined ? undefined : this.#add(key, record)
+      return record === undefined ? undefined : this.#add(key, record, holder)
     })()
     this.#loading.set(key, loading)
     try {
       const transfer = await loading
       if (transfer === undefined) return undefined
-      await transfer.emptyFilesStored()
       return { transfer, isNew }
     } catch (cause) {
       throw asTallyError(cause)
@@ -77,17 +87,18 @@ export class Registry {
     return removed
   }
 
-  /** The catalog let it expire. */
-  expired(user: string, fid: string): void {
-    const transfer = this.#live.get(keyOf(user, fid))
-    if (transfer === undefined) return
-    transfer.expired()
-    this.#drop(transfer)
-  }
-
-  /** Transfers that may not expire under the feet of whoever uses them. */
-  inUse(): Set<number> {
-    return new Set([...this.#live.values()].filter(({ isBusy }) => isBusy).map(({ id }) => id))
+  /** Runs an expiry that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under anybody's feet. */
+  async expire(run: (inUse: ReadonlySet<TransferId>) => Promise<unknown>): Promise<void> {
+    await this.#expiring
+    await Promise.allSettled(this.#loading.values())
+    this.#expiring = (async () => {
+      await run(new Set([...this.#live.values()].map(({ id }) => id)))
+    })()
+    try {
+      await this.#expiring
+    } finally {
+      this.#expiring = undefined
+    }
   }
 
   /** Lets go of what nobody has used for a while. Called every few seconds. */
@@ -107,9 +118,10 @@ export class Registry {
     for (const transfer of this.#live.values()) await transfer.drained()
   }
 
-  #add(key: string, record: TransferRecord): LiveTransfer {
+  #add(key: string, record: TransferRecord, holder: object): LiveTransfer {
     this.#checkRoom(record.files.length)
     const transfer = new LiveTransfer(record, this.#parts)
+    transfer.openedBy.add(holder)
     this.#live.set(key, transfer)
     this.#files += record.files.length
     return transfer

@@ -87,10 +87,11 @@ function authentication(files: readonly FileAnnouncement[], more: Partial<Authen
 async function setUp(files: readonly FileAnnouncement[], more: Partial<Authentication> = {}, given = gatedStore()) {
   const registry = registryOf(given.store)
   const message = authentication(files, more)
-  const opened = await registry.open('ada', FID, () => newTransfer(message, 'ada', FID, 2 ** 40, 1))
-  const transfer = opened?.transfer as LiveTransfer
   const connection = {}
-  transfer.openBy(connection)
+  const opened = await registry.open(connection, 'ada', FID, () => newTransfer(message, 'ada', FID, 2 ** 40, 1))
+  const transfer = opened?.transfer as LiveTransfer
+  await transfer.emptyFilesStored()
+  transfer.fillBy(connection)
   return { ...given, registry, transfer, connection }
 }
 
@@ -255,7 +256,7 @@ t.test('one connection at a time fills with opaque chunks, the last that authent
   const { transfer, connection } = await setUp([{ name: 'a', sizeBytes: 3000 }])
   t.equal(await sendOpaque(transfer, 1, bytes(1000), connection).settled, 'ok')
   const newer = {}
-  transfer.openBy(newer)
+  transfer.fillBy(newer)
   t.equal(await sendOpaque(transfer, 2, bytes(1000), connection).settled, 'chunk-unknown')
   t.equal(await sendOpaque(transfer, 1, bytes(1000), connection).settled, 'ok', 'what is paired is known to everybody')
   t.equal(await sendOpaque(transfer, 3, bytes(1000), newer).settled, 'ok')
@@ -265,8 +266,8 @@ t.test('pairs are known after the transfer was loaded again', async t => {
   const given = gatedStore()
   const { transfer, connection } = await setUp([{ name: 'a', sizeBytes: 2000 }, { name: 'b', sizeBytes: 1000 }], {}, given)
   for (const uuid of [1, 2]) await sendOpaque(transfer, uuid, bytes(1000, uuid), connection).settled
-  const again = await registryOf(given.store).open('ada', FID)
-  again?.transfer.openBy(connection)
+  const again = await registryOf(given.store).open({}, 'ada', FID)
+  again?.transfer.fillBy(connection)
   const loaded = again?.transfer as LiveTransfer
   const outcomes = [2, 1, 3].map(uuid => sendOpaque(loaded, uuid, bytes(1000, uuid), connection))
   t.strictSame(await Promise.all(outcomes.map(({ settled }) => settled)), ['stored 0', 'stored 0', 'stored 1'])
@@ -291,7 +292,7 @@ t.test('held bytes are there after the transfer was loaded again', async t => {
   const given = gatedStore()
   const { transfer } = await setUp([{ name: 'a', sizeBytes: 3000 }], {}, given)
   t.equal(await send(transfer, 0, 1, bytes(1024, 1)).settled, 'ok')
-  const again = await registryOf(given.store).open('ada', FID)
+  const again = await registryOf(given.store).open({}, 'ada', FID)
   const loaded = again?.transfer as LiveTransfer
   send(loaded, 0, 0, bytes(1024, 0))
   const last = send(loaded, 0, 2, bytes(952, 2))
@@ -363,7 +364,7 @@ t.test('removal answers what is pending with chunk-unknown, and the fid is gone'
   open()
   t.equal(await removed, 1)
   t.strictSame(await Promise.all([inCycle, gathered, late].map(({ settled }) => settled)), ['chunk-unknown', 'chunk-unknown', 'chunk-unknown'])
-  await t.rejects(registry.open('ada', FID), { code: 'conflict', details: { state: 'gone' } })
+  await t.rejects(registry.open({}, 'ada', FID), { code: 'conflict', details: { state: 'gone' } })
 })
 
 t.test('one removed file leaves the others their numbers', async t => {
@@ -379,13 +380,12 @@ t.test('a made fid is dropped when its connection goes before the first chunk', 
   const { transfer, registry, connection } = await setUp([{ name: 'a', sizeBytes: 1 }])
   t.equal(transfer.isMade, false)
   await registry.leave(transfer, connection)
-  t.ok(await registry.open('ada', FID), 'a fid of the client stays')
+  t.ok(await registry.open({}, 'ada', FID), 'a fid of the client stays')
   const made = registryOf(openMemoryStore())
   const message = authentication([{ name: 'a', sizeBytes: 2000 }])
-  const opened = await made.open('ada', FID, () => ({ ...newTransfer(message, 'ada', FID, 2 ** 40, 1), madeByDaemon: true }))
-  opened?.transfer.openBy(connection)
+  const opened = await made.open(connection, 'ada', FID, () => ({ ...newTransfer(message, 'ada', FID, 2 ** 40, 1), madeByDaemon: true }))
   await made.leave(opened?.transfer as LiveTransfer, connection)
-  t.equal(await made.open('ada', FID), undefined)
+  t.equal(await made.open({}, 'ada', FID), undefined)
 })
 
 t.test('a report is cut at the limit and goes on strictly after `more`', async t => {
@@ -424,7 +424,7 @@ t.test('a file whose every chunk was marked when the daemon died is finished whe
   t.strictSame(values, [...Array(15).fill('ok'), 'storage-full'])
   t.strictSame(states(transfer), [{ state: 'finishing', missing: [] }])
   t.equal(await send(transfer, 0, 3, bytes(65_536)).settled, 'storage-full', 'no Ok while it is not stored')
-  const again = await registryOf(inner).open('ada', FID)
+  const again = await registryOf(inner).open({}, 'ada', FID)
   await again?.transfer.drained()
   t.strictSame(states(again?.transfer as LiveTransfer), [{ state: 'stored', missing: [] }])
 })
