@@ -124,16 +124,19 @@ export class Tally {
     return new Download(this.#link, { id: wanted, sink, onEvent: this.#onEvent, ...options }).run()
   }
 
-  /** The files that match, newest first. */
-  async *find(query: Partial<Query> = {}, options: { signal?: AbortSignal } = {}): AsyncGenerator<FoundFile, void, void> {
+  /** The files that match, newest first. `limit` (default: none) spares the daemon what is not wanted. */
+  async *find(query: Partial<Query> = {}, options: { signal?: AbortSignal; limit?: number } = {}): AsyncGenerator<FoundFile, void, void> {
     let after: string | undefined
+    let left = options.limit ?? Infinity
     do {
       const ok = await this.#link.askUntilAnswered({
-        type: MESSAGE_TYPE.FIND, tags: [], anyTags: [], notTags: [], ...query, limit: FIND_PAGE, ...(after === undefined ? {} : { after }),
+        type: MESSAGE_TYPE.FIND, tags: [], anyTags: [], notTags: [], ...query, limit: Math.min(left, FIND_PAGE), ...(after === undefined ? {} : { after }),
       }, options.signal)
-      yield* (ok.files ?? []) as readonly FoundFile[]
+      const files = (ok.files ?? []) as readonly FoundFile[]
+      yield* files
+      left -= files.length
       after = ok.next
-    } while (after !== undefined)
+    } while (after !== undefined && left > 0)
   }
 
   /** The state of each file of a transfer. Throws `unknown-fid` or `conflict` (gone). */

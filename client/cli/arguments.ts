@@ -1,0 +1,114 @@
+/**
+ * Reads a command line against a command's table of flags. What the table does not know is refused by name, with the nearest that it does.
+ */
+import { parseArgs } from 'node:util'
+
+/** The user's mistake: exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+export interface Flag {
+  readonly name: string
+  readonly short?: string
+  /** What stands for the value in the help; absent: the flag is on or off. */
+  readonly value?: string
+  readonly repeatable?: boolean
+  readonly help: string
+}
+
+/** What was given. A flag that the table does not have is our own mistake. */
+export class Arguments {
+  readonly positionals: readonly string[]
+  readonly #values: ReadonlyMap<string, readonly string[]>
+
+  constructor(positionals: readonly string[], values: ReadonlyMap<string, readonly string[]>) {
+    this.positionals = positionals
+    this.#values = values
+  }
+
+  has(name: string): boolean {
+    return this.#values.has(name)
+  }
+
+  one(name: string): string | undefined {
+    return this.#values.get(name)?.at(-1)
+  }
+
+  all(name: string): readonly string[] {
+    return this.#values.get(name) ?? []
+  }
+}
+
+/** Throws UsageError. */
+export function readArguments(args: readonly string[], flags: readonly Flag[]): Arguments {
+  const options = Object.fromEntries(flags.map(({ name, short, value }) =>
+    [name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short === undefined ? {} : { short }) }]))
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
+  const values = new Map<string, string[]>()
+  const positionals: string[] = []
+  for (const token of tokens) {
+    if (token.kind === 'positional') positionals.push(token.value)
+    if (token.kind !== 'option') continue
+    const flag = flags.find(({ name }) => name === token.name)
+    if (flag === undefined) throw unknown('flag', token.rawName, flags.map(({ name }) => `--${name}`))
+    const given = values.get(flag.name) ?? []
+    if (flag.value === undefined ? token.value !== undefined : token.value === undefined || (!token.inlineValue && isFlagLike(token.value))) {
+      throw new UsageError(flag.value === undefined ? `--${flag.name} takes no value` : `--${flag.name} needs a value: ${flag.value}`)
+    }
+    if (given.length > 0 && flag.repeatable !== true && flag.value !== undefined) throw new UsageError(`--${flag.name} is given twice`)
+    values.set(flag.name, [...given, token.value ?? 'true'])
+  }
+  return new Arguments(positionals, values)
+}
+
+/** Says what is not known, and what may have been meant. */
+export function unknown(what: string, given: string, known: readonly string[]): UsageError {
+  const [nearest] = known.map(name => ({ name, distance: distance(given, name) })).sort((a, b) => a.distance - b.distance)
+  const near = nearest !== undefined && nearest.distance <= Math.max(2, given.length / 3)
+  return new UsageError(`unknown ${what} ${JSON.stringify(given)}${near ? `; did you mean ${nearest.name}?` : ''}`)
+}
+
+const FACTORS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** `1024`, `64K`, `10G`: powers of 1024, as bytes. Throws UsageError. */
+export function sizeOf(name: string, text: string): number {
+  const [, digits = '', unit = ''] = /^([0-9]{1,15})([KMGT]?)(?:i?B)?$/i.exec(text) ?? []
+  const bytes = Number(digits) * (FACTORS[unit.toUpperCase()] ?? Number.NaN)
+  if (digits === '' || !Number.isSafeInteger(bytes)) throw new UsageError(`--${name} is a size such as 1024, 64K or 10G, not ${JSON.stringify(text)}`)
+  return bytes
+}
+
+/** `30s`, `10m`, `2h`, `7d`, as seconds. Throws UsageError. */
+export function secondsOf(name: string, text: string): number {
+  const [, digits = '', unit = ''] = /^([0-9]{1,9})([smhd])$/.exec(text) ?? []
+  if (digits === '') throw new UsageError(`--${name} is a time such as 30s, 10m, 2h or 7d, not ${JSON.stringify(text)}`)
+  return Number(digits) * (SECONDS[unit] ?? Number.NaN)
+}
+
+/** Throws UsageError. */
+export function countOf(name: string, text: string, min: number, max: number): number {
+  const count = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (count >= min && count <= max) return count
+  throw new UsageError(`--${name} is a number from ${min} to ${max}, not ${JSON.stringify(text)}`)
+}
+
+/** A lone `-` is a value (standard input or output). */
+function isFlagLike(text: string): boolean {
+  return text.length > 1 && text.startsWith('-')
+}
+
+/** How many insertions, deletions and replacements lie between two texts. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

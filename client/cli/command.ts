@@ -1,0 +1,45 @@
+/** What a command is: its line in the table of commands, and what it gets to work with. */
+import { type ConnectOptions, type Tally, connect } from '../index.ts'
+import type { Arguments, Flag } from './arguments.ts'
+import type { ExitCode } from './exit.ts'
+import type { Output } from './output.ts'
+
+export interface Context {
+  readonly given: Arguments
+  readonly output: Output
+  /** Aborted when the user interrupts. */
+  readonly signal: AbortSignal
+}
+
+export interface Command {
+  readonly name: string
+  /** Its arguments, as the help shows them. */
+  readonly usage: string
+  readonly summary: string
+  readonly examples: readonly (readonly [line: string, what: string])[]
+  /** Besides those that all commands have. */
+  readonly flags: readonly Flag[]
+  run(context: Context): Promise<ExitCode>
+}
+
+/** What every command takes. */
+export const COMMON_FLAGS: readonly Flag[] = [
+  { name: 'socket', value: 'PATH', help: 'the daemon\'s socket (TALLY_SOCKET; default $XDG_RUNTIME_DIR/tally/tally.sock)' },
+  { name: 'token-file', value: 'FILE', help: 'a file with a token (else TALLY_TOKEN, else one is minted with the secret)' },
+  { name: 'secret-file', value: 'FILE', help: 'the daemon\'s secret (TALLY_SECRET_FILE; default ~/.config/tally/secret)' },
+  { name: 'json', help: 'print one JSON object, or one a line' },
+  { name: 'help', short: 'h', help: 'print this and exit' },
+]
+
+/** A connection as the common flags say. */
+export function connectAs({ given }: Context, options: ConnectOptions = {}): Promise<Tally> {
+  const socket = given.one('socket')
+  const tokenFile = given.one('token-file')
+  const secretFile = given.one('secret-file')
+  return connect({
+    ...options,
+    ...(socket === undefined ? {} : { socket }),
+    ...(tokenFile === undefined ? {} : { tokenFile }),
+    ...(secretFile === undefined ? {} : { secretFile }),
+  })
+}

@@ -1,0 +1,87 @@
+#!/usr/bin/env node
+/**
+ * The program `tally`: finds the command in the table, reads its arguments, runs it, and ends with the exit code that its outcome has.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readArguments, unknown } from './arguments.ts'
+import { COMMON_FLAGS, type Command } from './command.ts'
+import { demo } from './demo.ts'
+import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf } from './exit.ts'
+import { get } from './get.ts'
+import { helpOf, overview } from './help.ts'
+import { ls } from './ls.ts'
+import { Output, escaped, jsonText } from './output.ts'
+import { packageRoot } from './places.ts'
+import { put } from './put.ts'
+import { rm } from './rm.ts'
+import { token } from './token.ts'
+
+const COMMANDS: readonly Command[] = [put, get, ls, rm, token, demo]
+
+// Whoever read our output has gone: that is their decision, and no failure to speak of.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.DONE : EXIT.FAILED)
+})
+process.exitCode = await run(process.argv.slice(2))
+// A read of standard input that is under way would keep the process; nothing else does.
+process.stdin.unref?.()
+
+async function run(args: readonly string[]): Promise<ExitCode> {
+  const json = args.includes('--json')
+  try {
+    return await dispatch(args)
+  } catch (error) {
+    const { code, reason } = errorValue(error)
+    if (error instanceof Interrupted) process.stderr.write('\n')
+    else process.stderr.write(`tally: ${escaped(reason)}${causeText(error)}\n`)
+    if (json) process.stdout.write(`${jsonText({ error: { code, reason } })}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+async function dispatch([name, ...args]: readonly string[]): Promise<ExitCode> {
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help(args[0])
+  if (name === '--version') {
+    const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
+    process.stdout.write(`tally ${version}\n`)
+    return EXIT.DONE
+  }
+  const command = commandOf(name)
+  const given = readArguments(args, [...command.flags, ...COMMON_FLAGS])
+  if (given.has('help')) return help(name)
+  const output = new Output(given.has('json'))
+  try {
+    return await command.run({ given, output, signal: interruption() })
+  } finally {
+    output.done()
+  }
+}
+
+function help(name: string | undefined): ExitCode {
+  process.stdout.write(name === undefined ? overview(COMMANDS) : helpOf(commandOf(name)))
+  return EXIT.DONE
+}
+
+function commandOf(name: string): Command {
+  const command = COMMANDS.find(each => each.name === name)
+  if (command === undefined) throw unknown(name.startsWith('-') ? 'flag' : 'command', name, COMMANDS.map(each => each.name))
+  return command
+}
+
+/** The first signal ends the work in order, the second one at once. */
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(EXIT.INTERRUPTED)
+      controller.abort(new Interrupted(`interrupted by ${signal}`))
+    })
+  }
+  return controller.signal
+}
+
+function causeText(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined
+  return cause instanceof Error && cause.message !== '' ? ` (${escaped(cause.message)})` : ''
+}

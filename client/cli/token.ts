@@ -1,0 +1,43 @@
+/** `tally token`: mints a token with the daemon's secret, which is read from its file and never given on the command line. */
+import { homedir } from 'node:os'
+import { secretPath } from '../../protocol/index.ts'
+import { mintToken } from '../token.ts'
+import { UsageError, secondsOf, sizeOf, unknown } from './arguments.ts'
+import type { Command } from './command.ts'
+import { EXIT } from './exit.ts'
+
+const SCOPES = ['put', 'get', 'find', 'tag', 'remove', 'watch', 'admin']
+const TTL_DEFAULT = '1h'
+
+export const token: Command = {
+  name: 'token',
+  usage: '--user U',
+  summary: 'mint a token with the daemon\'s secret',
+  examples: [
+    ['tally token --user ada --ttl 7d > ada.token', 'a token for a user, for a week'],
+    ['tally token --user backup --scope put --quota 10G', 'one that may only store, and 10 GiB at most'],
+  ],
+  flags: [
+    { name: 'user', value: 'U', help: 'whose token it is' },
+    { name: 'ttl', value: 'TIME', help: `how long it holds: 30s, 10m, 2h, 7d (default ${TTL_DEFAULT})` },
+    { name: 'scope', value: 'WORD', repeatable: true, help: `what it may: ${SCOPES.join(', ')} (default: all but admin)` },
+    { name: 'quota', value: 'SIZE', help: 'how much its user may store' },
+  ],
+  async run({ given, output }) {
+    if (given.positionals.length > 0) throw new UsageError(`token takes no arguments besides flags: ${JSON.stringify(given.positionals[0])}`)
+    const user = given.one('user')
+    if (user === undefined || user === '') throw new UsageError('token needs --user')
+    const scope = given.all('scope').flatMap(words => words.split(/[ ,]+/))
+    for (const word of scope) if (!SCOPES.includes(word)) throw unknown('scope', word, SCOPES)
+    const quota = given.one('quota')
+    const ttlSeconds = secondsOf('ttl', given.one('ttl') ?? TTL_DEFAULT)
+    const minted = await mintToken(given.one('secret-file') ?? process.env['TALLY_SECRET_FILE'] ?? secretPath(process.env, homedir()), {
+      user,
+      ttlSeconds,
+      ...(scope.length === 0 ? {} : { scope }),
+      ...(quota === undefined ? {} : { quotaBytes: sizeOf('quota', quota) }),
+    })
+    output.result(minted, { user, token: minted, ttl: ttlSeconds })
+    return EXIT.DONE
+  },
+}
