@@ -88,7 +88,10 @@ class Campaign {
       await this.#judgeOpen(world)
       await compareSome(world, this.#finished, random, this.tally)
       const outcomes = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#worker(world, random)))
-      for (const outcome of outcomes) if (outcome.status === 'rejected') await this.#excuse(outcome.reason)
+      const causes = outcomes.map(outcome => outcome.status === 'rejected' ? outcome.reason as unknown : undefined)
+      // A violation first: the other workers only lost their connections over it.
+      for (const cause of causes.filter(one => one instanceof Violation)) await this.#excuse(cause)
+      for (const cause of causes) await this.#excuse(cause)
     } catch (cause) {
       await this.#excuse(cause)
     } finally {

@@ -137,8 +137,7 @@ async function sendAll(world: World, job: Job, clients: readonly RawClient[], pa
     client, transfer, window: manner.window, happened: what => world.happened(what), count: what => world.count(what),
   }))
   if (manner.ending === 'midway' && parcels.length > 1) {
-    await sleep(parcels.length % 40)
-    sending.push(removeElsewhere(world, job))
+    sending.push(sleep(parcels.length % 40).then(() => removeElsewhere(world, job)))
   }
   // One lane's end must not leave another's rejection unheard.
   const outcomes = await Promise.allSettled(sending)

@@ -104,7 +104,7 @@ export class TestDaemon {
   }
 
   tail(): string {
-    return this.stderr.slice(-4000)
+    return this.stderr.split('\n').filter(line => !line.includes('tallyd is ready')).join('\n').slice(-4000)
   }
 
   token(claims: Claims = { sub: 'ada' }): string {

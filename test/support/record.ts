@@ -168,11 +168,11 @@ export function judgeReport(transfer: RecordedTransfer, answer: Answer): boolean
   const files = answer.files ?? []
   if (files.length !== transfer.files.length) throw new Violation(`${about}: a report of ${files.length} files, announced were ${transfer.files.length}`)
   transfer.announced = true
-  for (const [number, state] of files.entries()) judgeFile(transfer, transfer.files[number] as RecordedFile, state)
+  for (const [number, state] of files.entries()) judgeFile(transfer, transfer.files[number] as RecordedFile, state, answer['chunk-size'])
   return true
 }
 
-function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileState): void {
+function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileState, transferChunkBytes: number | undefined): void {
   const fail = (what: string): never => { throw new Violation(`transfer ${transfer.fid} file ${file.number} (${report.state}): ${what}`) }
   if (report.state === 'removed') {
     if (transfer.removalOf(file) === 'no') fail('nobody removed it')
@@ -187,11 +187,9 @@ function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileS
     file.storedSeen = true
     return
   }
-  if (report['chunk-size'] !== undefined && report['chunk-size'] !== file.plan.chunkSizeBytes) {
-    // The first opaque chunk will set it.
-    if (file.ackedCount > 0) fail(`its chunk size became ${report['chunk-size']}`)
-    return
-  }
+  const chunkBytes = report['chunk-size'] ?? transferChunkBytes ?? file.plan.chunkSizeBytes
+  if (chunkBytes !== file.plan.chunkSizeBytes && file.ackedCount === 0) return // the first opaque chunk will set it
+  if (chunkBytes !== file.plan.chunkSizeBytes && file.plan.sizeBytes > file.plan.chunkSizeBytes) fail(`its chunk size became ${chunkBytes}`)
   const missing = new Uint8Array(file.chunkCount)
   for (const [first, count] of report.missing) missing.fill(1, first, first + count)
   const lost: number[] = []
@@ -212,5 +210,6 @@ function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileS
   if (lost.length > 0) fail(`${lost.length} chunks that were acknowledged or reported are missing: ${lost.slice(0, 20).join(' ')}`)
   if (phantom.length > 0) fail(`${phantom.length} chunks that were never sent are not missing: ${phantom.slice(0, 20).join(' ')}`)
   if (file.storedSeen) fail('was stored before')
-  if (file.complete && transfer.announced && file.plan.digest !== 'wrong') fail('every chunk was acknowledged, so it was stored')
+  // Where the size was told after the last chunk, no Ok has promised a whole file.
+  if (file.complete && file.plan.sizeLate !== true && file.plan.digest !== 'wrong') fail('every chunk was acknowledged, so it was stored')
 }
