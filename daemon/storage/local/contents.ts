@@ -51,9 +51,10 @@ export class LocalContents implements Contents {
     try {
       const handle = this.#handles.use(blob) ?? await this.#handles.acquire(blob)
       try {
-        if (this.#durability === 'power') handle.written++
         await this.#writeAll(handle.fd, pieces, offsetBytes)
       } finally {
+        // Counted when it is over, failed ones too: a sync that began before must not pass for one that covers it.
+        if (this.#durability === 'power') handle.written++
         this.#handles.done(handle)
       }
     } catch (cause) {

@@ -8,7 +8,7 @@ export interface Handle {
   readonly blob: FileId
   readonly fd: number
   users: number
-  /** Counts the writes; what was synced is what had been counted then. */
+  /** Counts the writes that are over; what was synced is what had been counted when the sync began. */
   written: number
   synced: number
   /** The blob's name is durable. Unknown, hence false, for each descriptor anew. */
@@ -17,6 +17,9 @@ export interface Handle {
   isReleased: boolean
   closing: Promise<void> | undefined
 }
+
+/** How many are closed at once where there are too many: each may need a sync first. */
+const ROOM_MADE = 32
 
 export interface HandleActions {
   open(blob: FileId): Promise<number>
@@ -32,6 +35,8 @@ export class Handles {
   readonly #open = new Map<FileId, Handle>()
   readonly #opening = new Map<FileId, Promise<Handle>>()
   readonly #waiting: (() => void)[] = []
+  /** Those that need room wait in line: only the first one looks for it. */
+  #line: Promise<unknown> = Promise.resolve()
 
   constructor(actions: HandleActions, max: number) {
     this.#actions = actions
@@ -55,11 +60,16 @@ export class Handles {
       const handle = this.use(blob)
       if (handle !== undefined) return handle
       const closing = this.#open.get(blob)?.closing
+      const opening = this.#opening.get(blob)
       if (closing !== undefined) await closing
-      else if (this.#opening.has(blob)) await this.#opening.get(blob)
-      else if (this.#open.size + this.#opening.size < this.#max) await this.#openBlob(blob)
-      else await this.#makeRoom()
+      else if (opening !== undefined) await opening
+      else if (!this.#isFull) return this.#openBlob(blob)
+      else await this.#waitForRoom()
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#open.size + this.#opening.size >= this.#max
   }
 
   /** The caller is done with the handle. */
@@ -92,9 +102,10 @@ export class Handles {
     for (const blob of [...this.#open.keys(), ...this.#opening.keys()]) await this.drop(blob)
   }
 
+  /** The handle, counted as used by the caller. */
   #openBlob(blob: FileId): Promise<Handle> {
     const opening = this.#actions.open(blob).then(fd => {
-      const handle: Handle = { blob, fd, users: 0, written: 0, synced: 0, isNameDurable: false, isReleased: false, closing: undefined }
+      const handle: Handle = { blob, fd, users: 1, written: 0, synced: 0, isNameDurable: false, isReleased: false, closing: undefined }
       this.#open.set(blob, handle)
       return handle
     }).finally(() => {
@@ -105,17 +116,31 @@ export class Handles {
     return opening
   }
 
+  #waitForRoom(): Promise<unknown> {
+    const turn = this.#line.catch(() => {}).then(async () => {
+      while (this.#isFull) await this.#makeRoom()
+    })
+    this.#line = turn
+    return turn
+  }
+
+  /** Closes the longest idle ones, syncing them first where they need it; where none is idle, waits for something to change. */
   async #makeRoom(): Promise<void> {
+    const idle: Handle[] = []
     for (const handle of this.#open.values()) {
-      if (handle.users > 0 || handle.closing !== undefined) continue
-      if (handle.written !== handle.synced) {
-        handle.users++
-        await this.#actions.sync(handle).finally(() => this.done(handle))
-      }
-      if (handle.users === 0 && handle.closing === undefined && handle.written === handle.synced) await this.#close(handle)
-      return
+      if (handle.users === 0 && handle.closing === undefined) idle.push(handle)
+      if (idle.length === ROOM_MADE) break
     }
-    await new Promise<void>(resolve => this.#waiting.push(resolve))
+    if (idle.length === 0) return new Promise<void>(resolve => this.#waiting.push(resolve))
+    await Promise.all(idle.map(handle => this.#evict(handle)))
+  }
+
+  async #evict(handle: Handle): Promise<void> {
+    if (handle.written !== handle.synced) {
+      handle.users++
+      await this.#actions.sync(handle).finally(() => this.done(handle))
+    }
+    if (handle.users === 0 && handle.closing === undefined && handle.written === handle.synced) await this.#close(handle)
   }
 
   #close(handle: Handle): Promise<void> {

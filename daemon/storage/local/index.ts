@@ -57,13 +57,18 @@ export async function openLocalStore({ path: directory, durability, log = () => 
     const checkpointer = new WorkerLink(workerUrl(import.meta.url, 'checkpoint-worker'), options)
     const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health })
     const contents = new LocalContents(root, durability, health, faults.fileSystem ?? realFileSystem)
-    const close = async (): Promise<void> => {
+    let closing: Promise<void> | undefined
+    const closeParts = async (): Promise<void> => {
       await catalog.drain()
       await contents.close()
       // The writer goes last: it empties the WAL into the database when nobody else has it open.
       await Promise.all([reader.close(), checkpointer.close()])
       await committer.close()
       lock.release()
+    }
+    const close = (): Promise<void> => {
+      closing ??= closeParts()
+      return closing
     }
     return { catalog, contents, durability, close }
   } catch (error) {
