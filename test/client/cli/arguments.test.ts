@@ -1,0 +1,63 @@
+/** The command line's grammar: what it takes, and what it refuses by name. */
+import t from 'tap'
+import { type Flag, UsageError, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
+import { escaped, jsonText, sizeText } from '../../../client/cli/output.ts'
+
+const FLAGS: readonly Flag[] = [
+  { name: 'tag', short: 't', value: 'T', repeatable: true, help: '' },
+  { name: 'name', value: 'NAME', help: '' },
+  { name: 'force', short: 'f', help: '' },
+]
+
+t.test('takes flags and arguments in any order, values apart or after =', async t => {
+  const given = readArguments(['a', '--tag', 'x', '-t', 'y', '--name=z=1', 'b', '-f', '--', '--tag'], FLAGS)
+  t.strictSame(given.positionals, ['a', 'b', '--tag'])
+  t.strictSame(given.all('tag'), ['x', 'y'])
+  t.equal(given.one('name'), 'z=1')
+  t.equal(given.has('force'), true)
+})
+
+t.test('a lone dash is an argument or a value', async t => {
+  t.strictSame(readArguments(['-'], FLAGS).positionals, ['-'])
+  t.equal(readArguments(['--name', '-'], FLAGS).one('name'), '-')
+})
+
+const REFUSED: readonly (readonly [args: string[], text: RegExp])[] = [
+  [['--tga', 'x'], /"--tga".*did you mean --tag\?/],
+  [['--forse'], /did you mean --force\?/],
+  [['--completely-else'], /^unknown flag "--completely-else"$/],
+  [['-x'], /"-x"/],
+  [['--tag'], /needs a value/],
+  [['--name', '--force'], /needs a value/],
+  [['--force=yes'], /takes no value/],
+  [['--name', 'a', '--name', 'b'], /twice/],
+]
+for (const [args, text] of REFUSED) {
+  t.test(`refuses ${args.join(' ')}`, async t => {
+    t.throws(() => readArguments(args, FLAGS), { name: 'UsageError', message: text })
+  })
+}
+
+t.test('sizes, times and counts', async t => {
+  t.equal(sizeOf('x', '1024'), 1024)
+  t.equal(sizeOf('x', '64K'), 65_536)
+  t.equal(sizeOf('x', '2GiB'), 2 * 1024 ** 3)
+  t.equal(secondsOf('x', '7d'), 604_800)
+  t.equal(countOf('x', '10', 1, 10), 10)
+  for (const text of ['', '-1', '1.5', '1X', '99999999T']) t.throws(() => sizeOf('x', text), UsageError)
+  for (const text of ['', '5', '1w']) t.throws(() => secondsOf('x', text), UsageError)
+  for (const text of ['0', '11', 'x', '1e1']) t.throws(() => countOf('x', text, 1, 10), UsageError)
+})
+
+t.test('control characters are escaped, as text and in JSON', async t => {
+  t.equal(escaped('a\u001b[2J\u009b\u202eé😀'), 'a\\x1b[2J\\x9b\\u{202e}é😀')
+  const json = jsonText({ name: 'a\u001b\u009b\u202e\u007f😀' })
+  t.equal(json, '{"name":"a\\u001b\\u009b\\u202e\\u007f😀"}')
+  t.equal((JSON.parse(json) as { name: string }).name, 'a\u001b\u009b\u202e\u007f😀')
+})
+
+t.test('sizes for people', async t => {
+  t.equal(sizeText(0), '0 B')
+  t.equal(sizeText(1536), '1.5 KiB')
+  t.equal(sizeText(1024 ** 4 * 5000), '5000.0 TiB')
+})

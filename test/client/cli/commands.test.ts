@@ -1,0 +1,94 @@
+/** The program `tally` as a process against a real daemon: what it prints, and what its exit codes say. */
+import { spawn } from 'node:child_process'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { contentOf } from '../../support/random.ts'
+import { MAIN, setUp } from './run-cli.ts'
+
+t.test('puts, lists, fetches and removes', async t => {
+  const { directory, run } = await setUp(t)
+  const bytes = contentOf(1, 300_000)
+  writeFileSync(join(directory, 'a.bin'), bytes)
+  const put = await run(['put', 'a.bin', '--tag', 'x', '--json'])
+  t.equal(put.code, 0, put.stderr)
+  t.equal(put.stderr, '', 'nothing but results where no terminal is')
+  const { fid, digest } = put.json[0] as { fid: string; digest: string }
+  const ls = await run(['ls', '--tag', 'x', '--json'])
+  t.match(ls.json, [{ fid, file: 0, name: 'a.bin', digest, size: 300_000, tags: ['x'] }])
+  t.equal((await run(['ls', '--tag', 'y'])).stdout.length, 0)
+  t.equal((await run(['get', `${fid}/0`, '-o', 'b.bin'])).code, 0)
+  t.ok(readFileSync(join(directory, 'b.bin')).equals(bytes))
+  t.ok((await run(['get', digest, '--stdout'])).stdout.equals(bytes))
+  t.equal((await run(['get', fid, '-o', 'b.bin'])).code, 0, 'the very file is there already')
+  t.equal((await run(['rm', fid])).code, 0)
+  t.equal((await run(['rm', fid])).code, 3)
+  t.equal((await run(['get', fid])).code, 3)
+  t.equal((await run(['get', digest])).code, 3)
+  t.equal((await run(['get', '--tag', 'x'])).code, 3)
+  t.same(readdirSync(directory).sort(), ['a.bin', 'b.bin'], 'no partial files stay')
+})
+
+t.test('stores standard input, whose size is not known before', async t => {
+  const { run } = await setUp(t)
+  const bytes = contentOf(2, 1_234_567)
+  const put = await run(['put', '-', '--name', 'in', '--chunk-size', '1000', '--json'], { input: bytes })
+  t.equal(put.code, 0, put.stderr)
+  t.match(put.json, [{ name: 'in', size: 1_234_567 }])
+  t.ok((await run(['get', `${put.json[0]?.['fid']}`, '--stdout'])).stdout.equals(bytes))
+})
+
+t.test('exit codes: usage, not there, denied, no daemon', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const unknown = await run(['pit'])
+  t.equal(unknown.code, 2)
+  t.match(unknown.stderr, 'did you mean put?')
+  t.equal((await run(['put', '--tga', 'x', 'f'])).code, 2)
+  t.equal((await run(['put'])).code, 2)
+  t.equal((await run(['get', 'not-an-id'])).code, 2)
+  t.equal((await run(['ls', '--state', 'x'])).code, 2)
+  t.equal((await run(['put', 'absent'])).code, 1)
+  t.equal((await run(['get', '0b6f7a3e-0000-4000-8000-000000000000/0'])).code, 3)
+  writeFileSync(join(directory, 'other-secret'), 'x'.repeat(40))
+  t.equal((await run(['ls', '--secret-file', 'other-secret'])).code, 4)
+  t.equal((await run(['ls', '--secret-file', 'absent'])).code, 4)
+  await daemon.kill()
+  const down = await run(['ls', '--json'])
+  t.equal(down.code, 1)
+  t.match(down.json, [{ error: { code: 'connect-failed' } }])
+})
+
+t.test('help and version need no daemon, and examples come first', async t => {
+  const { run } = await setUp(t)
+  const help = await run(['--help'])
+  t.equal(help.code, 0)
+  t.ok(help.stdout.indexOf('tally put *.jpg') < help.stdout.indexOf('Commands'))
+  for (const command of ['put', 'get', 'ls', 'rm', 'token', 'demo']) t.equal((await run([command, '--help'])).code, 0)
+  t.match((await run(['--version'])).stdout.toString(), /^tally \d/)
+})
+
+t.test('a minted token is accepted, and its scope holds', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'f'), 'x')
+  const token = await run(['token', '--user', 'ada', '--ttl', '1h', '--scope', 'find'])
+  writeFileSync(join(directory, 'token'), token.stdout)
+  t.equal((await run(['ls', '--token-file', 'token'])).code, 0)
+  t.equal((await run(['put', 'f', '--token-file', 'token'])).code, 4)
+  t.equal((await run(['token', '--user', 'ada', '--scope', 'fnid'])).code, 2)
+  t.equal((await run(['token'])).code, 2)
+})
+
+t.test('a reader that goes away is no failure', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'f'), contentOf(6, 5_000_000))
+  const fid = `${(await run(['put', 'f', '--json'])).json[0]?.['fid']}`
+  const child = spawn(process.execPath, [MAIN, 'get', fid, '--stdout', '--socket', daemon.socket, '--secret-file', daemon.secretFile], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  child.stdout.once('data', () => child.stdout.destroy())
+  const code = await new Promise(resolve => child.once('close', resolve))
+  t.equal(code, 0)
+  t.equal(stderr, '')
+})
