@@ -10,7 +10,7 @@ import { contentOf } from '../support/random.ts'
 import { message, numberedChunk, TYPE } from '../support/wire.ts'
 
 const MIB = 2 ** 20
-const GROWTH_BYTES_MAX = 150 * MIB
+const GROWTH_BYTES_MAX = 200 * MIB
 const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
 
 for (const authenticated of [false, true]) {

@@ -85,6 +85,7 @@ class Campaign {
     try {
       await this.#victim.daemon.ready()
       trigger.ready()
+      this.#victim.ready(random)
       await this.#judgeOpen(world)
       await compareSome(world, this.#finished, random, this.tally)
       const outcomes = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#worker(world, random)))
@@ -177,5 +178,5 @@ class Campaign {
   }
 }
 
-/** For the last life, which has no blow: arms nothing. */
-const NEVER = new class extends Random { override chance(): boolean { return false } }(0)
+/** For the last life, which has no blow: nothing is armed. */
+export const NEVER = new class extends Random { override chance(): boolean { return false } }(0)

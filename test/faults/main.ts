@@ -51,7 +51,7 @@ if (Number(values['power-cuts']) > 0) {
 if (values.prove) {
   for (const broken of BREAKS) {
     const caught = await catchBreak(broken, seed, PROOF_STRIKES)
-    report(caught !== undefined, `the break ${broken} is caught`, caught?.message.split('\n')[0] ?? `not within ${PROOF_STRIKES} strikes`)
+    report(caught !== undefined, `the break ${broken} is caught`, caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`)
   }
 }
 process.exitCode = failures.length === 0 ? 0 : 1

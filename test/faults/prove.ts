@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { Violation } from '../support/record.ts'
-import { runCampaign } from './campaign.ts'
+import { NEVER, runCampaign } from './campaign.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
 export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes'] as const
@@ -14,6 +14,11 @@ export type Break = (typeof BREAKS)[number]
 export async function catchBreak(broken: Break, seed: number, strikes: number): Promise<Violation | undefined> {
   const victim = breakDown(broken)
   try {
+    // A break that does not even start proves nothing.
+    await victim.spawn(NEVER)
+    await victim.daemon.ready()
+    await victim.daemon.kill()
+    await victim.down()
     await runCampaign({ seed, strikes, victim })
     return undefined
   } catch (cause) {

@@ -11,6 +11,8 @@ export interface Victim {
   readonly daemon: TestDaemon
   /** Brings the machine up and spawns the daemon; `daemon.ready` says when it serves. */
   spawn(random: Random): Promise<void>
+  /** The daemon serves: what is to fall inside its work may be prepared. */
+  ready(random: Random): void
   /** Must not wait: the blow falls when it returns. */
   strike(random: Random): void
   /** Settles when all is down after the blow, also where it fell by itself (an armed cut). */
@@ -36,6 +38,8 @@ export class KilledDaemon implements Victim {
     this.struck = false
     this.daemon.spawn()
   }
+
+  ready(): void {}
 
   strike(): void {
     this.struck = true
@@ -71,14 +75,21 @@ export class PoweredMachine implements Victim {
 
   async spawn(random: Random): Promise<void> {
     await this.disk.up()
-    // Half of the cuts fall inside the disk's own work, where no signal would ever hit: between two writes of one sync.
-    if (random.chance(0.5)) {
-      const moment = random.pick<CutMoment>(['write', 'write', 'fsync', 'synced'])
-      this.disk.arm(moment, random.magnitude(1, moment === 'write' ? 2000 : 200), random.uint32(), random.pick(KEEPS))
-    }
+    // Some cuts fall into the recovery from the last one.
+    if (random.chance(0.1)) this.#arm(random, 1, 100)
     // Whoever is up when the power goes does not live to answer again.
     void this.disk.gone.then(() => this.daemon.kill())
     this.daemon.spawn()
+  }
+
+  /** Half of the cuts fall inside the disk's own work, where no signal would ever hit: between two writes of one sync. */
+  ready(random: Random): void {
+    if (random.chance(0.5)) this.#arm(random, 5, 4000)
+  }
+
+  #arm(random: Random, first: number, last: number): void {
+    const moment = random.pick<CutMoment>(['write', 'write', 'fsync', 'synced'])
+    this.disk.arm(moment, random.magnitude(first, moment === 'write' ? last : Math.ceil(last / 10)), random.uint32(), random.pick(KEEPS))
   }
 
   strike(random: Random): void {

@@ -18,7 +18,7 @@ export interface World {
 }
 
 const POLL_MS = 10
-const POLLS_MAX = 3000
+const POLLS_MAX = 1500
 
 /** Answers when nothing is left to do for this job. Throws `ConnectionLost` when the daemon goes, `Violation` when it errs. */
 export async function work(world: World, job: Job): Promise<void> {

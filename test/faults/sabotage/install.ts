@@ -11,10 +11,12 @@ export function install(fault: Fault): void {
   registerHooks({
     load(url, context, next) {
       if (!url.endsWith(TARGET)) return next(url, context)
+      // The store finds its threads beside its own URL, by that URL's ending.
+      const whole = JSON.stringify(`${url}?whole.ts`)
       const source = `
-        import { openLocalStore as open } from ${JSON.stringify(`${url}?whole`)}
+        import { openLocalStore as open } from ${whole}
         import { sabotage } from ${wrapper}
-        export * from ${JSON.stringify(`${url}?whole`)}
+        export * from ${whole}
         export async function openLocalStore(...told) { return sabotage(await open(...told), ${JSON.stringify(fault)}) }`
       return { format: 'module', shortCircuit: true, source }
     },

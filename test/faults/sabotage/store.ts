@@ -7,6 +7,8 @@ import type { Contents, FileId, Mark, Store } from '../../../daemon/storage/stor
 export type Fault = 'mark-before-bytes' | 'ack-before-mark'
 
 const EARLY_MS = 30
+/** What a hard disk's sync takes; on a fast one a kill would seldom find the gap. */
+const GAP_MS = 8
 
 export function sabotage(store: Store, fault: Fault): Store {
   return fault === 'mark-before-bytes' ? markBeforeBytes(store) : ackBeforeMark(store)
@@ -25,6 +27,7 @@ function markBeforeBytes(store: Store): Store {
     mark: async (marks: readonly Mark[], nowMs: number) => {
       const late = kept.splice(0)
       await store.catalog.mark(marks, nowMs)
+      await new Promise(resolve => setTimeout(resolve, GAP_MS))
       for (const { blob, offsetBytes, pieces } of late) await store.contents.write(blob, offsetBytes, pieces)
       await store.contents.sync([...new Set(late.map(({ blob }) => blob))])
     },
