@@ -104,7 +104,7 @@ export class FileSink implements Sink {
 
 /** A new file, or our own partial one; a link is not followed, and a file with other names or another owner not touched. */
 async function openPartial(path: string): Promise<FileHandle> {
-  let handle
+  let handle: FileHandle
   try {
     handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666)
   } catch (error) {

@@ -9,8 +9,8 @@ const NAME_BYTES_MAX = 255
 const EXTENSION_BYTES_MAX = 16
 /** `~` and 8 hex digits. */
 const MARK_BYTES = 9
-/** Separators, control characters (C0, DEL, C1), and what reorders or hides text on a terminal. */
-const UNSAFE = /[/\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu
+/** Separators, control characters, and what reorders or hides text on a terminal; but not the joiners that emoji are made with. */
+const UNSAFE = /(?![\u200c\u200d])[/\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
 /**
  * One path component, 1 … 255 bytes of UTF-8, never `.`, `..`, or with a separator or control character in it: each of these becomes `_`,

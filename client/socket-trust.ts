@@ -2,6 +2,7 @@
  * Whether a socket may be told our token (protocol, 5): it and its directory belong to us, to root or to a configured user, and nobody else
  * may have put them there.
  */
+import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ClientError } from './errors.ts'
@@ -12,7 +13,7 @@ const WORLD_WRITABLE = 0o002
 export async function checkSocket(path: string, trustedUids: readonly number[] = []): Promise<void> {
   const trusted = new Set([0, process.getuid?.() ?? 0, ...trustedUids])
   for (const checked of [path, dirname(path)]) {
-    let found
+    let found: Stats
     try {
       found = await stat(checked)
     } catch (cause) {

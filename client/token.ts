@@ -55,7 +55,7 @@ export function mintedToken(secretFile: string, user: string): TokenSource {
 
 /** The file's bytes without one trailing newline (protocol, 5). */
 async function readSecret(path: string): Promise<Buffer> {
-  let bytes
+  let bytes: Buffer
   try {
     bytes = await readFile(path)
   } catch (cause) {

@@ -5,8 +5,8 @@
 import { once } from 'node:events'
 import type { ClientEvent } from '../events.ts'
 
-/** C0, DEL, C1, and what reorders or hides text. */
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]/gu
+/** Control characters, and what reorders or hides text. */
+const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 const PROGRESS_EVERY_MS = 100
 const BAR_CHARACTERS = 24
 /** Where nobody watches a terminal, only pauses that somebody may wonder about are told. */
@@ -79,7 +79,8 @@ export function escaped(text: string): string {
 
 /** JSON in which control characters above U+001F are escaped, too: it may land on a terminal. */
 export function jsonText(value: object): string {
-  return JSON.stringify(value).replace(CONTROL, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const asEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return JSON.stringify(value).replace(CONTROL, character => character.split('').map(asEscape).join(''))
 }
 
 export function sizeText(bytes: number): string {

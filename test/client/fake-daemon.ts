@@ -135,11 +135,14 @@ export class FakeDaemon {
 
   #noteSentAgain(message: Transfer, peer: Peer): void {
     const found = placeOf(message, peer)
-    if (found !== undefined && found.file.acknowledged.has(found.chunk)) this.acknowledgedSentAgain++
+    if (found?.file.acknowledged.has(found.chunk) === true) this.acknowledgedSentAgain++
   }
 
   #authenticate(message: Authentication, peer: Peer): void {
-    if (message.fid === undefined) return peer.ok(message.messageId, { user: 'ada' })
+    if (message.fid === undefined) {
+      peer.ok(message.messageId, { user: 'ada' })
+      return
+    }
     if (this.gone.has(message.fid)) throw new TallyError('conflict', 'gone', { state: 'gone' })
     const transfer = this.transfers.get(message.fid) ?? this.#announce(message)
     peer.transfers.add(transfer)
@@ -193,7 +196,8 @@ export class FakeDaemon {
     if (!file.chunks.has(chunk)) file.chunks.set(chunk, message.data)
     file.acknowledged.add(chunk)
     if (file.sizeBytes === null || file.chunks.size < Math.ceil(file.sizeBytes / file.chunkSizeBytes)) {
-      return peer.ok(message.messageId, { fid: transfer.fid, chunks: [[number, chunk, 1]] })
+      peer.ok(message.messageId, { fid: transfer.fid, chunks: [[number, chunk, 1]] })
+      return
     }
     const digest = `sha256:${createHash('sha256').update(this.content(transfer.fid, number)).digest('hex')}`
     if (file.digest !== undefined && file.digest !== digest) {
