@@ -25,6 +25,15 @@ export class Database {
    */
   constructor(file: string, role: ConnectionRole, durability: Durability) {
     this.#db = new DatabaseSync(file, { readOnly: role === 'reader', timeout: 10_000, enableForeignKeyConstraints: true })
+    try {
+      this.#configure(role, durability)
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
+  }
+
+  #configure(role: ConnectionRole, durability: Durability): void {
     if (role === 'writer') this.#db.exec('PRAGMA journal_mode = WAL')
     if (role !== 'reader') {
       this.#db.exec(`PRAGMA synchronous = ${durability === 'power' ? 'FULL' : 'NORMAL'}`)

@@ -5,18 +5,21 @@
  */
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { storageError } from './failures.ts'
 
 export interface StoreLock {
   release(): void
 }
 
-/** Throws an Error that names the store where another daemon has it. */
+/** Throws an Error that names the store where another daemon has it, `storage-failed` where the disk fails. */
 export function lockStore(directory: string): StoreLock {
   const database = new DatabaseSync(path.join(directory, 'lock'), { timeout: 0 })
   try {
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    // No journal on the disk: a full one must not keep a store from opening.
+    database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
   } catch (cause) {
     database.close()
+    if (storageError(cause).code !== 'busy') throw storageError(cause)
     throw new Error(`the store ${directory} is in use by another tallyd`, { cause })
   }
   return { release: () => database.close() }

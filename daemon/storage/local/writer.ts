@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { Durability } from '../storage.ts'
 import { Database } from './database.ts'
 import { Engine } from './engine.ts'
+import { storageError } from './failures.ts'
 import { Reserve } from './reserve.ts'
 import { SCHEMA } from './schema.ts'
 import { Transactions } from './transactions.ts'
@@ -25,17 +26,31 @@ export function catalogFile(directory: string): string {
   return path.join(directory, 'catalog.db')
 }
 
-/** Opens the catalog, makes its tables the first time, and has its names durable when it returns. */
-export function openWriter({ directory, durability }: WriterOptions, beforeCommit?: () => void): Writer {
+/**
+ * Opens the catalog, makes its tables the first time, and has its names durable when it returns. On a full disk it gives up the
+ * reserve, because even to open takes some room.
+ */
+export function openWriter(options: WriterOptions, beforeCommit?: () => void): Writer {
+  const reserve = new Reserve(options.directory)
+  let db: Database
+  try {
+    db = openCatalog(options)
+  } catch (cause) {
+    if (storageError(cause).code !== 'storage-full' || !reserve.giveUp()) throw storageError(cause)
+    db = openCatalog(options)
+  }
+  reserve.restore()
+  const transactions = new Transactions(db, new Engine(db), reserve, beforeCommit)
+  return { run: changes => transactions.run(changes), close: () => db.close() }
+}
+
+function openCatalog({ directory, durability }: WriterOptions): Database {
   const db = new Database(catalogFile(directory), 'writer', durability)
   try {
     // All tables or none: a crash in the first start leaves an empty database, which the next one fills.
     if (db.get('PRAGMA user_version')?.user_version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
     if (durability === 'power') syncDirectory(directory)
-    const reserve = new Reserve(directory)
-    reserve.restore()
-    const transactions = new Transactions(db, new Engine(db), reserve, beforeCommit)
-    return { run: changes => transactions.run(changes), close: () => db.close() }
+    return db
   } catch (error) {
     db.close()
     throw error
