@@ -167,6 +167,8 @@ export class Connection {
   finish(): void {
     this.#flush()
     this.#socket.end()
+    // A daemon that never closes its side must not keep our process.
+    this.#socket.unref()
     this.#end(new ClientError('closed', 'the connection was closed by us'), false)
   }
 

@@ -10,6 +10,7 @@ export type ClientErrorCode =
   | 'connection-silent' // no answer for `answerTimeoutMs`
   | 'untrusted-socket' // who may have put the socket there is not who we trust
   | 'no-token' // neither a token nor a readable secret
+  | 'not-a-file' // only regular files have a size and a state to resume by
   | 'file-changed' // its size, mtime or inode changed while it was sent; the daemon was told to remove it
   | 'gave-up' // no progress for `retryForMs`; `cause` is the last failure, and the transfer can be resumed
   | 'exists' // the target is there and `force` was not given

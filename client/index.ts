@@ -46,6 +46,8 @@ export interface PutOptions {
   readonly tags?: readonly string[]
   /** 1 … 1,048,576; default 65,536. A transfer that is resumed keeps its first. */
   readonly chunkSizeBytes?: number
+  /** At most so many chunks are sent before one of them is answered; default: what the daemon allows. */
+  readonly windowChunks?: number
   /** Default: for a path derived from it and the file's state, so that the same put resumes after a break; else fresh. */
   readonly fid?: string
   readonly signal?: AbortSignal
@@ -171,6 +173,7 @@ export class Tally {
       files: [{ label: { name, ...modifiedMs }, source }],
       tags: options.tags ?? [],
       chunkSizeBytes: Math.min(options.chunkSizeBytes ?? PUT_CHUNK_SIZE_BYTES, CHUNK_SIZE_BYTES_MAX),
+      windowChunks: options.windowChunks,
       signal: options.signal,
       onEvent: options.onEvent ?? this.#onEvent,
     }).run()

@@ -82,14 +82,24 @@ export class Lane implements Route {
     if (this.failure !== undefined) throw this.failure
   }
 
-  /** Waits for answers until the condition holds. Throws the lane's failure. */
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) {
-      this.throwIfFailed()
-      await new Promise<void>(resolve => { this.#wake = resolve })
-      this.#wake = undefined
+  /** Waits for answers until the condition holds, or for so long. Throws the lane's failure. */
+  async until(condition: () => boolean, withinMs?: number): Promise<void> {
+    let late = false
+    const expire = (): void => {
+      late = true
+      this.#wake?.()
     }
-    this.throwIfFailed()
+    const timer = withinMs === undefined ? undefined : setTimeout(expire, withinMs)
+    try {
+      while (!condition() && !late) {
+        this.throwIfFailed()
+        await new Promise<void>(resolve => { this.#wake = resolve })
+        this.#wake = undefined
+      }
+      this.throwIfFailed()
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** What `work` gives, unless the lane fails before. */

@@ -52,7 +52,7 @@ export class FileSource implements Source {
     this.sizeBytes = identity.sizeBytes
   }
 
-  /** Throws what the file system says (`ENOENT`, `EACCES`), or `file-changed` for what is no regular file. */
+  /** Throws what the file system says (`ENOENT`, `EACCES`), or `not-a-file`. */
   static async open(path: string): Promise<FileSource> {
     const handle = await open(path)
     try {
@@ -165,7 +165,7 @@ export class BytesSource implements Source {
 /** By path at the end, not by handle: a file that was replaced by another one changed, too. */
 async function identify(path: string, handle?: FileHandle): Promise<FileIdentity> {
   const found = await (handle === undefined ? stat(path, { bigint: true }) : handle.stat({ bigint: true }))
-  if (!found.isFile()) throw new ClientError('file-changed', `${path} is not a regular file`)
+  if (!found.isFile()) throw new ClientError('not-a-file', `${path} is not a regular file`)
   return { sizeBytes: Number(found.size), mtimeNs: found.mtimeNs, inode: found.ino }
 }
 

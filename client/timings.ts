@@ -11,7 +11,7 @@ export interface Timings {
   readonly answerTimeoutMs: number
   readonly backOffFirstMs: number
   readonly backOffMaxMs: number
-  /** Gives up when nothing was acknowledged for so long; Infinity: never. */
+  /** Gives up when failures followed one another for so long and nothing was acknowledged between them; Infinity: never. */
   readonly retryForMs: number
   /** 0 ≤ result < 1, for the jitter. */
   readonly random: () => number
@@ -50,7 +50,7 @@ export function backOffMs(timings: Timings, attempt: number): number {
 }
 
 /**
- * Runs `operation` until it succeeds, fails for good, or nothing moved for `retryForMs`. `operation` calls `progressed` whenever
+ * Runs `operation` until it succeeds, fails for good, or only failed for `retryForMs`. `operation` calls `progressed` whenever
  * something new was acknowledged, which starts the back-off anew. Each retry is told by an event before its pause. Throws what the last
  * attempt threw where a retry cannot help, else `gave-up`; the signal's reason when it is aborted.
  */
@@ -58,13 +58,11 @@ export async function withRetries<T>(
   timings: Timings, signal: AbortSignal | undefined, onEvent: OnEvent | undefined, operation: (progressed: () => void) => Promise<T>,
 ): Promise<T> {
   let failures = 0
-  let movedMs = timings.nowMs()
-  const progressed = (): void => {
-    failures = 0
-    movedMs = timings.nowMs()
-  }
+  let failingSinceMs = 0
+  const progressed = (): void => { failures = 0 }
   for (;;) {
     signal?.throwIfAborted()
+    const beganMs = timings.nowMs()
     try {
       return await operation(progressed)
     } catch (error) {
@@ -73,8 +71,12 @@ export async function withRetries<T>(
       if (!(error instanceof TallyError || error instanceof ClientError)) throw error
       const atOnce = AT_ONCE.has(error.code)
       if (!atOnce && !AFTER_A_WHILE.has(error.code)) throw error
+      const nowMs = timings.nowMs()
+      // An attempt that lived long, such as one that waited for its input, did not fail in a row with the one before.
+      if (nowMs - beganMs > timings.retryForMs) failures = 0
+      if (failures === 0) failingSinceMs = beganMs
       if (failures >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
-      if (timings.nowMs() - movedMs >= timings.retryForMs) throw new ClientError('gave-up', error.message, { cause: error })
+      if (failures > 0 && nowMs - failingSinceMs >= timings.retryForMs) throw new ClientError('gave-up', error.message, { cause: error })
       const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(timings, failures), retryAfterMs(error))
       failures++
       onEvent?.({ type: 'retry', attempt: failures, afterMs: pauseMs, cause: error })

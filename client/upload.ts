@@ -13,7 +13,7 @@ import type { OnEvent, UploadCounts } from './events.ts'
 import { Lane, type LaneOwner } from './lane.ts'
 import { type Link, needsLogIn } from './link.ts'
 import type { Source } from './source.ts'
-import { Final, backOffMs, pause, withRetries } from './timings.ts'
+import { Final, backOffMs, withRetries } from './timings.ts'
 import { type FileLabel, UploadFile } from './upload-file.ts'
 
 export interface UploadOptions {
@@ -22,6 +22,8 @@ export interface UploadOptions {
   readonly files: readonly { readonly label: FileLabel; readonly source: Source }[]
   readonly tags?: readonly string[]
   readonly chunkSizeBytes: number
+  /** Fewer unanswered chunks than the daemon allows. */
+  readonly windowChunks?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly onEvent?: OnEvent | undefined
 }
@@ -121,21 +123,23 @@ export class Upload implements LaneOwner {
         for (const file of this.#files) file.beginAttempt()
         for (const file of this.#files) if (file.state === 'receiving') await this.#send(file, lane)
         await lane.until(() => this.#allStored() || lane.inFlight <= 0)
+        if (this.#allStored()) return
+        // The daemon computes a digest, or another connection has what is missing. The Ok for a chunk of ours may still tell.
+        if (polls === 0) this.#options.onEvent?.({ type: 'finishing', fid: this.fid })
+        await lane.until(() => this.#allStored(), backOffMs(this.#link.timings, polls))
+        if (this.#allStored()) return
       } catch (error) {
         await this.#judge(error, connection)
       } finally {
         lane.end()
       }
-      if (this.#allStored()) return
-      if (polls === 0) this.#options.onEvent?.({ type: 'finishing', fid: this.fid })
-      await pause(backOffMs(this.#link.timings, polls), this.#options.signal)
     }
   }
 
   /** Sends what the daemon lacks of one file; returns when all of it is on its way. */
   async #send(file: UploadFile, lane: Lane): Promise<void> {
     const { chunkSizeBytes, source } = file
-    const inFlightMax = Math.max(1, Math.min(this.#window, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
+    const inFlightMax = Math.max(1, Math.min(this.#window, this.#options.windowChunks ?? Infinity, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
     for (let chunk = file.next(); chunk !== undefined; chunk = file.next()) {
       lane.throwIfFailed()
       if (file.digest === undefined && !file.isSurelyNotLast(chunk) && await lane.during(file.isLast(chunk))) {

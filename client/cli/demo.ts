@@ -7,7 +7,7 @@ import { chmodSync, existsSync, statSync } from 'node:fs'
 import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
-import { type ClientEvent, type FoundFile, type Tally, type UploadResult, connect } from '../index.ts'
+import { type ClientEvent, type FoundFile, type Tally, type UploadCounts, type UploadResult, connect } from '../index.ts'
 import { UsageError } from './arguments.ts'
 import type { Command, Context } from './command.ts'
 import { DemoDaemon, DemoWire } from './demo-parts.ts'
@@ -21,6 +21,9 @@ const TAG = 'demo'
 const CUT_AT = 0.3
 const KILL_AT = 0.6
 const ENOUGH_BYTES = 2_000_000
+const LEAST_BYTES = 65_536
+/** So many times at least the client has to wait for answers: each is a point where something can break. */
+const WINDOWS = 25
 /** Files of some MB that an installed project has; the Node program itself is on every machine. */
 const FILES = ['node_modules/tshy/node_modules/typescript/lib/typescript.js', 'node_modules/typescript/lib/typescript.js']
 
@@ -48,6 +51,8 @@ export const demo: Command = {
   },
 }
 
+type Figure = 'acknowledgedBeforeCut' | 'acknowledgedBeforeKill' | 'restartMs' | 'putMs' | 'getMs' | 'digest' | keyof UploadCounts
+
 class Story {
   readonly #context: Context
   readonly #directory: string
@@ -56,7 +61,7 @@ class Story {
   readonly #wire: DemoWire
   readonly #beganMs = performance.now()
   readonly #claims: { claim: string; holds: boolean }[] = []
-  readonly #figures: Record<string, string | number> = {}
+  readonly #figures: Partial<Record<Figure, string | number>> = {}
   #tally: Tally | undefined
   #broken: Promise<void> = Promise.resolve()
   #retries = 0
@@ -73,6 +78,7 @@ class Story {
   async tell(): Promise<boolean> {
     const { size } = statSync(this.#path)
     const chunks = Math.ceil(size / CHUNK_SIZE_BYTES)
+    if (size < LEAST_BYTES) throw new UsageError(`demo needs a file of at least ${sizeText(LEAST_BYTES)}: a smaller one is over before it can break`)
     await writeFile(join(this.#directory, 'secret'), randomBytes(32).toString('hex'), { mode: 0o600 })
     await this.#daemon.start()
     await this.#wire.open()
@@ -82,7 +88,7 @@ class Story {
     this.#tally = tally
     const beganMs = performance.now()
     const put = await tally.put(this.#path, {
-      tags: [TAG], chunkSizeBytes: CHUNK_SIZE_BYTES, signal: this.#context.signal, onEvent: event => this.#breakOnTheWay(event),
+      tags: [TAG], chunkSizeBytes: CHUNK_SIZE_BYTES, windowChunks: Math.ceil(chunks / WINDOWS), signal: this.#context.signal, onEvent: event => this.#breakOnTheWay(event),
     })
     await this.#broken
     const putMs = performance.now() - beganMs
@@ -109,12 +115,12 @@ class Story {
     if (event.type !== 'progress' || event.totalBytes === null) return
     const part = event.acknowledgedBytes / event.totalBytes
     const acknowledged = Math.ceil(event.acknowledgedBytes / CHUNK_SIZE_BYTES)
-    if (part >= CUT_AT && this.#figures['acknowledgedBeforeCut'] === undefined) {
-      this.#figures['acknowledgedBeforeCut'] = acknowledged
+    if (part >= CUT_AT && this.#figures.acknowledgedBeforeCut === undefined) {
+      this.#figures.acknowledgedBeforeCut = acknowledged
       this.#wire.cut()
       this.#say(`the connection is cut, after ${acknowledged} chunks were acknowledged`)
-    } else if (part >= KILL_AT && this.#figures['acknowledgedBeforeKill'] === undefined) {
-      this.#figures['acknowledgedBeforeKill'] = acknowledged
+    } else if (part >= KILL_AT && this.#figures.acknowledgedBeforeKill === undefined) {
+      this.#figures.acknowledgedBeforeKill = acknowledged
       this.#say(`tallyd is killed (kill -9), after ${acknowledged} chunks were acknowledged`)
       this.#broken = this.#killAndRestart()
     }
@@ -124,20 +130,21 @@ class Story {
     const beganMs = performance.now()
     await this.#daemon.kill()
     await this.#daemon.start()
-    this.#figures['restartMs'] = rounded(performance.now() - beganMs)
-    this.#say(`tallyd runs again (pid ${this.#daemon.pid}), ${this.#figures['restartMs']} ms later`)
+    this.#figures.restartMs = rounded(performance.now() - beganMs)
+    this.#say(`tallyd runs again (pid ${this.#daemon.pid}), ${this.#figures.restartMs} ms later`)
   }
 
   #sum({ counts }: UploadResult, chunks: number, putMs: number): void {
+    const { acknowledgedBeforeKill = chunks } = this.#figures
     const { chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects } = counts
     Object.assign(this.#figures, { chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs) })
     this.#say(`stored after ${rounded(putMs)} ms, with ${reconnects} new connections and ${this.#retries} retries`)
     this.#say(`    ${chunks} chunks in all, ${chunksSent} sent`)
-    this.#say(`    ${this.#figures['acknowledgedBeforeKill'] ?? 0} acknowledged before the kill, ${acknowledgedLost} of them lost`)
+    this.#say(`    ${acknowledgedBeforeKill} acknowledged before the kill, ${acknowledgedLost} of them lost`)
     this.#say(`    ${chunksSentTwice} sent twice (they were on their way when something broke)`)
     this.#say(`    ${acknowledgedSentAgain} acknowledged ones sent again`)
-    this.#claim('the connection was cut on the way', this.#figures['acknowledgedBeforeCut'] !== undefined)
-    this.#claim('the daemon was killed on the way', this.#figures['restartMs'] !== undefined)
+    this.#claim('the connection was cut on the way', this.#figures.acknowledgedBeforeCut !== undefined)
+    this.#claim('the daemon was killed on the way', this.#figures.restartMs !== undefined && Number(acknowledgedBeforeKill) < chunks)
     this.#claim('the client connected anew', reconnects > 0)
     this.#claim('no acknowledged chunk was lost', acknowledgedLost === 0)
     this.#claim('no acknowledged chunk was sent again', acknowledgedSentAgain === 0)
@@ -153,10 +160,10 @@ class Story {
     const target = join(this.#directory, 'fetched')
     const beganMs = performance.now()
     const fetched = await tally.get({ fid, file: 0 }, { path: target }, { signal: this.#context.signal })
-    this.#figures['getMs'] = rounded(performance.now() - beganMs)
+    this.#figures.getMs = rounded(performance.now() - beganMs)
     const { equal, digest } = await compare(this.#path, target)
-    this.#say(`fetched ${sizeText(size)} in ${this.#figures['getMs']} ms: ${equal ? 'equal, byte for byte' : 'DIFFERENT'}; ${digest}`)
-    this.#figures['digest'] = digest
+    this.#say(`fetched ${sizeText(size)} in ${this.#figures.getMs} ms: ${equal ? 'equal, byte for byte' : 'DIFFERENT'}; ${digest}`)
+    this.#figures.digest = digest
     this.#claim('what was fetched is what was put, byte for byte', equal)
     this.#claim('all digests agree', digest === stored?.digest && digest === fetched.digest)
   }
@@ -169,8 +176,8 @@ class Story {
   #say(text: string): void {
     const { output } = this.#context
     const line = `${((performance.now() - this.#beganMs) / 1000).toFixed(2).padStart(6)} s  ${text}`
-    if (output.json) output.say(line)
-    else output.result(line, {})
+    if (!output.json) output.result(line, {})
+    else if (process.stderr.isTTY) output.say(line)
   }
 }
 
