@@ -12,8 +12,8 @@ import { utf8Length } from './utf8.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 const DIGEST = /^sha256:[0-9a-f]{64}$/i
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
+/** U+0000–1F and U+007F–9F. */
+const CONTROL = /\p{Cc}/u
 
 /** The reader of one kind of value: `field` is the name for the refusal. */
 export type Read<T> = (value: Plain, field: string) => T
@@ -114,7 +114,8 @@ export function list(value: Plain, field: string): readonly Plain[] {
 }
 
 export function plainMap(value: Plain, field: string): PlainMap {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) throw malformed(`${field} is no map`, field)
+  const map = typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  if (!map) throw malformed(`${field} is no map`, field)
   return value as PlainMap
 }
 

@@ -1,7 +1,7 @@
 /**
  * JSON payloads to plain values. One pass over the bytes checks what JSON.parse does not (depth, number of values, duplicate and
- * `__proto__` keys, lone surrogates, UTF-8) before any value is built; the grammar itself is left to JSON.parse. The `data` of a TRANSFER is
- * turned straight into bytes, so that an array of a million numbers never exists as numbers.
+ * `__proto__` keys, lone surrogates, UTF-8) before any value is built; the grammar itself is left to JSON.parse. The `data` of a TRANSFER
+ * is turned straight into bytes, so that an array of a million numbers never exists as numbers.
  */
 import { readBase64 } from './base64.ts'
 import { DEPTH_MAX, ELEMENTS_MAX } from './limits.ts'
@@ -19,6 +19,7 @@ const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
 const ZERO = 0x30
 const NINE = 0x39
+const SHORT_KEY_BYTES = 32
 
 /** Where `data` stood, and what it is. */
 interface Data {
@@ -88,14 +89,15 @@ class Scanner {
   #string(): void {
     const from = this.#at
     const end = this.#skipString()
-    const escaped = this.#escaped
-    if (escaped && !parseText(this.#bytes, from, end).isWellFormed()) throw malformed('a lone surrogate')
+    // escapes are what can hide a lone surrogate, or a key's name
+    const unescaped = this.#escaped ? parseText(this.#bytes, from, end) : undefined
+    if (unescaped?.isWellFormed() === false) throw malformed('a lone surrogate')
     this.#at = end + 1
     const next = this.#skipSpace(this.#at)
-    if (this.#bytes[next] === COLON) this.#key(escaped ? parseText(this.#bytes, from, end) : keyText(this.#bytes, from, end), next + 1)
+    if (this.#bytes[next] === COLON) this.#key(unescaped ?? keyText(this.#bytes, from, end), next + 1)
   }
 
-  /** Whether the string skipped last has a `\u` in it, or another escape. */
+  /** Whether the string skipped last has an escape in it. */
   #escaped = false
 
   #skipString(): number {
@@ -112,18 +114,10 @@ class Scanner {
     throw malformed('a string without an end')
   }
 
-  /** The same as #skipString, by native searches; once a payload, so the search that goes too far does not add up. */
-  #base64End(): number {
-    const end = this.#bytes.indexOf(QUOTE, this.#at)
-    const escape = this.#bytes.indexOf(BACKSLASH, this.#at)
-    if (end < 0 || (escape >= 0 && escape < end)) return this.#skipString()
-    this.#escaped = false
-    return end
-  }
-
   #key(key: string, valueAt: number): void {
     if (key === '__proto__') throw malformed('a key is __proto__')
-    const keys = (this.#keys[this.#level] ??= new Set())
+    const keys = this.#keys[this.#level] ?? new Set()
+    this.#keys[this.#level] = keys
     if (keys.has(key)) throw malformed('a key stands twice')
     keys.add(key)
     if (this.#takeData && this.#level === 0 && key === 'data') this.#takeValue(this.#skipSpace(valueAt))
@@ -137,7 +131,7 @@ class Scanner {
       this.#data = { from, end: end + 1, bytes: readByteArray(this.#bytes, from + 1, end), base64: false }
     } else if (first === QUOTE) {
       this.#at = from + 1
-      const end = this.#base64End()
+      const end = this.#skipString()
       // some encoders write "/" as "\/"
       const text = this.#escaped ? Uint8Array.from(parseText(this.#bytes, from + 1, end), asciiCode) : this.#bytes.subarray(from + 1, end)
       this.#data = { from, end: end + 1, bytes: readBase64(text, 0, text.length), base64: true }
@@ -166,7 +160,8 @@ function readByteArray(text: Uint8Array, from: number, end: number): Uint8Array 
     const first = at
     while (isDigit(text[at])) value = value * 10 + (text[at++] as number) - ZERO
     const digits = at - first
-    if (digits === 0 || digits > 3 || value > 255 || (digits > 1 && text[first] === ZERO)) throw malformed('data is integers 0 to 255', 'data')
+    const wrong = digits === 0 || digits > 3 || value > 255 || (digits > 1 && text[first] === ZERO)
+    if (wrong) throw malformed('data is integers 0 to 255', 'data')
     data[i] = value
     while (isSpace(text[at])) at++
     if (text[at++] !== (i === count - 1 ? CLOSE_ARRAY : COMMA)) throw malformed('data is integers 0 to 255', 'data')
@@ -188,8 +183,9 @@ function asciiCode(character: unknown): number {
   return code < 0x80 ? code : 0
 }
 
-/** A key without escapes. */
+/** A key without escapes; short ones of ASCII, as all of ours are, by the cheap way. */
 function keyText(bytes: Uint8Array, from: number, end: number): string {
+  if (end - from > SHORT_KEY_BYTES) return parseText(bytes, from, end)
   for (let at = from; at < end; at++) if ((bytes[at] as number) >= 0x80) return parseText(bytes, from, end)
   return asciiText(bytes, from, end)
 }

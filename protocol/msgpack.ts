@@ -12,6 +12,8 @@ import { asciiText, decodeUtf8, isUtf8 } from './utf8.ts'
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
 const packr = new Packr({ useRecords: false, variableMapSize: true })
 
+const SHORT_KEY_BYTES = 32
+
 /** Bytes after the token, for tokens 0xc0 … 0xd3 whose value has a fixed width; -1 for what is refused, -2 for what the scan reads. */
 const WIDTHS = [0, -1, 0, 0, -2, -2, -2, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8] as const
 
@@ -93,10 +95,10 @@ class Scanner {
     else throw malformed('a key that is no string')
     const from = this.#at
     this.#text(length)
-    for (let at = from; at < this.#at; at++) {
-      if ((this.#bytes[at] as number) >= 0x80) return decodeUtf8(this.#bytes.subarray(from, this.#at))
-    }
-    return asciiText(this.#bytes, from, this.#at)
+    // short ones of ASCII, as all of ours are, by the cheap way
+    let ascii = length <= SHORT_KEY_BYTES
+    for (let at = from; ascii && at < this.#at; at++) ascii = (this.#bytes[at] as number) < 0x80
+    return ascii ? asciiText(this.#bytes, from, this.#at) : decodeUtf8(this.#bytes.subarray(from, this.#at))
   }
 
   #text(length: number): void {

@@ -110,7 +110,8 @@ function readWords(b: Uint8Array, at: number): ChunkWords | undefined {
   if (at + UUID_BYTES > b.length || b[at - 2] !== 0xd9 || b[at - 1] !== UUID_BYTES) return undefined
   if (b[at + 8] !== DASH || b[at + 13] !== DASH || b[at + 18] !== DASH || b[at + 23] !== DASH) return undefined
   // a digit that is none sets high bits of four, which no shift below can lose
-  const bad = bits(b, at) | bits(b, at + 4) | bits(b, at + 9) | bits(b, at + 14) | bits(b, at + 19) | bits(b, at + 24) | bits(b, at + 28) | bits(b, at + 32)
+  const bad = bits(b, at) | bits(b, at + 4) | bits(b, at + 9) | bits(b, at + 14)
+    | bits(b, at + 19) | bits(b, at + 24) | bits(b, at + 28) | bits(b, at + 32)
   if ((bad & NO_DIGIT) !== 0) return undefined
   return [
     ((half(b, at) << 16) | half(b, at + 4)) >>> 0,

@@ -19,7 +19,6 @@ const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
 const acks = oneOf('each', 'ranges')
 const state = oneOf('receiving', 'finishing', 'stored', 'removed')
 const findTags = tags(FIND_TAGS_MAX)
-const fileNumber = countWithin(0, FILES_MAX - 1)
 
 /** The message that a map is, by the frame's type. Throws `malformed`, `unsupported-type` and the codes of the limits of section 3.1. */
 export function validate(type: number, map: PlainMap): Message {
@@ -38,7 +37,7 @@ export function validate(type: number, map: PlainMap): Message {
 /** Whether a valid message uses anything beyond the original protocol (base64 apart, which the payload tells). */
 export function usesExt(type: number, map: PlainMap): boolean {
   switch (type) {
-    case MESSAGE_TYPE.AUTHENTICATION: return has(map, AUTHENTICATION_EXT) || (map.files !== undefined && (map.files as PlainMap[]).some(fileUsesExt))
+    case MESSAGE_TYPE.AUTHENTICATION: return has(map, AUTHENTICATION_EXT) || ((map.files ?? []) as PlainMap[]).some(fileUsesExt)
     case MESSAGE_TYPE.RESPONSE: return usesExtInResponse(map)
     case MESSAGE_TYPE.TRANSFER: return has(map, TRANSFER_EXT)
     default: return true
@@ -139,7 +138,7 @@ function fetch(messageId: string, map: PlainMap): Fetch {
     type: MESSAGE_TYPE.FETCH,
     messageId,
     fid: optional(map, 'fid', fid),
-    file: optional(map, 'file', fileNumber),
+    file: optional(map, 'file', count),
     digest: optional(map, 'digest', digest),
     missing: optional(map, 'missing', ascending),
     offsetBytes: optional(map, 'offset', count),
@@ -162,8 +161,9 @@ function ascending(value: Plain, field: string): Run[] {
   let end = 0
   const all = runs(value, field)
   for (const [first, length] of all) {
-    if (first < end || length < 1 || first + length > CHUNKS_PER_FILE_MAX) throw malformed(`${field} is not ascending`, field, CHUNKS_PER_FILE_MAX)
+    const from = end
     end = first + length
+    if (first < from || length < 1 || end > CHUNKS_PER_FILE_MAX) throw malformed(`${field} is not ascending`, field, CHUNKS_PER_FILE_MAX)
   }
   return all
 }
@@ -173,6 +173,6 @@ function remove(messageId: string, map: PlainMap): Remove {
     type: MESSAGE_TYPE.REMOVE,
     messageId,
     fid: required(map, 'fid', fid),
-    file: optional(map, 'file', fileNumber),
+    file: optional(map, 'file', count),
   })
 }

@@ -4,7 +4,16 @@
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { decodeMessage, encodeFrame, encodeMessage, FRAME_BYTES_MAX, FrameDecoder, isErrorCode, RefusedMessage, TallyError } from '../../protocol/index.ts'
+import {
+  decodeMessage,
+  encodeFrame,
+  encodeMessage,
+  FRAME_BYTES_MAX,
+  FrameDecoder,
+  isErrorCode,
+  RefusedMessage,
+  TallyError,
+} from '../../protocol/index.ts'
 import { GOLDEN } from '../protocol/golden/frames.ts'
 
 const seed = Number(process.env.TALLY_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
@@ -22,12 +31,20 @@ function generator(state: number): (below: number) => number {
   }
 }
 
-const vectors: { frames: { framing: string; hex: string }[]; refusals: { hex: string }[] } =
-  JSON.parse(readFileSync(new URL('../protocol/golden/vectors.json', import.meta.url), 'utf8'))
-const whole = [...GOLDEN.map(frame => frame.bytes), ...vectors.frames.map(frame => bytesOf(frame.hex)), ...vectors.refusals.map(frame => bytesOf(frame.hex))]
+const vectors: { frames: { framing: string; hex: string }[]; refusals: { hex: string }[] } = JSON.parse(
+  readFileSync(new URL('../protocol/golden/vectors.json', import.meta.url), 'utf8'),
+)
+const whole = [
+  ...GOLDEN.map(frame => frame.bytes),
+  ...vectors.frames.map(frame => bytesOf(frame.hex)),
+  ...vectors.refusals.map(frame => bytesOf(frame.hex)),
+]
 const payloads = whole.map(frame => ({ type: frame[frame[0] === 2 ? 5 : 4] ?? 1, payload: frame.subarray(frame[0] === 2 ? 6 : 5) }))
 /** Bytes that mean something to one of the parsers. */
-const SPICE = [0x00, 0x22, 0x2c, 0x3a, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d, 0x80, 0x8f, 0x90, 0xa0, 0xc0, 0xc1, 0xc4, 0xc6, 0xc7, 0xcb, 0xcf, 0xd4, 0xd8, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xed, 0xff]
+const SPICE = [
+  0x00, 0x22, 0x2c, 0x3a, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d, 0x80, 0x8f, 0x90, 0xa0, 0xc0, 0xc1, 0xc4, 0xc6, 0xc7, 0xcb, 0xcf, 0xd4, 0xd8, 0xd9,
+  0xdb, 0xdc, 0xdd, 0xde, 0xdf, 0xed, 0xff,
+]
 
 function bytesOf(hex: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex, 'hex'))
@@ -38,12 +55,24 @@ function mutated(bytes: Uint8Array, next: (below: number) => number): Uint8Array
   for (let changes = next(5); changes > 0; changes--) {
     const at = next(out.length + 1)
     switch (next(7)) {
-      case 0: out[at] = next(256); break
-      case 1: out[at] = SPICE[next(SPICE.length)] as number; break
-      case 2: out.splice(at, 0, SPICE[next(SPICE.length)] as number); break
-      case 3: out.splice(at, 1 + next(8)); break
-      case 4: out = out.slice(0, at); break
-      case 5: out.splice(at, 0, ...out.slice(next(out.length + 1), next(out.length + 1))); break
+      case 0:
+        out[at] = next(256)
+        break
+      case 1:
+        out[at] = SPICE[next(SPICE.length)] as number
+        break
+      case 2:
+        out.splice(at, 0, SPICE[next(SPICE.length)] as number)
+        break
+      case 3:
+        out.splice(at, 1 + next(8))
+        break
+      case 4:
+        out = out.slice(0, at)
+        break
+      case 5:
+        out.splice(at, 0, ...out.slice(next(out.length + 1), next(out.length + 1)))
+        break
       default: {
         const other = whole[next(whole.length)] as Uint8Array
         out.splice(at, next(20), ...other.subarray(0, next(other.length + 1)))
@@ -85,11 +114,18 @@ t.test('random streams end in a fatal refusal or in frames, and hold a bounded m
   let fatal = 0
   for (let i = 0; i < count / 10; i++) {
     let used = 0
-    const decoder = new FrameDecoder({ charge: bytes => { used += bytes }, release: bytes => { used -= bytes } })
+    const decoder = new FrameDecoder({
+      charge: bytes => {
+        used += bytes
+      },
+      release: bytes => {
+        used -= bytes
+      },
+    })
     let fed = 0
     try {
       for (let pieces = 1 + next(6); pieces > 0; pieces--) {
-        const piece = next(3) === 0 ? mutated(whole[next(whole.length)] as Uint8Array, next) : whole[next(whole.length)] as Uint8Array
+        const piece = next(3) === 0 ? mutated(whole[next(whole.length)] as Uint8Array, next) : (whole[next(whole.length)] as Uint8Array)
         const cut = next(piece.length + 1)
         for (const part of [piece.subarray(0, cut), piece.subarray(cut)]) {
           fed += part.length
@@ -125,7 +161,9 @@ t.test('300 half-sent frames of 1 MB hold what the budget allows and no more', a
     if (used + bytes > limit) throw new TallyError('busy', 'no memory', {}, { fatal: true })
     used += bytes
   }
-  const release = (bytes: number) => { used -= bytes }
+  const release = (bytes: number) => {
+    used -= bytes
+  }
   const half = encodeFrame('A', 3, new Uint8Array(1_000_000)).subarray(0, 500_000)
   const decoders = Array.from({ length: 300 }, () => new FrameDecoder({ charge, release }))
   for (const decoder of decoders) {

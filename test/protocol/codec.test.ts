@@ -2,8 +2,18 @@
 import { deepStrictEqual } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeMessage, encodeFrame, encodeMessage, encodeOkFrames, encodeTransferFrame, type Encoding, FrameDecoder, type Message, uuidToWords,
-  wordsToUuid } from '../../protocol/index.ts'
+import {
+  decodeMessage,
+  encodeFrame,
+  encodeMessage,
+  encodeOkFrames,
+  encodeTransferFrame,
+  type Encoding,
+  FrameDecoder,
+  type Message,
+  uuidToWords,
+  wordsToUuid,
+} from '../../protocol/index.ts'
 import type { ChunkWords } from '../../protocol/index.ts'
 import { decodePayload } from '../../protocol/payload.ts'
 import { decodeTransfer } from '../../protocol/transfer-frame.ts'
@@ -11,7 +21,7 @@ import { validate } from '../../protocol/validate.ts'
 import { DIGEST, FID, framesOf, hex, ID, msgpack } from './support.ts'
 
 const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }).filter(value => value.isWellFormed() && !value.includes('\0'))
-const tag = text.filter(value => !/[\u0000-\u001f\u007f-\u009f]/.test(value))
+const tag = text.filter(value => !/\p{Cc}/u.test(value))
 const tags = fc.uniqueArray(tag, { maxLength: 5 })
 const id = fc.uuid().map(value => value.toUpperCase())
 const fid = fc.uuid()
@@ -21,35 +31,87 @@ const word = fc.integer({ min: 0, max: 0xffff_ffff })
 const chunk = fc.tuple(word, word, word, word)
 const state = fc.constantFrom('receiving', 'finishing', 'stored', 'removed' as const)
 const digest = fc.constant(DIGEST)
-const meta = fc.dictionary(text.filter(key => key !== '__proto__'), fc.oneof(fc.boolean(), fc.integer(), text, fc.constant(null), fc.array(fc.nat())), { maxKeys: 3 })
+const meta = fc.dictionary(
+  text.filter(key => key !== '__proto__'),
+  fc.oneof(fc.boolean(), fc.integer(), text, fc.constant(null), fc.array(fc.nat())),
+  { maxKeys: 3 },
+)
 const chunkSizeBytes = fc.integer({ min: 1, max: 1_048_576 })
 const acks = fc.constantFrom('each', 'ranges' as const)
 const maybe = { requiredKeys: [] as [] }
 
 /** Required fields and optional ones, merged. */
 function message<T>(required: object, optional: object): fc.Arbitrary<T> {
-  const all = fc.tuple(fc.record(required as Record<string, fc.Arbitrary<unknown>>), fc.record(optional as Record<string, fc.Arbitrary<unknown>>, maybe))
+  const all = fc.tuple(
+    fc.record(required as Record<string, fc.Arbitrary<unknown>>),
+    fc.record(optional as Record<string, fc.Arbitrary<unknown>>, maybe),
+  )
   return all.map(([must, may]) => Object.assign({}, may, must) as T)
 }
 
-const announcement = message<object>({ name: text, sizeBytes: fc.option(uint) }, { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), expiresMs: uint, tags, meta })
+const announcement = message<object>(
+  { name: text, sizeBytes: fc.option(uint) },
+  { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), expiresMs: uint, tags, meta },
+)
 const report = message<object>({ state, missing: fc.array(run, { maxLength: 5 }) }, { chunkSizeBytes, digest })
-const foundFile = message<object>({ fid, file: fc.nat(4095), name: text, sizeBytes: fc.option(uint), tags, state, receivedBytes: uint, createdMs: uint },
-  { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), meta, storedMs: uint, expiresMs: uint })
+const foundFile = message<object>(
+  { fid, file: fc.nat(4095), name: text, sizeBytes: fc.option(uint), tags, state, receivedBytes: uint, createdMs: uint },
+  { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), meta, storedMs: uint, expiresMs: uint },
+)
 const details = fc.dictionary(fc.constantFrom('limit', 'field', 'expected', 'used'), fc.oneof(uint, text, fc.boolean()), { minKeys: 1 })
 
 const messages: Record<string, fc.Arbitrary<Message>> = {
-  AUTHENTICATION: message({ type: fc.constant(1), messageId: id, token: text, files: fc.array(announcement, { maxLength: 4 }), tags },
-    { fid, chunkSizeBytes, acks, missingAfter: fc.tuple(uint, uint) }),
-  'RESPONSE Ok': message({ type: fc.constant(2), messageId: id, response: fc.constant('Ok') }, { fid, user: text, chunkSizeBytes, window: uint,
-    files: fc.oneof(fc.array(report, { maxLength: 3 }), fc.array(foundFile, { maxLength: 3 })), more: fc.tuple(uint, uint),
-    stored: fc.record({ file: fc.nat(4095), digest }), chunks: fc.array(fc.tuple(uint, uint, uint), { maxLength: 3 }), next: text, sequence: uint, file: fc.nat(4095), name: text,
-    sizeBytes: uint, digest, tags, meta, done: fc.constant(true), removed: uint }),
-  'RESPONSE Error': message({ type: fc.constant(2), messageId: id, response: fc.constant('Error'), reason: text }, { code: fc.constantFrom('busy', 'conflict'), fatal: fc.constant(true), details }),
+  AUTHENTICATION: message(
+    { type: fc.constant(1), messageId: id, token: text, files: fc.array(announcement, { maxLength: 4 }), tags },
+    { fid, chunkSizeBytes, acks, missingAfter: fc.tuple(uint, uint) },
+  ),
+  'RESPONSE Ok': message(
+    { type: fc.constant(2), messageId: id, response: fc.constant('Ok') },
+    {
+      fid,
+      user: text,
+      chunkSizeBytes,
+      window: uint,
+      files: fc.oneof(fc.array(report, { maxLength: 3 }), fc.array(foundFile, { maxLength: 3 })),
+      more: fc.tuple(uint, uint),
+      stored: fc.record({ file: fc.nat(4095), digest }),
+      chunks: fc.array(fc.tuple(uint, uint, uint), { maxLength: 3 }),
+      next: text,
+      sequence: uint,
+      file: fc.nat(4095),
+      name: text,
+      sizeBytes: uint,
+      digest,
+      tags,
+      meta,
+      done: fc.constant(true),
+      removed: uint,
+    },
+  ),
+  'RESPONSE Error': message(
+    { type: fc.constant(2), messageId: id, response: fc.constant('Error'), reason: text },
+    { code: fc.constantFrom('busy', 'conflict'), fatal: fc.constant(true), details },
+  ),
   TRANSFER: message({ type: fc.constant(3), messageId: id, chunk, data: fc.uint8Array({ maxLength: 300 }) }, { crc32: word, fetch: id }),
-  FIND: message({ type: fc.constant(4), messageId: id, tags, anyTags: tags, notTags: tags, limit: fc.integer({ min: 1, max: 1000 }) }, { name: text, state, after: text }),
-  'FETCH by fid': message({ type: fc.constant(5), messageId: id, fid, file: fc.nat(4095) }, { offsetBytes: uint, lengthBytes: uint, chunkSizeBytes, acks, window: fc.integer({ min: 1 }) }),
-  'FETCH by digest': message({ type: fc.constant(5), messageId: id, digest }, { missing: fc.constant([[0, 3], [9, 1]]), chunkSizeBytes, acks }),
+  FIND: message(
+    { type: fc.constant(4), messageId: id, tags, anyTags: tags, notTags: tags, limit: fc.integer({ min: 1, max: 1000 }) },
+    { name: text, state, after: text },
+  ),
+  'FETCH by fid': message(
+    { type: fc.constant(5), messageId: id, fid, file: fc.nat(4095) },
+    { offsetBytes: uint, lengthBytes: uint, chunkSizeBytes, acks, window: fc.integer({ min: 1 }) },
+  ),
+  'FETCH by digest': message(
+    { type: fc.constant(5), messageId: id, digest },
+    {
+      missing: fc.constant([
+        [0, 3],
+        [9, 1],
+      ]),
+      chunkSizeBytes,
+      acks,
+    },
+  ),
   REMOVE: message({ type: fc.constant(7), messageId: id, fid }, { file: fc.nat(4095) }),
 }
 
@@ -61,16 +123,18 @@ function bare(value: Message): unknown {
 for (const [name, arbitrary] of Object.entries(messages)) {
   for (const encoding of ['json', 'msgpack'] as const) {
     t.test(`${name} survives ${encoding} unchanged`, async t => {
-      fc.assert(fc.property(arbitrary, fc.constantFrom('base64', 'array'), fc.constantFrom('A', 'B'), (value, data, framing) => {
-        const frame = encodeFrame(framing, value.type, encodeMessage(value, encoding, { data }))
-        const back: Message[] = []
-        new FrameDecoder().push(frame, (type, payload) => {
-          const decoded = decodeMessage(type, payload)
-          deepStrictEqual(decoded.encoding, encoding)
-          back.push(decoded.message)
-        })
-        deepStrictEqual(back.map(bare), [JSON.parse(JSON.stringify(bare(value)))])
-      }))
+      fc.assert(
+        fc.property(arbitrary, fc.constantFrom('base64', 'array'), fc.constantFrom('A', 'B'), (value, data, framing) => {
+          const frame = encodeFrame(framing, value.type, encodeMessage(value, encoding, { data }))
+          const back: Message[] = []
+          new FrameDecoder().push(frame, (type, payload) => {
+            const decoded = decodeMessage(type, payload)
+            deepStrictEqual(decoded.encoding, encoding)
+            back.push(decoded.message)
+          })
+          deepStrictEqual(back.map(bare), [JSON.parse(JSON.stringify(bare(value)))])
+        }),
+      )
       t.pass()
     })
   }
@@ -83,7 +147,14 @@ t.test('narrow and wide forms of msgpack stand for the same message', async t =>
 
 // ---- the fast way ----
 
-const keys = [['message-id', 'chunk', 'data'], ['message-id', 'data', 'chunk'], ['chunk', 'message-id', 'data'], ['chunk', 'data', 'message-id'], ['data', 'message-id', 'chunk'], ['data', 'chunk', 'message-id']]
+const keys = [
+  ['message-id', 'chunk', 'data'],
+  ['message-id', 'data', 'chunk'],
+  ['chunk', 'message-id', 'data'],
+  ['chunk', 'data', 'message-id'],
+  ['data', 'message-id', 'chunk'],
+  ['data', 'chunk', 'message-id'],
+]
 
 function general(payload: Uint8Array): unknown {
   return bare(validate(3, decodePayload(payload, 'msgpack', true).map))
@@ -91,19 +162,26 @@ function general(payload: Uint8Array): unknown {
 
 for (const order of keys) {
   t.test(`the fast way reads ${order.join(', ')} as the general way does`, async t => {
-    fc.assert(fc.property(id, chunk, fc.uint8Array({ size: 'large', maxLength: 70_000 }), (messageId, words, data) => {
-      const fields: Record<string, unknown> = { 'message-id': messageId, chunk: wordsToUuid(words), data }
-      const payload = msgpack(Object.fromEntries(order.map(key => [key, fields[key]])))
-      const fast = decodeTransfer(payload)
-      deepStrictEqual(fast && bare(fast), general(payload))
-    }), { numRuns: 50 })
+    fc.assert(
+      fc.property(id, chunk, fc.uint8Array({ size: 'large', maxLength: 70_000 }), (messageId, words, data) => {
+        const fields: Record<string, unknown> = { 'message-id': messageId, chunk: wordsToUuid(words), data }
+        const payload = msgpack(Object.fromEntries(order.map(key => [key, fields[key]])))
+        const fast = decodeTransfer(payload)
+        deepStrictEqual(fast && bare(fast), general(payload))
+      }),
+      { numRuns: 50 },
+    )
     t.pass()
   })
 }
 
 t.test('the fast way reads each length of bin', async t => {
-  const head = (bin: string) => hex(`83a4${Buffer.from('data').toString('hex')}${bin}`, `aa${Buffer.from('message-id').toString('hex')}d924${Buffer.from(ID).toString('hex')}`,
-    `a5${Buffer.from('chunk').toString('hex')}d924${Buffer.from(FID).toString('hex')}`)
+  const head = (bin: string) =>
+    hex(
+      `83a4${Buffer.from('data').toString('hex')}${bin}`,
+      `aa${Buffer.from('message-id').toString('hex')}d924${Buffer.from(ID).toString('hex')}`,
+      `a5${Buffer.from('chunk').toString('hex')}d924${Buffer.from(FID).toString('hex')}`,
+    )
   for (const bin of ['c403aabbcc', 'c50003aabbcc', 'c600000003aabbcc']) {
     t.strictSame(decodeTransfer(head(bin))?.data, hex('aabbcc'))
   }
@@ -156,7 +234,10 @@ t.test('encodeOkFrames writes one frame for each message-id, in order', async t 
     const decoder = new FrameDecoder()
     const answers: Message[] = []
     decoder.push(encodeOkFrames('B', encoding, ids), (type, payload) => answers.push(decodeMessage(type, payload).message))
-    t.strictSame(answers, ids.map(messageId => ({ type: 2, messageId, response: 'Ok' })))
+    t.strictSame(
+      answers,
+      ids.map(messageId => ({ type: 2, messageId, response: 'Ok' })),
+    )
     t.equal(encodeOkFrames('A', encoding, []).length, 0)
   }
 })
@@ -172,6 +253,11 @@ t.test('frames that are cut from one slab do not touch each other', async t => {
 })
 
 t.test('bytes in meta are an array of numbers in JSON', async t => {
-  const value: Message = { type: 2, messageId: ID, response: 'Ok', meta: { b: Uint8Array.of(1, 2), list: [Uint8Array.of(3)], nothing: null } }
+  const value: Message = {
+    type: 2,
+    messageId: ID,
+    response: 'Ok',
+    meta: { b: Uint8Array.of(1, 2), list: [Uint8Array.of(3)], nothing: null },
+  }
   t.strictSame(JSON.parse(Buffer.from(encodeMessage(value, 'json')).toString()).meta, { b: [1, 2], list: [[3]], nothing: null })
 })

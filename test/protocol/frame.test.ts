@@ -25,7 +25,10 @@ class Budget implements MemoryBudget {
   }
 }
 
-for (const [framing, bytes] of [['A', A], ['B', B]] as const) {
+for (const [framing, bytes] of [
+  ['A', A],
+  ['B', B],
+] as const) {
   t.test(`recognises framing ${framing} by its first byte`, async t => {
     const decoder = new FrameDecoder()
     t.equal(decoder.framing, undefined)
@@ -62,25 +65,44 @@ for (const [framing, bytes] of [['A', A], ['B', B]] as const) {
     t.equal(frame.length, FRAME_BYTES_MAX)
     let received = 0
     const decoder = new FrameDecoder()
-    for (let at = 0; at < frame.length; at += 65_536) decoder.push(frame.subarray(at, at + 65_536), (_, payload) => { received = payload.length })
+    for (let at = 0; at < frame.length; at += 65_536)
+      decoder.push(frame.subarray(at, at + 65_536), (_, payload) => {
+        received = payload.length
+      })
     t.equal(received, payloadBytes)
-    t.match(refusal(() => encodeFrame(framing, 3, new Uint8Array(payloadBytes + 1))), { code: 'message-too-large', details: { limit: FRAME_BYTES_MAX } })
+    t.match(
+      refusal(() => encodeFrame(framing, 3, new Uint8Array(payloadBytes + 1))),
+      { code: 'message-too-large', details: { limit: FRAME_BYTES_MAX } },
+    )
     // 1,899,995 = 001cfddb payload bytes in A, 1,899,997 = 001cfddd counted bytes in B
     const longer = framing === 'A' ? hex('02', '001cfddb', '03') : hex('001cfddd', '03')
-    t.match(refusal(() => framesOf(new FrameDecoder(), longer)), { code: 'message-too-large', fatal: true, details: { limit: FRAME_BYTES_MAX } })
+    t.match(
+      refusal(() => framesOf(new FrameDecoder(), longer)),
+      { code: 'message-too-large', fatal: true, details: { limit: FRAME_BYTES_MAX } },
+    )
   })
 }
 
 t.test('refuses a first byte that no framing has, and 7B until framing N is spoken', async t => {
-  for (const first of ['04', '7b', 'ff']) t.match(refusal(() => framesOf(new FrameDecoder(), hex(first))), { code: 'malformed', fatal: true })
+  for (const first of ['04', '7b', 'ff'])
+    t.match(
+      refusal(() => framesOf(new FrameDecoder(), hex(first))),
+      { code: 'malformed', fatal: true },
+    )
 })
 
 t.test('refuses a later frame of framing A whose kind is not known', async t => {
-  t.match(refusal(() => framesOf(new FrameDecoder(), A, hex('04', '00000002', '03'))), { code: 'malformed', fatal: true })
+  t.match(
+    refusal(() => framesOf(new FrameDecoder(), A, hex('04', '00000002', '03'))),
+    { code: 'malformed', fatal: true },
+  )
 })
 
 t.test('refuses a frame of framing B without a type', async t => {
-  t.match(refusal(() => framesOf(new FrameDecoder(), hex('00000000'))), { code: 'malformed', fatal: true })
+  t.match(
+    refusal(() => framesOf(new FrameDecoder(), hex('00000000'))),
+    { code: 'malformed', fatal: true },
+  )
 })
 
 t.test('judges a length before the type byte is there', async t => {
@@ -98,7 +120,13 @@ t.test('delivers the frames before a bad one, and ignores what follows it', asyn
 })
 
 t.test('skips error and look-up frames, however they are split, and keeps none of their bytes', async t => {
-  const skipped = Buffer.concat([hex('01', '00000003', '00', 'aabbcc'), hex('03', '00000000', '00'), A, hex('01', '00000001', '07', 'dd'), A])
+  const skipped = Buffer.concat([
+    hex('01', '00000003', '00', 'aabbcc'),
+    hex('03', '00000000', '00'),
+    A,
+    hex('01', '00000001', '07', 'dd'),
+    A,
+  ])
   for (let cut = 0; cut <= skipped.length; cut++) {
     const decoder = new FrameDecoder()
     t.equal(framesOf(decoder, skipped.subarray(0, cut), skipped.subarray(cut)).length, 2, `cut after byte ${cut}`)
@@ -142,7 +170,7 @@ t.test('a frame that trickles in keeps every byte in its place', async t => {
   const payload = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251)
   const frame = encodeFrame('B', 3, payload)
   const pieces: Uint8Array[] = []
-  for (let at = 0, step = 1; at < frame.length; at += step, step = (step * 7) % 1009 + 1) pieces.push(frame.subarray(at, at + step))
+  for (let at = 0, step = 1; at < frame.length; at += step, step = ((step * 7) % 1009) + 1) pieces.push(frame.subarray(at, at + step))
   t.strictSame(framesOf(new FrameDecoder(), ...pieces), [{ type: 3, payload: Buffer.from(payload).toString('hex') }])
 })
 
@@ -158,13 +186,26 @@ t.test('charges what it holds beyond 16 KiB to the budget, and gives it back wit
   t.equal(budget.usedBytes, 0)
 })
 
+t.test('what disposes of it while a frame is delivered gets no further one', async t => {
+  const decoder = new FrameDecoder()
+  let frames = 0
+  decoder.push(Buffer.concat([A, A, A]), () => {
+    frames++
+    if (frames === 2) decoder.dispose()
+  })
+  t.equal(frames, 2)
+})
+
 t.test('gives its memory back when the budget refuses, and when the connection goes', async t => {
   const budget = new Budget(100_000)
   const first = new FrameDecoder(budget)
   framesOf(first, hex('02', '001c0000', '03'), new Uint8Array(50_000))
   t.ok(budget.usedBytes > 0)
   const second = new FrameDecoder(budget)
-  t.match(refusal(() => framesOf(second, hex('02', '001c0000', '03'), new Uint8Array(10_000), new Uint8Array(50_000))), { code: 'busy', fatal: true })
+  t.match(
+    refusal(() => framesOf(second, hex('02', '001c0000', '03'), new Uint8Array(10_000), new Uint8Array(50_000))),
+    { code: 'busy', fatal: true },
+  )
   t.equal(second.heldBytes, 0)
   first.dispose()
   first.dispose()

@@ -1,6 +1,14 @@
 /** The golden frames: decoded to their message, and written by our encoder to the byte. */
 import t from 'tap'
-import { decodeMessage, encodeFrame, encodeMessage, encodeOkFrames, encodeTransferFrame, FrameDecoder, type Message } from '../../protocol/index.ts'
+import {
+  decodeMessage,
+  encodeFrame,
+  encodeMessage,
+  encodeOkFrames,
+  encodeTransferFrame,
+  FrameDecoder,
+  type Message,
+} from '../../protocol/index.ts'
 import { GOLDEN, ID } from './golden/frames.ts'
 
 for (const frame of GOLDEN) {
@@ -10,7 +18,10 @@ for (const frame of GOLDEN) {
     decoder.push(frame.bytes, (type, payload) => messages.push(decodeMessage(type, payload).message))
     t.equal(decoder.framing, frame.framing)
     t.equal(decoder.unfinished, false)
-    t.strictSame(messages.map(message => ('data' in message ? { ...message, data: Array.from(message.data) } : message)), [frame.message])
+    t.strictSame(
+      messages.map(message => ('data' in message ? { ...message, data: Array.from(message.data) } : message)),
+      [frame.message],
+    )
   })
   if (frame.exact === undefined) continue
   t.test(`writes ${frame.name} to the byte`, async t => {
@@ -19,7 +30,8 @@ for (const frame of GOLDEN) {
     const encoding = frame.exact === 'msgpack' ? 'msgpack' : 'json'
     const payload = encodeMessage(message, encoding, { data: frame.exact === 'json array' ? 'array' : 'base64' })
     t.equal(text(encodeFrame(frame.framing, frame.type, payload)), text(frame.bytes))
-    if (message.type === 3 && encoding === 'msgpack') t.equal(text(encodeTransferFrame(frame.framing, ID, message.chunk, message.data)), text(frame.bytes))
+    if (message.type === 3 && encoding === 'msgpack')
+      t.equal(text(encodeTransferFrame(frame.framing, ID, message.chunk, message.data)), text(frame.bytes))
     if (frame.message.response === 'Ok') t.equal(text(encodeOkFrames(frame.framing, encoding, [ID, ID])), text(frame.bytes).repeat(2))
   })
 }

@@ -1,9 +1,12 @@
 /**
  * What the protocol's tests share: frames out of hex, refusals as values, and payload builders that share no code with our encoder.
  */
-import { type Decoded, decodeMessage, FrameDecoder, TallyError } from '../../protocol/index.ts'
+import { type Decoded, decodeMessage, type FrameDecoder, TallyError } from '../../protocol/index.ts'
 
-export interface Frame { readonly type: number; readonly payload: string }
+export interface Frame {
+  readonly type: number
+  readonly payload: string
+}
 
 export const ID = 'f81d4fae-7dec-41d0-a765-00a0c91e6bf6'
 export const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
@@ -72,7 +75,9 @@ export function msgpack(value: unknown, wide = false): Buffer {
   return Buffer.concat([head(entries.length, 0x80, 16, 0xdd, wide), ...parts])
 }
 
-/** `base` + length where that is below `fixed`; else `token` with 1, token + 1 with 2, token + 2 with 4 bytes (arrays, maps: from 2 bytes on). */
+/**
+ * `base` + length where that is below `fixed`; else `token` with 1, token + 1 with 2, token + 2 with 4 bytes (arrays and maps from 2 on).
+ */
 function head(length: number, base: number, fixed: number, token: number, wide: boolean): Buffer {
   if (length < fixed && !wide) return Buffer.of(base + length)
   const narrow = token === 0xc4 || token === 0xd9

@@ -45,23 +45,39 @@ t.test('counts the bytes of a text without encoding it', async t => {
 })
 
 t.test('base64 goes there and back, and is what Buffer writes', async t => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), data => {
-    const text = new Uint8Array(base64Length(data.length))
-    t.equal(writeBase64(data, text, 0), text.length)
-    return Buffer.from(text).toString() === Buffer.from(data).toString('base64')
-      && Buffer.from(data).equals(Buffer.from(readBase64(text, 0, text.length)))
-  }))
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 100 }), data => {
+      const text = new Uint8Array(base64Length(data.length))
+      t.equal(writeBase64(data, text, 0), text.length)
+      return (
+        Buffer.from(text).toString() === Buffer.from(data).toString('base64') &&
+        Buffer.from(data).equals(Buffer.from(readBase64(text, 0, text.length)))
+      )
+    }),
+  )
   t.pass()
 })
 
 const REFUSED = {
-  'no padding': 'aGVsbG8', 'a space': 'aGVs bG8', 'a line break': 'aGVsbG\n=', 'the alphabet of URLs': 'a-_=', 'stray bits after one byte': 'aR==',
-  'stray bits after two bytes': 'aGW=', 'padding alone': '====', 'three pads': 'a===', 'padding in the middle': 'aA==aA==', 'a stray one before a pad': 'a*A=',
-  'a stray one before two pads': 'a*==', 'beyond ASCII': 'aGVé',
+  'no padding': 'aGVsbG8',
+  'a space': 'aGVs bG8',
+  'a line break': 'aGVsbG\n=',
+  'the alphabet of URLs': 'a-_=',
+  'stray bits after one byte': 'aR==',
+  'stray bits after two bytes': 'aGW=',
+  'padding alone': '====',
+  'three pads': 'a===',
+  'padding in the middle': 'aA==aA==',
+  'a stray one before a pad': 'a*A=',
+  'a stray one before two pads': 'a*==',
+  'beyond ASCII': 'aGVé',
 }
 for (const [what, text] of Object.entries(REFUSED)) {
   t.test(`base64 with ${what} is refused`, async t => {
     const bytes = utf8(text)
-    t.match(refusal(() => readBase64(bytes, 0, bytes.length)), { code: 'malformed', details: { field: 'data' } })
+    t.match(
+      refusal(() => readBase64(bytes, 0, bytes.length)),
+      { code: 'malformed', details: { field: 'data' } },
+    )
   })
 }

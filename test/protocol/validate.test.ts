@@ -1,11 +1,21 @@
 /** Fields: each refusal with its code and details, each limit at its edge, and what counts as ext. */
 import t from 'tap'
-import { type Authentication, decodeMessage, type Fetch, type Find, MESSAGE_TYPE, RefusedMessage, type Remove, type Transfer } from '../../protocol/index.ts'
+import {
+  type Authentication,
+  decodeMessage,
+  type Fetch,
+  type Find,
+  MESSAGE_TYPE,
+  RefusedMessage,
+  type Remove,
+  type Transfer,
+} from '../../protocol/index.ts'
 import { DIGEST, decodeJson, FID, hex, ID, json, msgpack, refusal, refusalOf, utf8 } from './support.ts'
 
 const { AUTHENTICATION, RESPONSE, TRANSFER, FIND, FETCH, REMOVE } = MESSAGE_TYPE
 const CHUNK = '00000000-0001-8000-9ed4-ab89cecade19'
-const auth = (fields: Record<string, unknown>): Authentication => decodeJson(AUTHENTICATION, { token: 't', ...fields }).message as Authentication
+const auth = (fields: Record<string, unknown>): Authentication =>
+  decodeJson(AUTHENTICATION, { token: 't', ...fields }).message as Authentication
 const refusedAuth = (fields: Record<string, unknown>) => refusalOf(AUTHENTICATION, { token: 't', ...fields })
 const oneFile = (fields: Record<string, unknown>) => ({ files: [{ name: 'a', size: 1, ...fields }] })
 const strings = (count: number): string[] => Array.from({ length: count }, (_, i) => `t${i}`)
@@ -14,9 +24,26 @@ t.test('a refusal repeats the message-id and the encoding where both are known',
   const upper = ID.toUpperCase()
   const told = refusal(() => decodeMessage(AUTHENTICATION, json({ 'message-id': upper })))
   t.ok(told instanceof RefusedMessage)
-  t.match(told, { code: 'malformed', fatal: false, messageId: upper, encoding: 'json', details: { field: 'token' }, name: 'RefusedMessage' })
-  t.match(refusal(() => decodeMessage(AUTHENTICATION, msgpack({ 'message-id': ID }))), { messageId: ID, encoding: 'msgpack' })
-  for (const payload of [utf8('[]'), utf8('{"message-id":'), json({ token: 't' }), json({ 'message-id': 'x' }), json({ 'message-id': 7 }), hex('80')]) {
+  t.match(told, {
+    code: 'malformed',
+    fatal: false,
+    messageId: upper,
+    encoding: 'json',
+    details: { field: 'token' },
+    name: 'RefusedMessage',
+  })
+  t.match(
+    refusal(() => decodeMessage(AUTHENTICATION, msgpack({ 'message-id': ID }))),
+    { messageId: ID, encoding: 'msgpack' },
+  )
+  for (const payload of [
+    utf8('[]'),
+    utf8('{"message-id":'),
+    json({ token: 't' }),
+    json({ 'message-id': 'x' }),
+    json({ 'message-id': 7 }),
+    hex('80'),
+  ]) {
     const error = refusal(() => decodeMessage(AUTHENTICATION, payload)) as RefusedMessage
     t.equal(error.code, 'malformed')
     t.equal(error.messageId, undefined)
@@ -37,28 +64,94 @@ t.test('types that are not spoken are unsupported, after their form was judged',
 
 t.test('AUTHENTICATION: the smallest, and the whole', async t => {
   t.strictSame(auth({}), { type: 1, messageId: ID, token: 't', files: [], tags: [] })
-  t.strictSame(auth({
-    files: [{ name: 'a', size: 5, digest: DIGEST.toUpperCase().replace('SHA', 'sha'), 'media-type': 'text/plain', modified: -1, expires: 7, tags: ['x', 'x'], meta: { k: [1, 'two'] } },
-      { name: '../../etc/passwd', size: null, unknown: 1 }],
-    fid: FID.toUpperCase(), tags: ['b', 'a', 'b'], 'chunk-size': 1_048_576, acks: 'ranges', 'missing-after': [1, 2], unknown: { a: 1 },
-  }), {
-    type: 1, messageId: ID, token: 't', fid: FID, tags: ['b', 'a'], chunkSizeBytes: 1_048_576, acks: 'ranges', missingAfter: [1, 2],
-    files: [{ name: 'a', sizeBytes: 5, digest: DIGEST, mediaType: 'text/plain', modifiedMs: -1, expiresMs: 7, tags: ['x'], meta: { k: [1, 'two'] } },
-      { name: '../../etc/passwd', sizeBytes: null }],
-  })
+  t.strictSame(
+    auth({
+      files: [
+        {
+          name: 'a',
+          size: 5,
+          digest: DIGEST.toUpperCase().replace('SHA', 'sha'),
+          'media-type': 'text/plain',
+          modified: -1,
+          expires: 7,
+          tags: ['x', 'x'],
+          meta: { k: [1, 'two'] },
+        },
+        { name: '../../etc/passwd', size: null, unknown: 1 },
+      ],
+      fid: FID.toUpperCase(),
+      tags: ['b', 'a', 'b'],
+      'chunk-size': 1_048_576,
+      acks: 'ranges',
+      'missing-after': [1, 2],
+      unknown: { a: 1 },
+    }),
+    {
+      type: 1,
+      messageId: ID,
+      token: 't',
+      fid: FID,
+      tags: ['b', 'a'],
+      chunkSizeBytes: 1_048_576,
+      acks: 'ranges',
+      missingAfter: [1, 2],
+      files: [
+        {
+          name: 'a',
+          sizeBytes: 5,
+          digest: DIGEST,
+          mediaType: 'text/plain',
+          modifiedMs: -1,
+          expiresMs: 7,
+          tags: ['x'],
+          meta: { k: [1, 'two'] },
+        },
+        { name: '../../etc/passwd', sizeBytes: null },
+      ],
+    },
+  )
 })
 
 const AUTH_MALFORMED: [field: string, fields: Record<string, unknown>][] = [
-  ['token', { token: 7 }], ['token', { token: 'x'.repeat(16_385) }], ['token', { token: null }], ['fid', { fid: 'x' }], ['fid', { fid: null }], ['fid', { fid: `${FID}0` }],
-  ['files', { files: {} }], ['files', { files: null }], ['files[0]', { files: [1] }], ['files[0]', { files: [null] }], ['files[0]', { files: [[]] }],
-  ['files[0].name', { files: [{ size: 1 }] }], ['files[0].name', oneFile({ name: 7 })], ['files[0].size', { files: [{ name: 'a' }] }],
-  ['files[0].size', oneFile({ size: -1 })], ['files[0].size', oneFile({ size: 0.5 })], ['files[0].size', oneFile({ size: '1' })], ['files[0].size', oneFile({ size: true })],
-  ['files[0].digest', oneFile({ digest: 'md5:00' })], ['files[0].digest', oneFile({ digest: `${DIGEST}0` })], ['files[0].digest', oneFile({ digest: 1 })],
-  ['files[0].media-type', oneFile({ 'media-type': 'x'.repeat(256) })], ['files[0].modified', oneFile({ modified: 1.5 })], ['files[0].expires', oneFile({ expires: -1 })],
-  ['files[0].tags', oneFile({ tags: 'x' })], ['files[0].tags[0]', oneFile({ tags: [1] })], ['files[0].meta', oneFile({ meta: [] })], ['files[0].meta', oneFile({ meta: 'x' })],
-  ['files[0].meta', oneFile({ meta: { k: 'x'.repeat(16_384) } })], ['tags', { tags: {} }], ['tags[1]', { tags: ['a', null] }],
-  ['chunk-size', { 'chunk-size': 0 }], ['chunk-size', { 'chunk-size': 1_048_577 }], ['chunk-size', { 'chunk-size': '1' }], ['acks', { acks: 'some' }], ['acks', { acks: 1 }],
-  ['missing-after', { 'missing-after': [1] }], ['missing-after', { 'missing-after': [1, -1] }], ['missing-after', { 'missing-after': 3 }],
+  ['token', { token: 7 }],
+  ['token', { token: 'x'.repeat(16_385) }],
+  ['token', { token: null }],
+  ['fid', { fid: 'x' }],
+  ['fid', { fid: null }],
+  ['fid', { fid: `${FID}0` }],
+  ['files', { files: {} }],
+  ['files', { files: null }],
+  ['files[0]', { files: [1] }],
+  ['files[0]', { files: [null] }],
+  ['files[0]', { files: [[]] }],
+  ['files[0].name', { files: [{ size: 1 }] }],
+  ['files[0].name', oneFile({ name: 7 })],
+  ['files[0].size', { files: [{ name: 'a' }] }],
+  ['files[0].size', oneFile({ size: -1 })],
+  ['files[0].size', oneFile({ size: 0.5 })],
+  ['files[0].size', oneFile({ size: '1' })],
+  ['files[0].size', oneFile({ size: true })],
+  ['files[0].digest', oneFile({ digest: 'md5:00' })],
+  ['files[0].digest', oneFile({ digest: `${DIGEST}0` })],
+  ['files[0].digest', oneFile({ digest: 1 })],
+  ['files[0].media-type', oneFile({ 'media-type': 'x'.repeat(256) })],
+  ['files[0].modified', oneFile({ modified: 1.5 })],
+  ['files[0].expires', oneFile({ expires: -1 })],
+  ['files[0].tags', oneFile({ tags: 'x' })],
+  ['files[0].tags[0]', oneFile({ tags: [1] })],
+  ['files[0].meta', oneFile({ meta: [] })],
+  ['files[0].meta', oneFile({ meta: 'x' })],
+  ['files[0].meta', oneFile({ meta: { k: 'x'.repeat(16_384) } })],
+  ['tags', { tags: {} }],
+  ['tags[1]', { tags: ['a', null] }],
+  ['chunk-size', { 'chunk-size': 0 }],
+  ['chunk-size', { 'chunk-size': 1_048_577 }],
+  ['chunk-size', { 'chunk-size': '1' }],
+  ['acks', { acks: 'some' }],
+  ['acks', { acks: 1 }],
+  ['missing-after', { 'missing-after': [1] }],
+  ['missing-after', { 'missing-after': [1, -1] }],
+  ['missing-after', { 'missing-after': 3 }],
 ]
 for (const [field, fields] of AUTH_MALFORMED) {
   t.test(`AUTHENTICATION: refuses ${JSON.stringify(fields).slice(0, 60)} as malformed, naming ${field}`, async t => {
@@ -82,7 +175,10 @@ t.test('tags: 1 to 128 bytes, no control characters, 64 a file', async t => {
   t.equal(auth({ tags: [...strings(64), 't0'] }).tags.length, 64)
   t.match(refusedAuth({ tags: strings(65) }), { code: 'tag-invalid', details: { field: 'tags', limit: 64 } })
   t.match(refusedAuth(oneFile({ tags: strings(65) })), { code: 'tag-invalid', details: { field: 'files[0].tags', limit: 64 } })
-  t.match(refusedAuth({ tags: strings(64), ...oneFile({ tags: ['more'] }) }), { code: 'tag-invalid', details: { field: 'files[0].tags', limit: 64 } })
+  t.match(refusedAuth({ tags: strings(64), ...oneFile({ tags: ['more'] }) }), {
+    code: 'tag-invalid',
+    details: { field: 'files[0].tags', limit: 64 },
+  })
   t.ok(auth({ tags: strings(64), ...oneFile({ tags: ['t7'] }) }))
 })
 
@@ -99,27 +195,42 @@ t.test('a size above 2^53 - 1 is file-too-big in every form, any other count is 
   const packed = (size: unknown) => msgpack({ 'message-id': ID, token: 't', files: [{ name: 'a', size }] })
   const message = decodeMessage(AUTHENTICATION, packed(BigInt(top))).message as Authentication
   t.equal(message.files[0]?.sizeBytes, top)
-  for (const size of [2n ** 53n, 2n ** 64n - 1n, 1.5e300]) t.equal(refusal(() => decodeMessage(AUTHENTICATION, packed(size))).code, 'file-too-big')
-  for (const size of [-(2n ** 63n), -1n, Number.POSITIVE_INFINITY, Number.NaN]) t.equal(refusal(() => decodeMessage(AUTHENTICATION, packed(size))).code, 'malformed')
-  t.match(refusal(() => decodeMessage(AUTHENTICATION, msgpack({ 'message-id': ID, token: 't', 'chunk-size': 2n ** 60n }))), { code: 'malformed', details: { field: 'chunk-size' } })
+  for (const size of [2n ** 53n, 2n ** 64n - 1n, 1.5e300])
+    t.equal(refusal(() => decodeMessage(AUTHENTICATION, packed(size))).code, 'file-too-big')
+  for (const size of [-(2n ** 63n), -1n, Number.POSITIVE_INFINITY, Number.NaN])
+    t.equal(refusal(() => decodeMessage(AUTHENTICATION, packed(size))).code, 'malformed')
+  t.match(
+    refusal(() => decodeMessage(AUTHENTICATION, msgpack({ 'message-id': ID, token: 't', 'chunk-size': 2n ** 60n }))),
+    { code: 'malformed', details: { field: 'chunk-size' } },
+  )
 })
 
 t.test('meta keeps what both encodings can carry, as copies', async t => {
   const bytes = Uint8Array.of(1, 2)
-  const payload = msgpack({ 'message-id': ID, token: 't', files: [{ name: 'a', size: 1, meta: { n: 5n, b: bytes, l: [null, true, 'x', { d: 1.5 }] } }] })
+  const payload = msgpack({
+    'message-id': ID,
+    token: 't',
+    files: [{ name: 'a', size: 1, meta: { n: 5n, b: bytes, l: [null, true, 'x', { d: 1.5 }] } }],
+  })
   const { message } = decodeMessage(AUTHENTICATION, payload)
   payload.fill(0)
   t.strictSame((message as Authentication).files[0]?.meta, { n: 5, b: bytes, l: [null, true, 'x', { d: 1.5 }] })
   for (const n of [2n ** 60n, Number.NaN, Number.NEGATIVE_INFINITY]) {
     const bad = msgpack({ 'message-id': ID, token: 't', files: [{ name: 'a', size: 1, meta: { n } }] })
-    t.match(refusal(() => decodeMessage(AUTHENTICATION, bad)), { code: 'malformed', details: { field: 'files[0].meta' } })
+    t.match(
+      refusal(() => decodeMessage(AUTHENTICATION, bad)),
+      { code: 'malformed', details: { field: 'files[0].meta' } },
+    )
   }
 })
 
 t.test('meta has at most 16 KiB, as msgpack counts it', async t => {
   // map of one, key of one letter, str 16: 1 + 2 + 3 bytes around the text
   t.ok(auth(oneFile({ meta: { k: 'x'.repeat(16_384 - 6) } })))
-  t.match(refusedAuth(oneFile({ meta: { k: 'x'.repeat(16_384 - 5) } })), { code: 'malformed', details: { field: 'files[0].meta', limit: 16_384 } })
+  t.match(refusedAuth(oneFile({ meta: { k: 'x'.repeat(16_384 - 5) } })), {
+    code: 'malformed',
+    details: { field: 'files[0].meta', limit: 16_384 },
+  })
 })
 
 t.test('TRANSFER: any UUID as chunk, any bytes as data', async t => {
@@ -132,9 +243,18 @@ t.test('TRANSFER: any UUID as chunk, any bytes as data', async t => {
 })
 
 const TRANSFER_MALFORMED: [field: string, fields: Record<string, unknown>][] = [
-  ['chunk', { data: [] }], ['chunk', { chunk: 'x', data: [] }], ['chunk', { chunk: 1, data: [] }], ['data', { chunk: CHUNK }], ['data', { chunk: CHUNK, data: null }],
-  ['data', { chunk: CHUNK, data: { type: 'Buffer', data: [1] } }], ['data', { chunk: CHUNK, data: 5 }], ['data', { chunk: CHUNK, data: [256] }], ['data', { chunk: CHUNK, data: 'AA' }],
-  ['crc32', { chunk: CHUNK, data: [], crc32: -1 }], ['crc32', { chunk: CHUNK, data: [], crc32: 2 ** 32 }], ['fetch', { chunk: CHUNK, data: [], fetch: 'x' }],
+  ['chunk', { data: [] }],
+  ['chunk', { chunk: 'x', data: [] }],
+  ['chunk', { chunk: 1, data: [] }],
+  ['data', { chunk: CHUNK }],
+  ['data', { chunk: CHUNK, data: null }],
+  ['data', { chunk: CHUNK, data: { type: 'Buffer', data: [1] } }],
+  ['data', { chunk: CHUNK, data: 5 }],
+  ['data', { chunk: CHUNK, data: [256] }],
+  ['data', { chunk: CHUNK, data: 'AA' }],
+  ['crc32', { chunk: CHUNK, data: [], crc32: -1 }],
+  ['crc32', { chunk: CHUNK, data: [], crc32: 2 ** 32 }],
+  ['fetch', { chunk: CHUNK, data: [], fetch: 'x' }],
 ]
 for (const [field, fields] of TRANSFER_MALFORMED) {
   t.test(`TRANSFER: refuses ${JSON.stringify(fields)}, naming ${field}`, async t => {
@@ -144,14 +264,27 @@ for (const [field, fields] of TRANSFER_MALFORMED) {
 
 t.test('TRANSFER in msgpack: data is bin, and nothing else', async t => {
   for (const data of [[1, 2], 'AAAA', 7n]) {
-    t.match(refusal(() => decodeMessage(TRANSFER, msgpack({ 'message-id': ID, chunk: CHUNK, data }))), { code: 'malformed', messageId: ID, details: { field: 'data' } })
+    t.match(
+      refusal(() => decodeMessage(TRANSFER, msgpack({ 'message-id': ID, chunk: CHUNK, data }))),
+      { code: 'malformed', messageId: ID, details: { field: 'data' } },
+    )
   }
 })
 
 t.test('FIND: defaults, and every field', async t => {
   t.strictSame(decodeJson(FIND, {}).message, { type: 4, messageId: ID, tags: [], anyTags: [], notTags: [], limit: 100 })
   const all = { tags: ['a'], 'any-tags': ['b', 'c'], 'not-tags': ['d'], name: '*.jpg', state: 'finishing', limit: 1000, after: 'x' }
-  t.strictSame(decodeJson(FIND, all).message, { type: 4, messageId: ID, tags: ['a'], anyTags: ['b', 'c'], notTags: ['d'], name: '*.jpg', state: 'finishing', limit: 1000, after: 'x' })
+  t.strictSame(decodeJson(FIND, all).message, {
+    type: 4,
+    messageId: ID,
+    tags: ['a'],
+    anyTags: ['b', 'c'],
+    notTags: ['d'],
+    name: '*.jpg',
+    state: 'finishing',
+    limit: 1000,
+    after: 'x',
+  })
 })
 
 t.test('FIND: 32 tags in all', async t => {
@@ -172,17 +305,73 @@ t.test('FIND: refuses limits, states, names and cursors that are none', async t 
 t.test('FETCH: by fid and file or by digest, runs or a range or the whole', async t => {
   const by = { fid: FID, file: 4095 }
   t.strictSame(decodeJson(FETCH, { ...by, fid: FID.toUpperCase() }).message, { type: 5, messageId: ID, fid: FID, file: 4095 })
-  t.strictSame(decodeJson(FETCH, { digest: DIGEST, offset: 1, length: 0, 'chunk-size': 1, acks: 'each', window: 1 }).message,
-    { type: 5, messageId: ID, digest: DIGEST, offsetBytes: 1, lengthBytes: 0, chunkSizeBytes: 1, acks: 'each', window: 1 })
-  t.strictSame((decodeJson(FETCH, { ...by, missing: [[0, 1], [1, 1], [5, 2 ** 31 - 5]] }).message as Fetch).missing, [[0, 1], [1, 1], [5, 2 ** 31 - 5]])
+  t.strictSame(decodeJson(FETCH, { digest: DIGEST, offset: 1, length: 0, 'chunk-size': 1, acks: 'each', window: 1 }).message, {
+    type: 5,
+    messageId: ID,
+    digest: DIGEST,
+    offsetBytes: 1,
+    lengthBytes: 0,
+    chunkSizeBytes: 1,
+    acks: 'each',
+    window: 1,
+  })
+  t.strictSame(
+    (
+      decodeJson(FETCH, {
+        ...by,
+        missing: [
+          [0, 1],
+          [1, 1],
+          [5, 2 ** 31 - 5],
+        ],
+      }).message as Fetch
+    ).missing,
+    [
+      [0, 1],
+      [1, 1],
+      [5, 2 ** 31 - 5],
+    ],
+  )
 })
 
 const FETCH_MALFORMED: [field: string, fields: Record<string, unknown>][] = [
-  ['fid', {}], ['file', { fid: FID }], ['fid', { file: 0 }], ['file', { fid: FID, file: 4096 }], ['file', { fid: FID, file: -1 }], ['digest', { fid: FID, file: 0, digest: DIGEST }],
-  ['digest', { file: 0, digest: DIGEST }], ['missing', { digest: DIGEST, missing: [[0, 1]], offset: 0 }], ['missing', { digest: DIGEST, missing: [[0, 1]], length: 0 }],
-  ['missing', { digest: DIGEST, missing: [[5, 1], [0, 1]] }], ['missing', { digest: DIGEST, missing: [[0, 2], [1, 1]] }], ['missing', { digest: DIGEST, missing: [[0, 0]] }],
-  ['missing', { digest: DIGEST, missing: [[2 ** 31, 1]] }], ['missing', { digest: DIGEST, missing: [1] }], ['missing', { digest: DIGEST, missing: [[1, 2, 3]] }],
-  ['window', { digest: DIGEST, window: 0 }], ['chunk-size', { digest: DIGEST, 'chunk-size': 0 }], ['offset', { digest: DIGEST, offset: -1 }], ['length', { digest: DIGEST, length: 2 ** 53 }],
+  ['fid', {}],
+  ['file', { fid: FID }],
+  ['fid', { file: 0 }],
+  ['file', { fid: FID, file: 2 ** 53 }],
+  ['file', { fid: FID, file: -1 }],
+  ['digest', { fid: FID, file: 0, digest: DIGEST }],
+  ['digest', { file: 0, digest: DIGEST }],
+  ['missing', { digest: DIGEST, missing: [[0, 1]], offset: 0 }],
+  ['missing', { digest: DIGEST, missing: [[0, 1]], length: 0 }],
+  [
+    'missing',
+    {
+      digest: DIGEST,
+      missing: [
+        [5, 1],
+        [0, 1],
+      ],
+    },
+  ],
+  [
+    'missing',
+    {
+      digest: DIGEST,
+      missing: [
+        [0, 2],
+        [1, 1],
+      ],
+    },
+  ],
+  ['missing', { digest: DIGEST, missing: [[0, 0]] }],
+  ['missing', { digest: DIGEST, missing: [[2 ** 31, 1]] }],
+  ['missing', { digest: DIGEST, missing: [1] }],
+  ['missing', { digest: DIGEST, missing: [[1, 2, 3]] }],
+  ['window', { digest: DIGEST, window: 0 }],
+  ['chunk-size', { digest: DIGEST, 'chunk-size': 0 }],
+  ['offset', { digest: DIGEST, offset: -1 }],
+  ['length', { digest: DIGEST, length: 2 ** 53 }],
 ]
 for (const [field, fields] of FETCH_MALFORMED) {
   t.test(`FETCH: refuses ${JSON.stringify(fields)}, naming ${field}`, async t => {
@@ -199,7 +388,11 @@ t.test('REMOVE: a file, or all of a transfer', async t => {
 
 t.test('an original client uses no ext, whatever unknown fields it adds', async t => {
   t.equal(decodeJson(AUTHENTICATION, { token: 't' }).usesExt, false)
-  t.equal(decodeJson(AUTHENTICATION, { token: 't', fid: FID, tags: ['a'], files: [{ name: 'a', size: 1, colour: 'red' }], colour: 'red' }).usesExt, false)
+  t.equal(
+    decodeJson(AUTHENTICATION, { token: 't', fid: FID, tags: ['a'], files: [{ name: 'a', size: 1, colour: 'red' }], colour: 'red' })
+      .usesExt,
+    false,
+  )
   t.equal(decodeJson(TRANSFER, { chunk: CHUNK, data: [1] }).usesExt, false)
   t.equal(decodeMessage(TRANSFER, msgpack({ 'message-id': ID, chunk: CHUNK, data: Uint8Array.of(1), colour: 'red' })).usesExt, false)
   t.equal(decodeJson(RESPONSE, { response: 'Ok' }).usesExt, false)
@@ -207,12 +400,20 @@ t.test('an original client uses no ext, whatever unknown fields it adds', async 
 })
 
 const EXT: [type: number, fields: Record<string, unknown>][] = [
-  [AUTHENTICATION, { token: 't', 'chunk-size': 1 }], [AUTHENTICATION, { token: 't', acks: 'each' }], [AUTHENTICATION, { token: 't', 'missing-after': [0, 0] }],
-  ...[{ size: null }, { digest: DIGEST }, { 'media-type': 'x' }, { modified: 1 }, { expires: 1 }, { tags: [] }, { meta: {} }]
-    .map((fields): [number, Record<string, unknown>] => [AUTHENTICATION, { token: 't', ...oneFile(fields) }]),
-  [TRANSFER, { chunk: CHUNK, data: 'AAAA' }], [TRANSFER, { chunk: CHUNK, data: [], crc32: 1 }], [TRANSFER, { chunk: CHUNK, data: [], fetch: ID }],
-  [RESPONSE, { response: 'Error', reason: '', code: 'busy' }], [RESPONSE, { response: 'Ok', fid: FID, chunks: [[0, 0, 1]] }],
-  [FIND, {}], [FETCH, { digest: DIGEST }], [REMOVE, { fid: FID }],
+  [AUTHENTICATION, { token: 't', 'chunk-size': 1 }],
+  [AUTHENTICATION, { token: 't', acks: 'each' }],
+  [AUTHENTICATION, { token: 't', 'missing-after': [0, 0] }],
+  ...[{ size: null }, { digest: DIGEST }, { 'media-type': 'x' }, { modified: 1 }, { expires: 1 }, { tags: [] }, { meta: {} }].map(
+    (fields): [number, Record<string, unknown>] => [AUTHENTICATION, { token: 't', ...oneFile(fields) }],
+  ),
+  [TRANSFER, { chunk: CHUNK, data: 'AAAA' }],
+  [TRANSFER, { chunk: CHUNK, data: [], crc32: 1 }],
+  [TRANSFER, { chunk: CHUNK, data: [], fetch: ID }],
+  [RESPONSE, { response: 'Error', reason: '', code: 'busy' }],
+  [RESPONSE, { response: 'Ok', fid: FID, chunks: [[0, 0, 1]] }],
+  [FIND, {}],
+  [FETCH, { digest: DIGEST }],
+  [REMOVE, { fid: FID }],
 ]
 for (const [type, fields] of EXT) {
   t.test(`type ${type} with ${JSON.stringify(fields)} uses ext`, async t => {

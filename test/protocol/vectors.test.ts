@@ -7,10 +7,24 @@ import t from 'tap'
 import { decodeMessage, encodeFrame, encodeMessage, type Framing, FrameDecoder, TallyError } from '../../protocol/index.ts'
 import { toPlain } from '../../protocol/encode.ts'
 
-interface FrameVector { name: string; framing: string; encoding: string; type: number; message: Record<string, unknown>; hex: string }
-interface RefusalVector { why: string; code: string; framing: string; type: number; hex: string }
-const vectors: { frames: FrameVector[]; refusals: RefusalVector[] } =
-  JSON.parse(readFileSync(new URL('golden/vectors.json', import.meta.url), 'utf8'))
+interface FrameVector {
+  name: string
+  framing: string
+  encoding: string
+  type: number
+  message: Record<string, unknown>
+  hex: string
+}
+interface RefusalVector {
+  why: string
+  code: string
+  framing: string
+  type: number
+  hex: string
+}
+const vectors: { frames: FrameVector[]; refusals: RefusalVector[] } = JSON.parse(
+  readFileSync(new URL('golden/vectors.json', import.meta.url), 'utf8'),
+)
 const UNSPOKEN = new Set([6, 8, 9])
 
 function frames(bytes: Uint8Array): { decoder: FrameDecoder; found: { type: number; payload: Uint8Array }[] } {

@@ -45,8 +45,22 @@ const remove = { type: 7, messageId: ID, fid: FID }
 
 export const GOLDEN: readonly GoldenFrame[] = [
   // A: kind 02 = data, length of the payload, user-type.  B: length of user-type and payload, user-type.
-  golden('AUTHENTICATION', 'A', auth, 'json', '02 0000006f 01', `{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}`),
-  golden('AUTHENTICATION', 'B', auth, 'json', '00000070 01', `{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}`),
+  golden(
+    'AUTHENTICATION',
+    'A',
+    auth,
+    'json',
+    '02 0000006f 01',
+    `{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}`,
+  ),
+  golden(
+    'AUTHENTICATION',
+    'B',
+    auth,
+    'json',
+    '00000070 01',
+    `{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}`,
+  ),
   golden('AUTHENTICATION', 'A', auth, 'msgpack', '02 00000058 01', '84', MESSAGE_ID, ID_STR, TOKEN_T, FILES_ONE, TAGS_X),
   golden('AUTHENTICATION', 'B', auth, undefined, '00000059 01', '84', TAGS_X, FILES_ONE, TOKEN_T, MESSAGE_ID, ID_STR),
 
@@ -74,7 +88,14 @@ export const GOLDEN: readonly GoldenFrame[] = [
   golden('REMOVE', 'B', remove, 'msgpack', '0000005d 07', '82', MESSAGE_ID, ID_STR, FID_FIELD),
 ]
 
-function golden(name: string, framing: 'A' | 'B', message: { type: number }, exact: GoldenFrame['exact'], header: string, ...payload: string[]): GoldenFrame {
+function golden(
+  name: string,
+  framing: 'A' | 'B',
+  message: { type: number },
+  exact: GoldenFrame['exact'],
+  header: string,
+  ...payload: string[]
+): GoldenFrame {
   const text = payload[0]?.startsWith('{') === true
   const body = text ? Buffer.from(payload.join('')) : Buffer.from(payload.join('').replaceAll(' ', ''), 'hex')
   const bytes = new Uint8Array(Buffer.concat([Buffer.from(header.replaceAll(' ', ''), 'hex'), body]))
