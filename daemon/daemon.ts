@@ -26,6 +26,8 @@ export interface DaemonOptions {
   readonly fileBytesMax: number
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
+  /** One connection more is answered `busy`. */
+  readonly connectionsMax?: number
 }
 
 export class Daemon {
@@ -60,7 +62,7 @@ export class Daemon {
       const session = new Session(++this.#sessionCount, connection, services)
       this.#sessions.add(session)
       return new Dispatcher(session, () => this.#sessions.delete(session))
-    }, nowMs)
+    }, nowMs, options.connectionsMax)
   }
 
   /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */
@@ -68,6 +70,11 @@ export class Daemon {
     for (const path of this.#options.socketPaths) await this.#listener.listen(path)
     // Clients need not wait for that; what goes wrong is logged.
     void this.#housekeeping.start()
+  }
+
+  /** What the clock does to connections that keep silent; called every second, and by tests with a clock of their own. */
+  closeSilent(): void {
+    this.#listener.closeSilent()
   }
 
   /** Drains and closes. Every connection gets `shutting-down` after the answers to what was received. */

@@ -11,9 +11,9 @@ import { FrameBudget } from './flow.ts'
 
 /** sockaddr_un has 108 bytes with the closing zero. */
 const SOCKET_PATH_BYTES_MAX = 107
-export const CONNECTIONS_MAX = 10_000
+const CONNECTIONS_MAX = 10_000
 /** A frame that stays unfinished, and a connection that has not authenticated, is closed after this (docs/protocol.md, "Frames"). */
-export const SILENCE_MS_MAX = 30_000
+const SILENCE_MS_MAX = 30_000
 const SWEEP_EVERY_MS = 1_000
 
 /** What the listener has to know of whoever serves a connection. */
@@ -35,20 +35,19 @@ export class ListenError extends Error {}
 export class Listener {
   readonly #serve: Serve
   readonly #nowMs: () => number
+  readonly #connectionsMax: number
   readonly #budget = new FrameBudget()
   readonly #peers = new Set<Peer>()
   readonly #servers: { stop(): void }[] = []
   readonly #sweep: NodeJS.Timeout
+  #isStopped = false
 
-  constructor(serve: Serve, nowMs: () => number) {
+  constructor(serve: Serve, nowMs: () => number, connectionsMax = CONNECTIONS_MAX) {
     this.#serve = serve
     this.#nowMs = nowMs
-    this.#sweep = setInterval(() => this.#closeSilent(), SWEEP_EVERY_MS)
+    this.#connectionsMax = connectionsMax
+    this.#sweep = setInterval(() => this.closeSilent(), SWEEP_EVERY_MS)
     this.#sweep.unref()
-  }
-
-  get connections(): readonly Connection[] {
-    return [...this.#peers].map(({ connection }) => connection)
   }
 
   /** Listens on one more path. Throws `ListenError`. */
@@ -87,8 +86,6 @@ export class Listener {
     for (const server of this.#servers) server.stop()
   }
 
-  #isStopped = false
-
   #accept(socket: Socket): void {
     // Else Node would close our side as soon as the peer has said its last, and the answers to that would be lost.
     socket.allowHalfOpen = true
@@ -96,7 +93,7 @@ export class Listener {
       socket.destroy()
       return
     }
-    const isOverLimit = this.#peers.size >= CONNECTIONS_MAX
+    const isOverLimit = this.#peers.size >= this.#connectionsMax
     let served: Served | undefined
     const connection = new Connection(socket, made => (served = this.#serve(made, isOverLimit)), this.#budget, this.#nowMs)
     const peer = { connection, served: served as unknown as Served, sinceMs: this.#nowMs() }
@@ -104,7 +101,8 @@ export class Listener {
     socket.on('close', () => this.#peers.delete(peer))
   }
 
-  #closeSilent(): void {
+  /** Closes who left a frame unfinished, or has not authenticated, for too long. Called every second. */
+  closeSilent(): void {
     const beforeMs = this.#nowMs() - SILENCE_MS_MAX
     for (const { connection, served, sinceMs } of this.#peers) {
       const { unfinishedSinceMs } = connection

@@ -1,0 +1,257 @@
+/**
+ * Connections of a daemon in this process, over real sockets and the memory store: who is refused, closed or waited for, how frames go out
+ * to originals, and what a stop leaves. The clock is the test's.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { loadKeys } from '../../daemon/auth/keys.ts'
+import { verifyToken } from '../../daemon/auth/token.ts'
+import { Connection, type FrameHandler } from '../../daemon/connection.ts'
+import { Daemon } from '../../daemon/daemon.ts'
+import { FrameBudget } from '../../daemon/flow.ts'
+import { createLogger } from '../../daemon/log.ts'
+import { openMemoryStore } from '../../daemon/storage/memory.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { mintToken } from '../support/token.ts'
+import { TYPE, encode, frame, numberedChunk } from '../support/wire.ts'
+import { Duplex } from 'node:stream'
+
+const SECRET = 'a-secret-of-at-least-32-bytes-for-hs256'
+const token = mintToken(SECRET, { sub: 'ada' })
+
+async function start(t: Test, more: { connectionsMax?: number } = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'tally-connections-'))
+  const secret = join(directory, 'secret')
+  writeFileSync(secret, SECRET)
+  const clock = { nowMs: Date.now() }
+  const keys = loadKeys({ kind: 'secret', path: secret })
+  const daemon = new Daemon({
+    store: openMemoryStore(),
+    socketPaths: [join(directory, 'tally.sock')],
+    verifyToken: text => verifyToken(text, { keys }, clock.nowMs),
+    log: createLogger({ level: 'error', format: 'text', write: () => undefined, nowMs: () => clock.nowMs }),
+    fileBytesMax: 2 ** 40,
+    nowMs: () => clock.nowMs,
+    ...more,
+  })
+  await daemon.start()
+  t.teardown(async () => {
+    await daemon.stop()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  return { daemon, clock, path: join(directory, 'tally.sock') }
+}
+
+t.test('answers busy to one connection more than it serves, and serves it when another has gone', async t => {
+  const { path } = await start(t, { connectionsMax: 1 })
+  const first = await RawClient.connect(path)
+  t.equal((await first.authenticate(token)).response, 'Ok')
+  const second = await RawClient.connect(path)
+  const answer = await second.authenticate(token)
+  t.equal(answer.code, 'busy')
+  t.equal(answer.fatal, true)
+  await second.ended
+  await first.close()
+  let served: string | undefined
+  for (let i = 0; i < 100 && served !== 'Ok'; i++) {
+    const third = await RawClient.connect(path)
+    served = await third.authenticate(token).then(({ response }) => response, () => undefined)
+    third.destroy()
+  }
+  t.equal(served, 'Ok')
+})
+
+t.test('closes who has not authenticated within 30 s, and nobody else', async t => {
+  const { daemon, clock, path } = await start(t)
+  const silent = await RawClient.connect(path)
+  const known = await RawClient.connect(path)
+  t.equal((await known.authenticate(token)).response, 'Ok')
+  clock.nowMs += 29_000
+  daemon.closeSilent()
+  t.equal(silent.over, false)
+  clock.nowMs += 2_000
+  daemon.closeSilent()
+  await silent.ended
+  t.equal((await known.authenticate(token)).response, 'Ok')
+  known.destroy()
+})
+
+t.test('closes who leaves a frame unfinished for 30 s', async t => {
+  const { daemon, clock, path } = await start(t)
+  const client = await RawClient.connect(path)
+  t.equal((await client.authenticate(token)).response, 'Ok')
+  clock.nowMs += 100_000
+  client.raw(Buffer.from('020000', 'hex'))
+  // The daemon has read it once it has answered what another connection sent after it.
+  const other = await RawClient.connect(path)
+  t.equal((await other.authenticate(token)).response, 'Ok')
+  clock.nowMs += 29_000
+  daemon.closeSilent()
+  t.equal(client.over, false)
+  clock.nowMs += 2_000
+  daemon.closeSilent()
+  await client.ended
+  other.destroy()
+})
+
+t.test('a half-closed client still gets every answer it is owed, and then the end', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  const answers: Promise<unknown>[] = [client.authenticate(token, { fid, files: [{ name: 'a', size: 5 * 1024 }] })]
+  for (let chunk = 0; chunk < 5; chunk++) answers.push(client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1024, chunk)))
+  client.socket.end()
+  t.strictSame((await Promise.all(answers) as { response: string }[]).map(({ response }) => response), Array(6).fill('Ok'))
+  await client.ended
+})
+
+t.test('messages sent right behind AUTHENTICATION are judged after it', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  const authenticated = client.authenticate(token, { fid, files: [{ name: 'a', size: 3 }] })
+  const sent = client.sendChunk(numberedChunk(fid, 0, 0), Buffer.from('abc'))
+  const removed = client.request(TYPE.remove, { fid })
+  const late = client.sendChunk(numberedChunk(fid, 0, 0), Buffer.from('abc'))
+  t.equal((await authenticated).response, 'Ok')
+  const { response, code } = await sent
+  t.ok(response === 'Ok' || code === 'chunk-unknown', 'marked before the removal, or unanswered when it came')
+  t.equal((await removed)['removed'], 1)
+  t.equal((await late).code, 'chunk-unknown')
+  client.destroy()
+})
+
+t.test('another user on the same connection ends what the first had open; it stays resumable', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 2048 }] })
+  t.equal((await client.authenticate(mintToken(SECRET, { sub: 'bob' }))).user, 'bob')
+  t.equal((await client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1024))).code, 'chunk-unknown')
+  t.equal((await client.authenticate(mintToken(SECRET, { sub: 'bob' }), { fid })).code, 'unknown-fid')
+  t.equal((await client.authenticate('no token')).code, 'token-invalid')
+  t.equal((await client.authenticate(token, { fid })).files?.[0]?.state, 'receiving')
+  t.equal((await client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1024))).response, 'Ok')
+  client.destroy()
+})
+
+t.test('a token that expires while connected is noticed, and a new one goes on', async t => {
+  const { clock, path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  const expSeconds = Math.floor(clock.nowMs / 1000) + 60
+  const brief = mintToken(SECRET, { sub: 'ada', exp: expSeconds })
+  await client.authenticate(brief, { fid, files: [{ name: 'a', size: 2048 }] })
+  clock.nowMs = (expSeconds + 4) * 1000
+  t.equal((await client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1024))).response, 'Ok', 'within the tolerance')
+  clock.nowMs = (expSeconds + 6) * 1000
+  t.equal((await client.sendChunk(numberedChunk(fid, 0, 1), Buffer.alloc(1024))).code, 'token-expired')
+  t.equal((await client.authenticate(brief)).code, 'token-expired')
+  t.equal((await client.authenticate(token)).response, 'Ok')
+  t.ok((await client.sendChunk(numberedChunk(fid, 0, 1), Buffer.alloc(1024))).stored)
+  client.destroy()
+})
+
+t.test('a scope that lacks a word refuses its messages', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const reader = mintToken(SECRET, { sub: 'ada', scope: 'get find' })
+  const refused = await client.authenticate(reader, { files: [{ name: 'a', size: 1 }] })
+  t.equal(refused.code, 'forbidden')
+  t.equal(refused['scope'], 'put')
+  t.equal((await client.authenticate(reader)).response, 'Ok')
+  t.equal((await client.request(TYPE.remove, { fid: randomUUID() })).code, 'forbidden')
+  t.equal((await client.request(TYPE.find, {})).response, 'Ok')
+  client.destroy()
+})
+
+t.test('a stop answers what was received, says shutting-down, and closes', async t => {
+  const { daemon, path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 2048 }] })
+  const answered = client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1024))
+  await answered
+  await daemon.stop()
+  await client.ended
+  t.equal(client.strays.at(-1)?.code, 'shutting-down')
+  t.equal(client.strays.at(-1)?.fatal, true)
+  await t.rejects(RawClient.connect(path))
+})
+
+t.test('4,096 files announced by an original client are reported in frames of 64 KiB at most', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path, { payload: 'json-array' })
+  const files = Array.from({ length: 4096 }, (_, i) => ({ name: `f${i}`, size: 10_000 }))
+  const before = client.bytesRead
+  const answer = await client.authenticate(token, { fid: randomUUID(), files })
+  t.equal(answer.response, 'Ok')
+  t.ok(client.bytesRead - before <= 65_536, `${client.bytesRead - before} bytes`)
+  t.ok(answer.more)
+  client.destroy()
+})
+
+/** A stream that records each write and ends it when told. */
+class Recorder extends Duplex {
+  readonly writes: Buffer[] = []
+  #finish: (() => void) | undefined
+  override _read(): void {}
+  override _write(bytes: Buffer, _encoding: string, done: () => void): void {
+    this.writes.push(Buffer.from(bytes))
+    this.#finish = done
+  }
+  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+    this.writes.push(Buffer.concat(chunks.map(({ chunk }) => chunk)))
+    this.#finish = done
+  }
+  finish(): void {
+    this.#finish?.()
+  }
+}
+
+t.test('an original gets one frame per write, the next when that was taken; a client of ext gets them together', async t => {
+  const handler: FrameHandler = { receive: () => undefined, malformed: () => undefined, drained: () => undefined, ended: () => undefined, closed: () => undefined }
+  const ids = [randomUUID(), randomUUID(), randomUUID()]
+  const okBytes = 75
+  for (const usesExt of [false, true]) {
+    const stream = new Recorder()
+    const connection = new Connection(stream, () => handler, new FrameBudget(), Date.now)
+    connection.usesExt = usesExt
+    for (const id of ids) connection.sendOk(id, 'json')
+    for (let i = 0; i < 5; i++) {
+      await new Promise(resolve => setImmediate(resolve))
+      if (i < 3 && !usesExt) t.strictSame(stream.writes.map(({ length }) => length), Array(i + 1).fill(okBytes))
+      stream.finish()
+    }
+    t.strictSame(stream.writes.map(({ length }) => length), usesExt ? [3 * okBytes] : [okBytes, okBytes, okBytes])
+    stream.destroy()
+  }
+})
+
+t.test('a peer that does not read its answers is not read either, and stops only itself', async t => {
+  const { path } = await start(t)
+  const fid = randomUUID()
+  const deaf = connect(path)
+  await new Promise(resolve => deaf.on('connect', resolve))
+  deaf.pause()
+  const authenticate = (fields: object) => frame('A', TYPE.authentication, encode('json-base64', { 'message-id': randomUUID(), token, ...fields }))
+  deaf.write(authenticate({ fid, files: [{ name: 'a', size: 2 ** 30 }] }))
+  // Each of these asks for a report; unread, they would pile up without end.
+  let sentBytes = 0
+  const one = authenticate({ fid })
+  let isTaken = true
+  for (let i = 0; i < 400_000 && isTaken; i++) {
+    isTaken = deaf.write(one) || deaf.writableLength < 16_777_216
+    sentBytes += one.length
+    if (i % 1000 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  t.ok(deaf.writableLength >= 16_777_216 && sentBytes > 16_777_216, 'the daemon has stopped reading')
+  const other = await RawClient.connect(path)
+  t.equal((await other.authenticate(token, { fid })).response, 'Ok')
+  other.destroy()
+  deaf.destroy()
+})
