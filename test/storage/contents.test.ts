@@ -9,7 +9,7 @@ import { realFileSystem } from '../../daemon/storage/local/file-system.ts'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { Durability, Store } from '../../daemon/storage/storage.ts'
 import { chooseSeed, Random } from '../support/random.ts'
-import { codeOf, newFile, newTransfer, sha256 } from './conformance.ts'
+import { codeOf, newFile, newTransfer, sha256 } from './samples.ts'
 import { ForgetfulDisk, freshDirectory, systemError } from './support.ts'
 
 async function openWith(t: Test, directory: string, fileSystem: FileSystem, durability: Durability = 'power'): Promise<Store> {

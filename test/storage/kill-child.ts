@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { Durability, TransferRecord } from '../../daemon/storage/storage.ts'
 import { contentOf, Random } from '../support/random.ts'
-import { fidOf, fileOf, markOf, newFile, newTransfer, pairOf } from './conformance.ts'
+import { fidOf, fileOf, markOf, newFile, newTransfer, pairOf } from './samples.ts'
 
 export const CHUNK_BYTES = 1000
 export const CHUNKS = 8

@@ -10,7 +10,7 @@ import type { Test } from 'tap'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { Durability, FileRecord, Store } from '../../daemon/storage/storage.ts'
 import { chooseSeed, contentOf, Random } from '../support/random.ts'
-import { fidOf, pairOf } from './conformance.ts'
+import { fidOf, pairOf } from './samples.ts'
 import { freshDirectory } from './support.ts'
 
 const CHUNK_BYTES = 1000

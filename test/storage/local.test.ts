@@ -10,7 +10,7 @@ import type { StoreFaults } from '../../daemon/storage/local/index.ts'
 import { workerUrl, WorkerLink } from '../../daemon/storage/local/worker-link.ts'
 import type { Durability, Store, TransferRecord } from '../../daemon/storage/storage.ts'
 import { chooseSeed, Random } from '../support/random.ts'
-import { codeOf, fidOf, fileOf, markOf, newFile, newTransfer, pairOf, sha256 } from './conformance.ts'
+import { codeOf, fidOf, fileOf, markOf, newFile, newTransfer, pairOf, sha256 } from './samples.ts'
 import { freshDirectory, sqliteError } from './support.ts'
 
 const SQLITE_FULL = 13

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { test } from 'tap'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { FileId } from '../../daemon/storage/storage.ts'
-import { codeOf, fidOf, markOf, newFile, newTransfer } from '../storage/conformance.ts'
+import { codeOf, fidOf, markOf, newFile, newTransfer } from '../storage/samples.ts'
 import { freshDirectory } from '../storage/support.ts'
 
 const BLOB_BYTES = 256 * 1024
