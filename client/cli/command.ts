@@ -1,6 +1,6 @@
 /** What a command is: its line in the table of commands, and what it gets to work with. */
-import { type ConnectOptions, type Tally, connect } from '../index.ts'
-import type { Arguments, Flag } from './arguments.ts'
+import { type Tally, connect } from '../index.ts'
+import { type Arguments, type Flag, secondsOf } from './arguments.ts'
 import type { ExitCode } from './exit.ts'
 import type { Output } from './output.ts'
 
@@ -31,13 +31,17 @@ export const COMMON_FLAGS: readonly Flag[] = [
   { name: 'help', short: 'h', help: 'print this and exit' },
 ]
 
-/** A connection as the common flags say. */
-export function connectAs({ given }: Context, options: ConnectOptions = {}): Promise<Tally> {
+/** For commands that move content. */
+export const RETRY_FLAG: Flag = { name: 'retry-for', value: 'TIME', help: 'give up when nothing moves for so long: 30s, 10m (default 60s)' }
+
+/** A connection as the common flags, and RETRY_FLAG where the command has it, say. */
+export function connectAs({ given }: Context): Promise<Tally> {
+  const retryFor = given.one(RETRY_FLAG.name)
   const socket = given.one('socket')
   const tokenFile = given.one('token-file')
   const secretFile = given.one('secret-file')
   return connect({
-    ...options,
+    ...(retryFor === undefined ? {} : { timings: { retryForMs: 1000 * secondsOf(RETRY_FLAG.name, retryFor) } }),
     ...(socket === undefined ? {} : { socket }),
     ...(tokenFile === undefined ? {} : { tokenFile }),
     ...(secretFile === undefined ? {} : { secretFile }),

@@ -5,7 +5,7 @@ import { type FileId, parseFileId } from '../file-id.ts'
 import type { GetTarget, Tally } from '../index.ts'
 import { LocalNames } from '../safe-name.ts'
 import { UsageError } from './arguments.ts'
-import { type Command, type Context, connectAs } from './command.ts'
+import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
 import { escaped } from './output.ts'
 
@@ -22,6 +22,7 @@ export const get: Command = {
     { name: 'tag', short: 't', value: 'T', repeatable: true, help: 'fetch the files that have this tag, instead of ID…' },
     { name: 'stdout', help: 'write to standard output' },
     { name: 'force', short: 'f', help: 'replace what is there' },
+    RETRY_FLAG,
   ],
   async run(context) {
     const { given, output, signal } = context

@@ -33,8 +33,7 @@ async function run(args: readonly string[]): Promise<ExitCode> {
     return await dispatch(args)
   } catch (error) {
     const { code, reason } = errorValue(error)
-    if (error instanceof Interrupted) process.stderr.write('\n')
-    else process.stderr.write(`tally: ${escaped(reason)}${causeText(error)}\n`)
+    process.stderr.write(`tally: ${escaped(reason)}${causeText(error)}\n`)
     if (json) process.stdout.write(`${jsonText({ error: { code, reason } })}\n`)
     return exitCodeOf(error)
   }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CHUNK_SIZE_BYTES_MAX } from '../../protocol/index.ts'
 import type { Tally, UploadResult } from '../index.ts'
 import { UsageError, sizeOf } from './arguments.ts'
-import { type Command, type Context, connectAs } from './command.ts'
+import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
 import { escaped } from './output.ts'
 
@@ -19,6 +19,7 @@ export const put: Command = {
     { name: 'tag', short: 't', value: 'T', repeatable: true, help: 'put this tag on each file' },
     { name: 'name', value: 'NAME', help: 'store a single file under this name' },
     { name: 'chunk-size', value: 'SIZE', help: 'bytes a chunk: 1 to 1M (default 64K)' },
+    RETRY_FLAG,
   ],
   async run(context) {
     const { given, output, signal } = context

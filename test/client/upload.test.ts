@@ -9,6 +9,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ClientEvent, type ConnectOptions, type Tally, connect } from '../../client/index.ts'
 import { MESSAGE_TYPE, TallyError } from '../../protocol/index.ts'
+import { Link } from '../../client/link.ts'
+import { BytesSource } from '../../client/source.ts'
+import { TIMINGS_DEFAULT } from '../../client/timings.ts'
+import { Upload } from '../../client/upload.ts'
 import { Random, chooseSeed, contentOf } from '../support/random.ts'
 import { type FakeDaemon, fakeDaemon, placeOf } from './fake-daemon.ts'
 
@@ -338,6 +342,31 @@ t.test('a file that was removed from the daemon is put anew, under another fid',
   const anew = await tally.put(path)
   t.not(anew.fid, first.fid)
   t.equal(daemon.only.fid, anew.fid)
+})
+
+t.test('several files of one transfer go on together, each with its own digest', async t => {
+  const daemon = await fakeDaemon(t)
+  const timings = { ...TIMINGS_DEFAULT, ...QUICK }
+  const link = new Link({ path: daemon.socket, token: async () => 'a.b.c', timings })
+  t.teardown(() => link.close())
+  const contents = [2_000_000, 0, 1, 1_500_000].map((sizeBytes, index) => contentOf(index, sizeBytes))
+  let cuts = 0
+  daemon.script = (message, peer) => {
+    if (message.type !== MESSAGE_TYPE.TRANSFER || cuts >= 5 || (placeOf(message, peer)?.chunk ?? 0) % 300 !== 299) return
+    cuts++
+    peer.cut()
+    return true
+  }
+  const upload = new Upload(link, {
+    fid: '0b6f7a3e-0000-4000-8000-000000000000',
+    files: contents.map((bytes, index) => ({ label: { name: `${index}`, tags: [`t${index}`] }, source: new BytesSource(bytes) })),
+    chunkSizeBytes: 1000,
+  })
+  const result = await upload.run()
+  t.equal(cuts, 5)
+  t.strictSame(result.files.map(({ digest }) => digest), contents.map(digestOf))
+  t.ok(contents.every((bytes, index) => daemon.content(result.fid, index).equals(bytes)))
+  t.equal(result.counts.acknowledgedSentAgain, 0)
 })
 
 t.test('keeps to the window', async t => {
