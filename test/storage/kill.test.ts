@@ -15,7 +15,7 @@ import { freshDirectory } from './support.ts'
 
 const CHUNK_BYTES = 1000
 const CHUNKS = 8
-const ROUNDS = 4
+const ROUNDS = 3
 
 /** What the child told about one transfer. */
 interface Told {
@@ -27,7 +27,7 @@ interface Told {
 }
 
 for (const durability of ['power', 'process'] as const) {
-  test(`what returned before a kill -9 is there after it, durability ${durability}`, { timeout: 60_000 }, async t => {
+  test(`what returned before a kill -9 is there after it, durability ${durability}`, { timeout: 110_000 }, async t => {
     const seed = chooseSeed()
     t.comment(`TALLY_TEST_SEED=${seed}`)
     const random = new Random(seed)

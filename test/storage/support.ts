@@ -7,6 +7,9 @@ import path from 'node:path'
 import type { Test } from 'tap'
 import type { FileSystem } from '../../daemon/storage/local/file-system.ts'
 import { realFileSystem } from '../../daemon/storage/local/file-system.ts'
+import { openLocalStore } from '../../daemon/storage/local/index.ts'
+import type { Durability } from '../../daemon/storage/storage.ts'
+import type { StoreUnderTest } from './conformance.ts'
 
 /** A fresh directory that goes with the test. */
 export function freshDirectory(t: Test): string {
@@ -78,5 +81,23 @@ export class ForgetfulDisk {
       if (isThere) survivors.set(file, this.#syncedBytes.get(file) ?? Buffer.alloc(0))
     }
     return survivors
+  }
+}
+
+/** A local store in a directory of its own. */
+export async function openLocal(durability: Durability): Promise<StoreUnderTest> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'tally-store-'))
+  let store = await openLocalStore({ path: directory, durability })
+  return {
+    store,
+    reopen: async () => {
+      await store.close()
+      store = await openLocalStore({ path: directory, durability })
+      return store
+    },
+    end: async () => {
+      await store.close()
+      fs.rmSync(directory, { recursive: true })
+    },
   }
 }

@@ -1,6 +1,7 @@
 /**
  * A worker thread as something to call: requests with answers, and hints without. When the worker dies unexpectedly every pending
- * and later call rejects with `storage-failed`. A worker keeps the process alive only while a call is pending.
+ * and later call rejects with `storage-failed`. A worker starts when it is first needed, and keeps the process alive only while a
+ * call is pending.
  */
 import { parentPort, Worker } from 'node:worker_threads'
 import { TallyError } from '../../../protocol/errors.ts'
@@ -27,47 +28,63 @@ export function workerUrl(importMetaUrl: string, name: string): URL {
 }
 
 export class WorkerLink {
-  readonly #worker: Worker
+  readonly #url: URL
+  readonly #workerData: unknown
   readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
   #lastId = 0
   #death: TallyError | undefined
-  #closing = false
+  #closing: Promise<void> | undefined
 
   constructor(url: URL, workerData: unknown) {
-    this.#worker = new Worker(url, { workerData })
-    this.#worker.on('message', (answer: Answer) => this.#answered(answer))
-    this.#worker.on('error', cause => this.#died(cause))
-    this.#worker.on('exit', () => this.#died(undefined))
-    this.#worker.unref()
+    this.#url = url
+    this.#workerData = workerData
   }
 
   /** Rejects with what the worker threw, or with `storage-failed` when it is gone. */
   call(op: string, args: readonly unknown[]): Promise<unknown> {
     if (this.#death !== undefined) return Promise.reject(this.#death)
+    const worker = this.#started()
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
-      if (this.#waiting.size === 0) this.#worker.ref()
+      if (this.#waiting.size === 0) worker.ref()
       this.#waiting.set(id, { resolve, reject })
-      this.#worker.postMessage({ id, op, args } satisfies Request)
+      worker.postMessage({ id, op, args } satisfies Request)
     })
   }
 
   hint(op: string, args: readonly unknown[]): void {
-    if (this.#death === undefined) this.#worker.postMessage({ id: 0, op, args } satisfies Request)
+    if (this.#death === undefined) this.#started().postMessage({ id: 0, op, args } satisfies Request)
   }
 
-  /** Lets the worker finish what it was asked, close what it has open, and end. */
-  async close(): Promise<void> {
-    if (this.#closing) return
-    this.#closing = true
-    if (this.#death === undefined) await this.call('close', []).catch(() => {})
-    await this.#worker.terminate()
+  /** Lets the worker finish what it was asked, close what it has open, and end. Nothing can be asked after it. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
+    const worker = this.#worker
+    if (worker !== undefined && this.#death === undefined) await this.call('close', []).catch(() => {})
+    this.#death ??= new TallyError('storage-failed', 'the store is closed')
+    await worker?.terminate()
+  }
+
+  #started(): Worker {
+    if (this.#worker === undefined) {
+      this.#worker = new Worker(this.#url, { workerData: this.#workerData })
+      this.#worker.on('message', (answer: Answer) => this.#answered(answer))
+      this.#worker.on('error', cause => this.#died(cause))
+      this.#worker.on('exit', () => this.#died(undefined))
+      this.#worker.unref()
+    }
+    return this.#worker
   }
 
   #answered(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) this.#worker.unref()
+    if (this.#waiting.size === 0) this.#worker?.unref()
     if ('error' in answer) waiting?.reject(fromPlain(answer.error))
     else waiting?.resolve(answer.value)
   }
