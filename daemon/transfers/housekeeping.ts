@@ -9,7 +9,8 @@ const DAY_MS = 86_400_000
 const UNFINISHED_KEPT_MS = 7 * DAY_MS
 const PAIRS_KEPT_MS = 7 * DAY_MS
 const TOMBSTONES_KEPT_MS = 30 * DAY_MS
-const EXPIRE_EVERY_MS = 3_600_000
+/** Often, because one round does a bounded amount of work. */
+const EXPIRE_EVERY_MS = 60_000
 const LET_GO_EVERY_MS = 10_000
 const GARBAGE_BATCH = 256
 
@@ -85,7 +86,7 @@ export class Housekeeping {
     for (;;) {
       const blobs = await this.#store.catalog.garbage(GARBAGE_BATCH)
       if (blobs.length === 0) return
-      for (const blob of blobs) await this.#store.contents.remove(blob)
+      await Promise.all(blobs.map(blob => this.#store.contents.remove(blob)))
       await this.#store.catalog.forget(blobs)
     }
   }
