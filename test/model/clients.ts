@@ -15,12 +15,16 @@ export function connectionMoves(world: World, from: State, connection: number, s
   const phase = at(from, CONNECTION + connection)
   const s = from.slice()
   const isGone = at(s, TRANSFER) === 2 || (at(s, FAILED) === 1 && at(s, TRANSFER) === 0)
+  if (world.rules.opensAwaitExpiry && (at(s, EXPIRING) > 0 || (at(s, EXPIRED) > 0 && world.rules.expiryTellsMemory))) return
   // Opaque clients authenticate again on the same connection too: it makes them the filler.
   if (!isGone && (phase === 0 || (phase === 2 && world.isOpaque))) {
     if (at(s, TRANSFER) === 0) announce(world, s)
     s[FILLER] = connection + 1
     s[BLOCKED] = 0
-    for (let file = 0; file < 2; file++) if (world.isComplete(s, file) && at(s, FINISH + file) === 0 && at(s, FAILED) === 0) s[FINISH + file] = 1
+    for (let file = 0; file < 2; file++) {
+      const isIdle = world.isComplete(s, file) && at(s, FINISH + file) === 0 && at(s, FAILED) === 0
+      if (isIdle && world.rules.finishesAgain) s[FINISH + file] = 1
+    }
     let awaited = 0
     if (world.isOpaque && world.rules.reportAwaitsPending) {
       for (let place = 0; place < world.places; place++) if (world.isPending(s, place)) awaited |= 1 << place

@@ -21,7 +21,7 @@ export function receive(world: World, s: State, place: number, bytes: number, ki
     if (!world.rules.firstBytesStay) write(world, s, place, bytes)
     if (!world.isComplete(s, file) || !world.rules.answersWaitWhileFinishing) return 'ok'
     if (at(s, FAILED) === 1) return 'error'
-    if (at(s, FINISH + file) === 0) s[FINISH + file] = 1
+    if (at(s, FINISH + file) === 0 && world.rules.finishesAgain) s[FINISH + file] = 1
   } else if (world.isPending(s, place)) {
     if (!world.rules.firstBytesStay && at(s, GATHERED + place) > 0) s[GATHERED + place] = bytes
   } else {

@@ -160,7 +160,7 @@ export function contentByte(world: World, s: State, file: number, place: number)
 /** `Catalog.reset`. It ends the promises of the file, which only a digest that differs may do. */
 export function reset(world: World, s: State, file: number): void {
   const places = world.placesOf(file)
-  if (at(s, DIGEST + file) === 0 || places.every(place => at(s, ACCEPTED + place) === 1)) s[BROKEN] = 6
+  if (!world.knowsDigest(s, file) || places.every(place => at(s, ACCEPTED + place) === 1)) s[BROKEN] = 6
   for (const place of places) {
     if (world.rules.resetDropsReceipts) {
       s[RECEIPT + place] = 0

@@ -87,7 +87,8 @@ export function brokenPromise(world: World, s: State): string | undefined {
 }
 
 function brokenPair(world: World, s: State): string | undefined {
-  if (world.bounds.client === 'mixed' || world.bounds.client === 'numbered') return undefined
+  if (world.bounds.client === 'numbered') return undefined
+  if (world.bounds.client === 'mixed') return isOfTwoKinds(world, s) ? 'I12' : undefined
   let isGap = false
   for (let place = 0; place < world.places; place++) {
     // A place has UUIDs of two clients: both mean it, and no other does.
@@ -101,6 +102,15 @@ function brokenPair(world: World, s: State): string | undefined {
     if (at(s, FILE + world.file(place)) < 2 && !wasMarked) isGap = true
   }
   return undefined
+}
+
+/** Some chunks of a file have pairs and others have none. */
+function isOfTwoKinds(world: World, s: State): boolean {
+  return [0, 1].some(file => {
+    const marked = world.placesOf(file).filter(place => at(s, RECEIPT + place) === 1)
+    const opaque = marked.filter(place => [0, 1, 2, 3, 4, 5].some(uuid => at(s, PAIR + uuid) === place + 1))
+    return opaque.length > 0 && opaque.length < marked.length
+  })
 }
 
 function brokenReference(s: State): string | undefined {

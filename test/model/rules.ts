@@ -27,6 +27,8 @@ export const RULES = {
   comparesDigests: true,
   /** After a digest mismatch no chunk of the file is marked, in the catalog as well. */
   resetDropsReceipts: true,
+  /** A complete file whose finish was cut short is finished again by the next chunk or AUTHENTICATION. */
+  finishesAgain: true,
   /** What AUTHENTICATION tells counts for a finish that begins while it is being written. */
   tellingCountsAtOnce: true,
   /** A pair is written with the mark. */
@@ -59,6 +61,8 @@ export const RULES = {
   garbageWithoutReceipts: true,
   /** REMOVE refuses new chunks at once, but commits only when the running cycle and finish have ended. */
   removalSettles: true,
+  /** Nothing opens a transfer between expiry's look at what is in use and its end. */
+  opensAwaitExpiry: true,
   /** Expiry tells the transfers that are in memory, closing them. */
   expiryTellsMemory: true,
   /** A blob is unlinked when no cycle and no finish can write to it any more. */
@@ -78,7 +82,7 @@ export const RULES = {
 }
 export type Rules = Readonly<Record<keyof typeof RULES, boolean>>
 
-/** The design with one rule broken. */
-export function without(rule: keyof Rules): Rules {
-  return { ...RULES, [rule]: false }
+/** The design with these rules broken. */
+export function without(...rules: readonly (keyof Rules)[]): Rules {
+  return { ...RULES, ...Object.fromEntries(rules.map(rule => [rule, false])) }
 }
