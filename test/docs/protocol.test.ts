@@ -9,13 +9,16 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { ERROR_CODES } from '../../protocol/errors.ts'
-import { ChunkIds, decodeMessage, encodeFrame, encodeMessage, FrameDecoder, uuidToBytes, uuidToWords, wordsToUuid } from '../../protocol/index.ts'
+import { ChunkIds, decodeMessage, encodeFrame, encodeMessage, FrameDecoder, uuidToBytes, uuidToWords,
+  wordsToUuid } from '../../protocol/index.ts'
 import type { ChunkWords } from '../../protocol/messages.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { blocks, headings, hexBytes, readPage, ROOT, table } from './page.ts'
 
 const page = readPage('protocol.md')
-const session = blocks(page, 'hex').filter(({ label }) => label !== 'hex find').map(block => ({ from: block.label.slice(4), bytes: hexBytes(block) }))
+const session = blocks(page, 'hex')
+  .filter(({ label }) => label !== 'hex find')
+  .map(block => ({ from: block.label.slice(4), bytes: hexBytes(block) }))
 const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
 
 t.test('a real daemon answers the session of the page with the very bytes of the page', async t => {
@@ -135,7 +138,8 @@ t.test('links within the page lead somewhere', t => {
 function readConstants(paths: readonly string[]): Map<string, number> {
   const constants = new Map<string, number>()
   for (const path of sources(paths)) {
-    for (const [, name, expression] of readFileSync(path, 'utf8').matchAll(/^(?:export )?const ([A-Z_]+) = ([\d_]+(?: \*\*? [\d_]+)?)$/gm)) {
+    const lines = readFileSync(path, 'utf8').matchAll(/^(?:export )?const ([A-Z_]+) = ([\d_]+(?: \*\*? [\d_]+)?)$/gm)
+    for (const [, name, expression] of lines) {
       const [left, operator, right] = (expression as string).replaceAll('_', '').split(' ')
       const value = operator === undefined ? Number(left) : operator === '**' ? Number(left) ** Number(right) : Number(left) * Number(right)
       constants.set(name as string, value)

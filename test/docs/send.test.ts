@@ -1,6 +1,7 @@
 /**
  * The guide's script of docs/protocol.md, "Write a client in 40 lines", run as it stands in docs/examples against a real daemon: with
- * Python's standard library, opaque chunks, JSON and framing A, and with its connection cut in the middle. Skipped where there is no Python.
+ * Python's standard library, opaque chunks, JSON and framing A, and with its connection cut in the middle. Skipped where there is no
+ * Python.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -53,7 +54,14 @@ t.test('the script says the code of a refusal and fails', { skip }, async t => {
   t.match(stderr, /^token-invalid: /)
 })
 
-async function prepare(t: Test, sizes: readonly number[]): Promise<{ daemon: TestDaemon; names: string[]; contents: Buffer[]; random: Random }> {
+interface Prepared {
+  readonly daemon: TestDaemon
+  readonly names: readonly string[]
+  readonly contents: readonly Buffer[]
+  readonly random: Random
+}
+
+async function prepare(t: Test, sizes: readonly number[]): Promise<Prepared> {
   const random = new Random(chooseSeed())
   t.comment(`TALLY_TEST_SEED=${random.seed}`)
   const daemon = await startDaemon(t)
