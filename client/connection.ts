@@ -3,20 +3,14 @@
  * sent in one turn of the event loop into one write, and reads whatever is written meanwhile. It neither retries nor knows what a
  * transfer is.
  */
-import { randomUUID } from 'node:crypto'
 import { type Socket, connect } from 'node:net'
 import {
-  FrameDecoder, MESSAGE_TYPE, type Message, type OkResponse, type Response, TallyError, type Transfer, decodeMessage, encodeFrame, encodeMessage,
+  FrameDecoder, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame, encodeMessage,
 } from '../protocol/index.ts'
-import { ClientError } from './errors.ts'
+import { ClientError, errorOf } from './errors.ts'
+import { NIL_UUID, messageId, messageIdPrefix, prefixOf } from './message-id.ts'
+import { Outgoing } from './outgoing.ts'
 import { checkSocket } from './socket-trust.ts'
-
-const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-/** The part of a message-id that names a route; the other 12 digits are the route's own. */
-const ROUTE_CHARACTERS = 24
-const WRITE_BYTES = 65_536
-/** Above this a sender waits until the socket took what it has. */
-const UNSENT_BYTES_MAX = 1_048_576
 
 /** Whoever sends many messages under one prefix takes their answers here, in the order of arrival. Must not throw. */
 export interface Route {
@@ -41,30 +35,26 @@ export class Connection {
   /** Why it ended; undefined while it lives. */
   lost: Error | undefined
   readonly #socket: Socket
+  readonly #outgoing: Outgoing
   readonly #decoder = new FrameDecoder()
   readonly #asked = new Map<string, Asked>()
   readonly #routes = new Map<string, Route>()
   readonly #streams = new Map<string, Stream>()
   readonly #prefix = messageIdPrefix()
   #lastNumber = 0
-  #unsent: Uint8Array[] = []
-  #unsentBytes = 0
-  #flushing = false
-  #waiting: (() => void)[] = []
 
   private constructor(path: string, socket: Socket) {
     this.path = path
     this.#socket = socket
+    this.#outgoing = new Outgoing(socket)
     socket.on('data', bytes => this.#receive(bytes))
-    socket.on('drain', () => this.#wake())
     socket.on('error', cause => this.#end(new ClientError('connection-lost', `the connection to ${path} broke`, { cause })))
     socket.on('close', () => this.#end(new ClientError('connection-lost', `the connection to ${path} was closed`)))
   }
 
-  /** Throws `untrusted-socket` before anything is sent, `connect-failed`, or the signal's reason. */
-  static async open(path: string, options: { trustedUids?: readonly number[]; signal?: AbortSignal | undefined } = {}): Promise<Connection> {
-    await checkSocket(path, options.trustedUids)
-    options.signal?.throwIfAborted()
+  /** Throws `untrusted-socket` before anything is sent, or `connect-failed`. */
+  static async open(path: string, trustedUids?: readonly number[]): Promise<Connection> {
+    await checkSocket(path, trustedUids)
     const socket = connect(path)
     await new Promise<void>((resolve, reject) => {
       const failed = (cause: Error): void => reject(new ClientError('connect-failed', `no tallyd listens at ${path}`, { cause }))
@@ -133,15 +123,7 @@ export class Connection {
 
   /** Queues a whole frame. What is queued in one turn goes out in one write. */
   send(frame: Uint8Array): void {
-    if (this.lost !== undefined) return
-    this.#unsent.push(frame)
-    this.#unsentBytes += frame.length
-    if (this.#unsentBytes >= WRITE_BYTES) {
-      this.#flush()
-    } else if (!this.#flushing) {
-      this.#flushing = true
-      setImmediate(() => this.#flush())
-    }
+    this.#outgoing.send(frame)
   }
 
   sendMessage(message: Message): void {
@@ -150,12 +132,12 @@ export class Connection {
 
   /** Whether a sender should wait for `drained`. */
   get full(): boolean {
-    return this.lost === undefined && this.#socket.writableLength >= UNSENT_BYTES_MAX
+    return this.#outgoing.full
   }
 
   /** Resolves when there is room again, or the connection ended. */
-  async drained(): Promise<void> {
-    while (this.full) await new Promise<void>(resolve => this.#waiting.push(resolve))
+  drained(): Promise<void> {
+    return this.#outgoing.drained()
   }
 
   /** Ends it at once; whoever waits gets `cause`. What was sent and not answered may or may not have arrived. */
@@ -165,20 +147,11 @@ export class Connection {
 
   /** Writes what is queued, then ends it. */
   finish(): void {
-    this.#flush()
+    this.#outgoing.flush()
     this.#socket.end()
     // A daemon that never closes its side must not keep our process.
     this.#socket.unref()
     this.#end(new ClientError('closed', 'the connection was closed by us'), false)
-  }
-
-  #flush(): void {
-    this.#flushing = false
-    if (this.#unsent.length === 0 || this.lost !== undefined) return
-    const bytes = this.#unsent.length === 1 ? this.#unsent[0] as Uint8Array : Buffer.concat(this.#unsent, this.#unsentBytes)
-    this.#unsent = []
-    this.#unsentBytes = 0
-    this.#socket.write(bytes)
   }
 
   #receive(bytes: Uint8Array): void {
@@ -210,7 +183,7 @@ export class Connection {
 
   #answer(response: Response): void {
     const id = response.messageId
-    const route = this.#routes.get(id.slice(0, ROUTE_CHARACTERS))
+    const route = this.#routes.get(prefixOf(id))
     if (route !== undefined) {
       route.onResponse(response)
     } else if (this.#asked.has(id)) {
@@ -235,35 +208,8 @@ export class Connection {
       for (const id of [...this.#asked.keys()]) this.#settle(id)?.reject(cause)
       for (const route of [...this.#routes.values()]) route.onLost(cause)
       for (const stream of [...this.#streams.values()]) stream.onLost(cause)
-      this.#wake()
+      this.#outgoing.end()
     }
     if (destroy) this.#socket.destroy()
   }
-
-  #wake(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const resume of waiting) resume()
-  }
-}
-
-/** 24 characters, fresh: the first half of message-ids that one sender numbers by itself. */
-export function messageIdPrefix(): string {
-  return randomUUID().slice(0, ROUTE_CHARACTERS)
-}
-
-/** @param number 0 … 2^48 - 1 */
-export function messageId(prefix: string, number: number): string {
-  return prefix + number.toString(16).padStart(12, '0')
-}
-
-/** What the sender of a message-id numbered it with. */
-export function messageNumber(id: string): number {
-  return Number.parseInt(id.slice(ROUTE_CHARACTERS), 16)
-}
-
-/** What an Error says, as something to throw. */
-export function errorOf(response: Extract<Response, { response: 'Error' }>): TallyError {
-  const options = response.fatal === undefined ? {} : { fatal: response.fatal }
-  return new TallyError(response.code ?? 'internal', response.reason, response.details ?? {}, options)
 }

@@ -1,6 +1,6 @@
 /**
- * One file on its way out: asks for what its sink lacks, brings the chunks into order, acknowledges what was written, verifies the digest, and
- * after a break goes on from the first byte that is missing.
+ * One file on its way out: asks for what its sink lacks, brings the chunks into order, acknowledges what was written, verifies the digest,
+ * and after a break goes on from the first byte that is missing.
  */
 import { type Hash, createHash } from 'node:crypto'
 import { ChunkIds, MESSAGE_TYPE, type Run, TallyError, uuidToBytes } from '../protocol/index.ts'

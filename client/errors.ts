@@ -2,6 +2,7 @@
  * What can go wrong on the client's side of the wire, where no daemon gave a code. Refusals by the daemon are `TallyError`s with a code
  * of the protocol's table; these have a code of this one.
  */
+import { type ErrorResponse, TallyError } from '../protocol/index.ts'
 
 /** Closed list; a code is stable, the text is for people. */
 export type ClientErrorCode =
@@ -25,4 +26,9 @@ export class ClientError extends Error {
     this.name = 'ClientError'
     this.code = code
   }
+}
+
+/** What a daemon's Error says, as something to throw. */
+export function errorOf({ code, reason, details, fatal }: ErrorResponse): TallyError {
+  return new TallyError(code ?? 'internal', reason, details ?? {}, fatal === undefined ? {} : { fatal })
 }

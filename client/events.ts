@@ -8,7 +8,7 @@ export interface UploadCounts {
   chunksSent: number
   /** Sent again because no Ok for them had been seen. */
   chunksSentTwice: number
-  /** Sent again although an Ok had been seen: 0, unless the daemon lost them or the digest differed. */
+  /** Sent again although an Ok had been seen: 0, unless the daemon lost them. What `digest-mismatch` asks for again is not counted. */
   acknowledgedSentAgain: number
   /** Of those, lost by the daemon: reported missing although acknowledged. Never 0 is a broken promise. */
   acknowledgedLost: number
@@ -23,8 +23,13 @@ export type ClientEvent =
   | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error }
   | { readonly type: 'announced'; readonly fid: string; readonly chunks: number; readonly presentChunks: number }
   | { readonly type: 'finishing'; readonly fid: string }
-  /** At most one per answer; `acknowledgedBytes` counts what was there before too. `totalBytes` is null while a size is not known. */
-  | { readonly type: 'progress'; readonly acknowledgedBytes: number; readonly totalBytes: number | null; readonly counts?: Readonly<UploadCounts> }
+  /** At most one per answer. `acknowledgedBytes` counts what was there before, too; `totalBytes` is null while a size is not known. */
+  | {
+    readonly type: 'progress'
+    readonly acknowledgedBytes: number
+    readonly totalBytes: number | null
+    readonly counts?: Readonly<UploadCounts>
+  }
   | { readonly type: 'stored'; readonly fid: string; readonly file: number; readonly digest: string }
 
 export type OnEvent = (event: ClientEvent) => void

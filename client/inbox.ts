@@ -1,10 +1,10 @@
 /**
- * The chunks of one FETCH as they arrive, for whoever takes them in batches. It knows when the daemon is done, fell silent or went away, and
- * tells it when its chunks are no longer wanted.
+ * The chunks of one FETCH as they arrive, for whoever takes them in batches. It knows when the daemon is done, fell silent or went away,
+ * and tells it when its chunks are no longer wanted.
  */
 import { MESSAGE_TYPE, type Response, type Transfer } from '../protocol/index.ts'
-import { type Connection, type Stream, errorOf } from './connection.ts'
-import { ClientError } from './errors.ts'
+import type { Connection, Stream } from './connection.ts'
+import { ClientError, errorOf } from './errors.ts'
 
 export class Inbox implements Stream {
   readonly fetchId: string

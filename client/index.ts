@@ -59,6 +59,12 @@ export interface GetOptions {
   readonly onEvent?: OnEvent
 }
 
+export interface FindOptions {
+  /** At most so many files; default: all of them. */
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
 /** Where a file goes: to disk (see `FileTarget`), or piece by piece, in order, to a function that is waited for. */
 export type GetTarget = FileTarget | { readonly write: (bytes: Uint8Array) => void | Promise<void> }
 
@@ -105,7 +111,8 @@ export class Tally {
     try {
       const name = options.name ?? (typeof content === 'string' ? basename(content) : undefined)
       if (name === undefined) throw new TallyError('name-invalid', 'bytes and streams need a name', { field: 'name' })
-      if (options.fid !== undefined || !(source instanceof FileSource)) return await this.#upload(source, name, options.fid ?? v4(), options)
+      if (options.fid !== undefined) return await this.#upload(source, name, options.fid, options)
+      if (!(source instanceof FileSource)) return await this.#upload(source, name, v4(), options)
       for (let generation = 0; ; generation++) {
         const fid = await transferId(this.user, content as string, source.identity, name, generation)
         try {
@@ -126,13 +133,14 @@ export class Tally {
     return new Download(this.#link, { id: wanted, sink, onEvent: this.#onEvent, ...options }).run()
   }
 
-  /** The files that match, newest first. `limit` (default: none) spares the daemon what is not wanted. */
-  async *find(query: Partial<Query> = {}, options: { signal?: AbortSignal; limit?: number } = {}): AsyncGenerator<FoundFile, void, void> {
+  /** The files that match, newest first. */
+  async *find(query: Partial<Query> = {}, options: FindOptions = {}): AsyncGenerator<FoundFile, void, void> {
     let after: string | undefined
     let left = options.limit ?? Infinity
     do {
+      const page = { limit: Math.min(left, FIND_PAGE), ...(after === undefined ? {} : { after }) }
       const ok = await this.#link.askUntilAnswered({
-        type: MESSAGE_TYPE.FIND, tags: [], anyTags: [], notTags: [], ...query, limit: Math.min(left, FIND_PAGE), ...(after === undefined ? {} : { after }),
+        type: MESSAGE_TYPE.FIND, tags: [], anyTags: [], notTags: [], ...query, ...page,
       }, options.signal)
       const files = (ok.files ?? []) as readonly FoundFile[]
       yield* files
@@ -192,5 +200,6 @@ function tokenSource(options: ConnectOptions): () => Promise<string> {
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof TallyError && error.code === 'conflict' && (error.details['state'] === 'gone' || error.details['state'] === 'removed')
+  if (!(error instanceof TallyError) || error.code !== 'conflict') return false
+  return error.details['state'] === 'gone' || error.details['state'] === 'removed'
 }

@@ -3,8 +3,9 @@
  * for more, and whether the daemon fell silent. Answers that come after a lane ended still count; its failures do not.
  */
 import { type ChunkWords, type Response, encodeTransferFrame } from '../protocol/index.ts'
-import { type Connection, type Route, errorOf, messageId, messageIdPrefix, messageNumber } from './connection.ts'
-import { ClientError } from './errors.ts'
+import type { Connection, Route } from './connection.ts'
+import { ClientError, errorOf } from './errors.ts'
+import { messageId, messageIdPrefix, numberOf } from './message-id.ts'
 import type { Timings } from './timings.ts'
 
 /** A message-id's own 48 bits hold file and chunk number, so no table of what is in flight is needed. */
@@ -53,7 +54,7 @@ export class Lane implements Route {
       return
     }
     if (response.chunks === undefined) {
-      const place = messageNumber(response.messageId)
+      const place = numberOf(response.messageId)
       this.#owner.acknowledged(Math.floor(place / CHUNKS_PER_FILE), place % CHUNKS_PER_FILE, 1)
     } else if (response.fid === undefined || response.fid.toLowerCase() === this.#owner.fid) {
       for (const [file, first, count] of response.chunks) this.#owner.acknowledged(file, first, count)

@@ -59,7 +59,8 @@ export class Link {
 
   /** Logs in anew on a connection whose token expired, or behind which a relay re-made its link. */
   async logIn(connection: Connection): Promise<void> {
-    const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token: await this.token() })
+    const token = await this.token()
+    const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token })
     this.#user = ok.user ?? this.#user
   }
 
@@ -90,7 +91,7 @@ export class Link {
 
   async #connect(): Promise<Connection> {
     const { path, trustedUids, onEvent } = this.#options
-    const connection = await Connection.open(path, trustedUids === undefined ? {} : { trustedUids })
+    const connection = await Connection.open(path, trustedUids)
     try {
       await this.logIn(connection)
     } catch (error) {

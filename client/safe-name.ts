@@ -1,6 +1,6 @@
 /**
- * Local file names for names that came from a server. A name is a label that anybody may have chosen, such as `../../etc/passwd`; what comes
- * out of here is always one harmless path component.
+ * Local file names for names that came from a server. A name is a label that anybody may have chosen, such as `../../etc/passwd`; what
+ * comes out of here is always one harmless path component.
  */
 import { createHash } from 'node:crypto'
 

@@ -1,6 +1,6 @@
 /**
- * The fid of a file that is put by path: derived from who puts it, where it is and what state it is in. The same put after a break finds its
- * transfer again without any record on our side, and a file that changed starts anew.
+ * The fid of a file that is put by path: derived from who puts it, where it is and what state it is in. The same put after a break finds
+ * its transfer again without any record on our side, and a file that changed starts anew.
  */
 import { realpath } from 'node:fs/promises'
 import { v5 } from 'uuid'

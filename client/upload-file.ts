@@ -60,12 +60,12 @@ export class UploadFile {
    * Takes what the daemon says about this file. Returns how many chunks turned out to be present that were in flight here, and whether
    * the whole content was refused while we did not listen. That a file is stored is left to the caller to note.
    */
-  takeReport(report: FileReport, missing: readonly Run[]): { landed: number; mismatched: boolean } {
-    if (report.state !== 'stored') this.state = report.state
-    if (report.state === 'removed') return { landed: 0, mismatched: false }
-    if (report.state !== 'receiving') {
-      return { landed: this.chunkCount === 0 ? 0 : this.acknowledge(0, this.chunkCount), mismatched: false }
-    }
+  takeReport(report: FileReport & { readonly chunkSizeBytes: number }): { landed: number; mismatched: boolean } {
+    const { state, missing } = report
+    this.chunkSizeBytes = report.chunkSizeBytes
+    if (state !== 'stored') this.state = state
+    if (state === 'removed') return { landed: 0, mismatched: false }
+    if (state !== 'receiving') return { landed: this.acknowledge(0, this.chunkCount), mismatched: false }
     if (this.#wasRefused(missing)) return { landed: 0, mismatched: true }
     for (const [first, count] of missing) this.#lose(first, count)
     if (this.source.sizeBytes === null) return { landed: 0, mismatched: false }

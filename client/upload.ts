@@ -4,14 +4,13 @@
  * told, so that content is agreed before it appears (protocol, 3.1).
  */
 import { createHash } from 'node:crypto'
-import {
-  ChunkIds, type FileReport, MESSAGE_TYPE, type OkResponse, type Place, type Run, TallyError, uuidToBytes,
-} from '../protocol/index.ts'
+import { ChunkIds, MESSAGE_TYPE, TallyError, uuidToBytes } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { OnEvent, UploadCounts } from './events.ts'
 import { Lane, type LaneOwner } from './lane.ts'
 import { type Link, needsLogIn } from './link.ts'
+import { askReport } from './report.ts'
 import type { Source } from './source.ts'
 import { Final, backOffMs, withRetries } from './timings.ts'
 import { type FileLabel, UploadFile } from './upload-file.ts'
@@ -104,8 +103,9 @@ export class Upload implements LaneOwner {
     if (file === undefined || file.state === 'stored') return
     file.state = 'stored'
     file.digest = digest
+    // By another connection, perhaps: what we have not sent is not wanted any more.
+    this.#lanes.at(-1)?.landed(file.acknowledge(0, file.chunkCount))
     this.#progressed()
-    this.#lanes.at(-1)?.landed(0)
     this.#options.onEvent?.({ type: 'stored', fid: this.fid, file: number, digest })
   }
 
@@ -114,7 +114,6 @@ export class Upload implements LaneOwner {
     const connection = await this.#link.connection()
     if (this.#connection !== undefined && this.#connection !== connection) this.counts.reconnects++
     this.#connection = connection
-    for (const lane of this.#lanes) lane.end()
     for (let polls = 0; ; polls++) {
       const lane = new Lane(connection, this, this.#link.timings)
       this.#replaceLane(lane)
@@ -139,7 +138,8 @@ export class Upload implements LaneOwner {
   /** Sends what the daemon lacks of one file; returns when all of it is on its way. */
   async #send(file: UploadFile, lane: Lane): Promise<void> {
     const { chunkSizeBytes, source } = file
-    const inFlightMax = Math.max(1, Math.min(this.#window, this.#options.windowChunks ?? Infinity, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
+    const { windowChunks = Infinity } = this.#options
+    const inFlightMax = Math.max(1, Math.min(this.#window, windowChunks, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
     for (let chunk = file.next(); chunk !== undefined; chunk = file.next()) {
       lane.throwIfFailed()
       if (file.digest === undefined && !file.isSurelyNotLast(chunk) && await lane.during(file.isLast(chunk))) {
@@ -163,41 +163,19 @@ export class Upload implements LaneOwner {
     await this.#announce(lane.connection)
   }
 
-  /** AUTHENTICATION with all that is known, and the whole report, page by page. Throws `conflict` where a file is gone. */
+  /** Says all that is known, and learns what is missing. Throws `conflict` where a file is gone. */
   async #announce(connection: Connection): Promise<void> {
+    const { tags = [], chunkSizeBytes, signal } = this.#options
     for (const file of this.#files) file.beginReport()
-    const missing: Run[][] = this.#files.map(() => [])
-    let reports: readonly FileReport[] = []
-    let after: Place | undefined
-    do {
-      const ok: OkResponse = await this.#link.ask(connection, {
-        type: MESSAGE_TYPE.AUTHENTICATION,
-        token: await this.#link.token(),
-        fid: this.fid,
-        files: this.#files.map(file => file.announcement),
-        tags: this.#options.tags ?? [],
-        chunkSizeBytes: this.#options.chunkSizeBytes,
-        acks: 'ranges',
-        ...(after === undefined ? {} : { missingAfter: after }),
-      }, this.#options.signal)
-      reports = (ok.files ?? []) as readonly FileReport[]
-      this.#window = ok.window ?? 1
-      for (const [number, report] of reports.entries()) {
-        const file = this.#files[number]
-        if (file !== undefined) file.chunkSizeBytes = report.chunkSizeBytes ?? ok.chunkSizeBytes ?? this.#options.chunkSizeBytes
-        missing[number]?.push(...report.missing)
-      }
-      after = ok.more
-    } while (after !== undefined)
-    this.#takeReports(reports, missing)
-  }
-
-  #takeReports(reports: readonly FileReport[], missing: readonly Run[][]): void {
+    const files = this.#files.map(file => file.announcement)
+    const announcement = { type: MESSAGE_TYPE.AUTHENTICATION, fid: this.fid, files, tags, chunkSizeBytes, acks: 'ranges' } as const
+    const { window, files: reports } = await askReport(this.#link, connection, announcement, signal)
+    this.#window = window
     for (const file of this.#files) {
       const report = reports[file.number]
       if (report === undefined) throw new TallyError('internal', `the daemon does not report on file ${file.number}`)
       if (report.state === 'removed') throw new TallyError('conflict', `file ${file.number} was removed`, { state: 'removed' })
-      const { landed, mismatched } = file.takeReport(report, joined(missing[file.number] ?? []))
+      const { landed, mismatched } = file.takeReport(report)
       this.#lanes.at(-1)?.landed(landed)
       if (mismatched) throw new TallyError('digest-mismatch', `the content of file ${file.number} was refused`, { file: file.number })
       if (report.state === 'stored') this.stored(file.number, report.digest ?? file.digest ?? '')
@@ -265,15 +243,4 @@ export class Upload implements LaneOwner {
     }
     onEvent({ type: 'progress', acknowledgedBytes, totalBytes, counts: this.counts })
   }
-}
-
-/** Runs that touch, as at the seam of two pages, become one. */
-function joined(runs: readonly Run[]): Run[] {
-  const all: Run[] = []
-  for (const run of runs) {
-    const last = all.at(-1)
-    if (last !== undefined && last[0] + last[1] === run[0]) all[all.length - 1] = [last[0], last[1] + run[1]]
-    else all.push(run)
-  }
-  return all
 }

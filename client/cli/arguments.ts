@@ -53,8 +53,9 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
     const flag = flags.find(({ name }) => name === token.name)
     if (flag === undefined) throw unknown('flag', token.rawName, flags.map(({ name }) => `--${name}`))
     const given = values.get(flag.name) ?? []
-    if (flag.value === undefined ? token.value !== undefined : token.value === undefined || (!token.inlineValue && isFlagLike(token.value))) {
-      throw new UsageError(flag.value === undefined ? `--${flag.name} takes no value` : `--${flag.name} needs a value: ${flag.value}`)
+    if (flag.value === undefined && token.value !== undefined) throw new UsageError(`--${flag.name} takes no value`)
+    if (flag.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
+      throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
     }
     if (given.length > 0 && flag.repeatable !== true && flag.value !== undefined) throw new UsageError(`--${flag.name} is given twice`)
     values.set(flag.name, [...given, token.value ?? 'true'])
@@ -76,8 +77,8 @@ const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_
 export function sizeOf(name: string, text: string): number {
   const [, digits = '', unit = ''] = /^([0-9]{1,15})([KMGT]?)(?:i?B)?$/i.exec(text) ?? []
   const bytes = Number(digits) * (FACTORS[unit.toUpperCase()] ?? Number.NaN)
-  if (digits === '' || !Number.isSafeInteger(bytes)) throw new UsageError(`--${name} is a size such as 1024, 64K or 10G, not ${JSON.stringify(text)}`)
-  return bytes
+  if (digits !== '' && Number.isSafeInteger(bytes)) return bytes
+  throw new UsageError(`--${name} is a size such as 1024, 64K or 10G, not ${JSON.stringify(text)}`)
 }
 
 /** `30s`, `10m`, `2h`, `7d`, as seconds. Throws UsageError. */

@@ -78,17 +78,22 @@ class Story {
   async tell(): Promise<boolean> {
     const { size } = statSync(this.#path)
     const chunks = Math.ceil(size / CHUNK_SIZE_BYTES)
-    if (size < LEAST_BYTES) throw new UsageError(`demo needs a file of at least ${sizeText(LEAST_BYTES)}: a smaller one is over before it can break`)
+    // A smaller one is over before anything can break.
+    if (size < LEAST_BYTES) throw new UsageError(`demo needs a file of at least ${sizeText(LEAST_BYTES)}`)
     await writeFile(join(this.#directory, 'secret'), randomBytes(32).toString('hex'), { mode: 0o600 })
     await this.#daemon.start()
     await this.#wire.open()
     this.#say(`tallyd runs (pid ${this.#daemon.pid}), with a store of its own and durability "power"`)
-    this.#say(`putting ${escaped(this.#path)}: ${sizeText(size)}, ${chunks} chunks of ${CHUNK_SIZE_BYTES} bytes, tag "${TAG}"`)
+    this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${chunks} chunks of ${CHUNK_SIZE_BYTES} bytes, with the tag "${TAG}"`)
     const tally = await connect({ socket: this.#wire.path, secretFile: join(this.#directory, 'secret') })
     this.#tally = tally
     const beganMs = performance.now()
     const put = await tally.put(this.#path, {
-      tags: [TAG], chunkSizeBytes: CHUNK_SIZE_BYTES, windowChunks: Math.ceil(chunks / WINDOWS), signal: this.#context.signal, onEvent: event => this.#breakOnTheWay(event),
+      tags: [TAG],
+      chunkSizeBytes: CHUNK_SIZE_BYTES,
+      windowChunks: Math.ceil(chunks / WINDOWS),
+      signal: this.#context.signal,
+      onEvent: event => this.#breakOnTheWay(event),
     })
     await this.#broken
     const putMs = performance.now() - beganMs
@@ -137,14 +142,17 @@ class Story {
   #sum({ counts }: UploadResult, chunks: number, putMs: number): void {
     const { acknowledgedBeforeKill = chunks } = this.#figures
     const { chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects } = counts
-    Object.assign(this.#figures, { chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs) })
+    Object.assign(this.#figures, {
+      chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs),
+    })
     this.#say(`stored after ${rounded(putMs)} ms, with ${reconnects} new connections and ${this.#retries} retries`)
     this.#say(`    ${chunks} chunks in all, ${chunksSent} sent`)
     this.#say(`    ${acknowledgedBeforeKill} acknowledged before the kill, ${acknowledgedLost} of them lost`)
     this.#say(`    ${chunksSentTwice} sent twice (they were on their way when something broke)`)
     this.#say(`    ${acknowledgedSentAgain} acknowledged ones sent again`)
     this.#claim('the connection was cut on the way', this.#figures.acknowledgedBeforeCut !== undefined)
-    this.#claim('the daemon was killed on the way', this.#figures.restartMs !== undefined && Number(acknowledgedBeforeKill) < chunks)
+    const killed = this.#figures.restartMs !== undefined && Number(acknowledgedBeforeKill) < chunks
+    this.#claim('the daemon was killed on the way', killed)
     this.#claim('the client connected anew', reconnects > 0)
     this.#claim('no acknowledged chunk was lost', acknowledgedLost === 0)
     this.#claim('no acknowledged chunk was sent again', acknowledgedSentAgain === 0)

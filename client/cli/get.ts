@@ -1,4 +1,4 @@
-/** `tally get`: brings files here, by id or by tags, under names that can do no harm; continues what broke off and verifies every digest. */
+/** `tally get`: brings files here, by id or by tags, under harmless names; continues what broke off and verifies every digest. */
 import { mkdir, stat } from 'node:fs/promises'
 import { TallyError } from '../../protocol/index.ts'
 import { type FileId, parseFileId } from '../file-id.ts'
@@ -29,7 +29,8 @@ export const get: Command = {
     const ids = given.positionals.map(parseId)
     const tags = given.all('tag')
     if ((ids.length === 0) === (tags.length === 0)) throw new UsageError('get needs ID… or --tag, one of the two')
-    if (given.has('stdout') && (given.has('output') || given.has('force'))) throw new UsageError('--stdout excludes --output and --force')
+    const toFile = given.has('output') || given.has('force')
+    if (given.has('stdout') && toFile) throw new UsageError('--stdout goes without --output, --force')
     await using tally = await connectAs(context)
     const files = tags.length > 0 ? await tagged(tally, tags, signal) : (await Promise.all(ids.map(id => filesOf(tally, id, signal)))).flat()
     if (files.length === 0) throw new TallyError('not-found', 'no file has these tags')

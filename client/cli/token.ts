@@ -24,7 +24,8 @@ export const token: Command = {
     { name: 'quota', value: 'SIZE', help: 'how much its user may store' },
   ],
   async run({ given, output }) {
-    if (given.positionals.length > 0) throw new UsageError(`token takes no arguments besides flags: ${JSON.stringify(given.positionals[0])}`)
+    const [extra] = given.positionals
+    if (extra !== undefined) throw new UsageError(`token takes no arguments besides flags: ${JSON.stringify(extra)}`)
     const user = given.one('user')
     if (user === undefined || user === '') throw new UsageError('token needs --user')
     const scope = given.all('scope').flatMap(words => words.split(/[ ,]+/))

@@ -9,8 +9,8 @@ import { type Server, type Socket, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
-  type Authentication, ChunkIds, ChunkSet, FrameDecoder, MESSAGE_TYPE, type Message, type OkFields, type Transfer, TallyError, decodeMessage, encodeFrame,
-  encodeMessage, uuidToBytes,
+  type Authentication, ChunkIds, ChunkSet, FrameDecoder, MESSAGE_TYPE, type Message, type OkFields, TallyError, type Transfer,
+  decodeMessage, encodeFrame, encodeMessage, uuidToBytes,
 } from '../../protocol/index.ts'
 
 export interface FakeFile {
@@ -155,14 +155,24 @@ export class FakeDaemon {
     }
     for (const tag of message.tags) transfer.tags.add(tag)
     peer.ok(message.messageId, {
-      user: 'ada', fid: transfer.fid, window: this.window, chunkSizeBytes: transfer.files[0]?.chunkSizeBytes ?? 1024, ...this.#report(transfer, message),
+      user: 'ada',
+      fid: transfer.fid,
+      window: this.window,
+      chunkSizeBytes: transfer.files[0]?.chunkSizeBytes ?? 1024,
+      ...this.#report(transfer, message),
     })
   }
 
   #announce(message: Authentication): FakeTransfer {
     const fid = message.fid as string
     const files = message.files.map(({ name, sizeBytes, digest }): FakeFile => ({
-      name, sizeBytes, digest, chunkSizeBytes: message.chunkSizeBytes ?? 1024, chunks: new Map(), acknowledged: new ChunkSet(), state: 'receiving',
+      name,
+      sizeBytes,
+      digest,
+      chunkSizeBytes: message.chunkSizeBytes ?? 1024,
+      chunks: new Map(),
+      acknowledged: new ChunkSet(),
+      state: 'receiving',
     }))
     if (files.length === 0) throw new TallyError('unknown-fid', 'no such transfer')
     const transfer = { fid, files, tags: new Set<string>(), ids: new ChunkIds(createHash('sha256').update(uuidToBytes(fid)).digest()) }
@@ -207,7 +217,8 @@ export class FakeDaemon {
     }
     file.digest = digest
     file.state = this.holdFinishing ? 'finishing' : 'stored'
-    if (!this.holdFinishing) peer.ok(message.messageId, { fid: transfer.fid, chunks: [[number, chunk, 1]], stored: { file: number, digest } })
+    if (this.holdFinishing) return
+    peer.ok(message.messageId, { fid: transfer.fid, chunks: [[number, chunk, 1]], stored: { file: number, digest } })
   }
 
   #remove(messageId: string, fid: string, peer: Peer): void {
@@ -217,7 +228,14 @@ export class FakeDaemon {
   }
 }
 
-export function placeOf(message: Transfer, peer: Peer): { transfer: FakeTransfer; file: FakeFile; number: number; chunk: number } | undefined {
+export interface FakePlace {
+  readonly transfer: FakeTransfer
+  readonly file: FakeFile
+  readonly number: number
+  readonly chunk: number
+}
+
+export function placeOf(message: Transfer, peer: Peer): FakePlace | undefined {
   for (const transfer of peer.transfers) {
     const place = transfer.ids.decode(message.chunk)
     const file = transfer.files[place?.file ?? -1]

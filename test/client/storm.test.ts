@@ -1,6 +1,6 @@
 /**
- * Many puts and gets at once over one client, through a wire that is cut at random and to a daemon that is killed at random: in the end every
- * file is whole, and nothing that was acknowledged was lost or sent again.
+ * Many puts and gets at once over one client, through a wire that is cut at random and to a daemon that is killed at random: in the end
+ * every file is whole, and nothing that was acknowledged was lost or sent again.
  */
 import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

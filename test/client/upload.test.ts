@@ -27,7 +27,8 @@ interface Setting {
 async function setUp(t: Test, options: ConnectOptions = {}): Promise<Setting> {
   const daemon = await fakeDaemon(t)
   const events: ClientEvent[] = []
-  const tally = await connect({ socket: daemon.socket, token: 'a.b.c', onEvent: event => events.push(event), ...options, timings: { ...QUICK, ...options.timings } })
+  const timings = { ...QUICK, ...options.timings }
+  const tally = await connect({ socket: daemon.socket, token: 'a.b.c', onEvent: event => events.push(event), ...options, timings })
   t.teardown(() => tally.close())
   return { daemon, tally, events }
 }
@@ -395,7 +396,8 @@ t.test('answers for a run of chunks stand for each of them', async t => {
     held.push(message.messageId)
     const silent = { ...peer, ok: () => {} }
     daemon.answer(message, silent)
-    if (held.length === 20) peer.ok(message.messageId, { fid: daemon.only.fid, chunks: [[0, 0, 20]], stored: { file: 0, digest: daemon.only.files[0]?.digest ?? '' } })
+    const { fid, files: [file] } = daemon.only
+    if (held.length === 20) peer.ok(message.messageId, { fid, chunks: [[0, 0, 20]], stored: { file: 0, digest: file?.digest ?? '' } })
     return true
   }
   const result = await tally.put(contentOf(17, 20_000), { name: 'x', chunkSizeBytes: 1000 })

@@ -64,7 +64,8 @@ t.test('a daemon that is killed and comes back is waited for', async t => {
   let restarted: Promise<void> | undefined
   const outcome = await run(['put', 'big', '--chunk-size', '100', '--json'], {
     started: child => {
-      restarted = receivedAtLeast(tally, 3_000_000, () => child.exitCode !== null).then(seen => seen === undefined ? undefined : daemon.restart())
+      const seen = receivedAtLeast(tally, 3_000_000, () => child.exitCode !== null)
+      restarted = seen.then(bytes => bytes === undefined ? undefined : daemon.restart())
     },
   })
   await restarted
