@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { makeNoise } from '../faults/noise.ts'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
 import { chooseSeed, contentOf, Random } from '../support/random.ts'
 import type { Framing } from '../support/wire.ts'
@@ -20,6 +21,7 @@ interface Refusal {
 
 const VECTORS = join(import.meta.dirname, '../protocol/golden/vectors.json')
 const NOISE_FRAMES = 20_000
+const NOISE_GROWTH_BYTES_MAX = 100 * 2 ** 20
 
 const { refusals } = JSON.parse(readFileSync(VECTORS, 'utf8')) as { refusals: readonly Refusal[] }
 const FRAMINGS = ['A', 'B'] as const
@@ -77,50 +79,15 @@ for (const framing of FRAMINGS) {
 }
 
 t.test('random frames and random bytes never stop the daemon', { timeout: 110_000 }, async t => {
-  const random = new Random(chooseSeed())
-  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const seed = chooseSeed()
+  t.comment(`TALLY_TEST_SEED=${seed}`)
   const daemon = await startDaemon(t)
-  for (let sent = 0; sent < NOISE_FRAMES;) {
-    const framing = random.pick(FRAMINGS)
-    const client = await daemon.client({ framing })
-    if (random.chance(0.5)) await client.authenticate(daemon.token())
-    const batch = random.between(1, 500)
-    for (let i = 0; i < batch; i++) client.raw(noise(random, framing, daemon.token()))
-    sent += batch
-    // The last of them may leave a frame half said: whether an answer comes is the daemon's affair, not its end.
-    await Promise.race([client.ended, sleep(random.between(0, 20))])
-    client.destroy()
-  }
-  t.ok(daemon.running, 'the process lives')
+  const tally = await makeNoise(daemon, seed, NOISE_FRAMES)
+  t.comment(JSON.stringify(tally))
+  t.ok(tally.answers > NOISE_FRAMES / 2, 'most of it was judged')
+  t.ok(tally.grewBytes < NOISE_GROWTH_BYTES_MAX, 'it left nothing behind')
   await served(t, daemon)
 })
-
-/** A frame that is wrong somewhere, from pure noise to a good message with one byte changed. */
-function noise(random: Random, framing: Framing, token: string): Buffer {
-  switch (random.between(0, 4)) {
-    case 0: return random.bytes(random.between(1, 200))
-    case 1: return frameOf(random, framing, random.bytes(random.between(0, 300)))
-    case 2: return message(framing, random.pick(['json-array', 'msgpack'] as const), random.between(0, 31), { 'message-id': random.uuid(), token, files: random.between(0, 3) })
-    default: {
-      const good = message(framing, random.pick(['json-array', 'json-base64', 'msgpack'] as const), random.pick([1, 2, 3, 4, 5, 7]), {
-        'message-id': random.uuid(), token, chunk: random.uuid(true), data: random.bytes(random.between(0, 50)),
-        files: [{ name: 'noise', size: random.between(0, 100) }], fid: random.uuid(), file: 0, response: 'Ok',
-      })
-      const header = framing === 'A' ? 6 : 5
-      const at = random.between(header, good.length - 1)
-      good[at] = random.between(0, 255)
-      return good
-    }
-  }
-}
-
-function frameOf(random: Random, framing: Framing, payload: Buffer): Buffer {
-  if (payload.length > 0) payload[0] = random.pick([0x7b, 0x80, 0x81, 0x85, 0x8f, 0xde, 0xdf, payload[0] as number])
-  const whole = message(framing, 'json-array', random.between(0, 31), {})
-  const header = Buffer.from(whole.subarray(0, framing === 'A' ? 6 : 5))
-  header.writeUInt32BE(payload.length + (framing === 'A' ? 0 : 1), framing === 'A' ? 1 : 0)
-  return Buffer.concat([header, payload])
-}
 
 async function served(t: Test, daemon: TestDaemon): Promise<void> {
   const client = await daemon.client()

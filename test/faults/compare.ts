@@ -38,7 +38,7 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
   try {
     const answer = await report(world, job, client)
     if (answer === undefined && transfer.removal !== 'done' && !transfer.mustBeGone) throw new Violation(`transfer ${transfer.fid} is not known any more`)
-    if (answer === undefined) await client.authenticate(world.token(transfer.user))
+    if (answer === undefined) await logIn(world, client, transfer.user)
     for (const file of transfer.files.slice(0, filesMax)) {
       const gone = transfer.removalOf(file) === 'done'
       const got = await client.fetch({ fid: transfer.fid, file: file.number })
@@ -57,10 +57,15 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
   }
 }
 
+async function logIn(world: World, client: RawClient, user: string): Promise<void> {
+  const answer = await client.authenticate(world.token(user))
+  if (answer.response === 'Error') throw new Refusal(`a log-in: ${answer.code} (${answer.reason})`)
+}
+
 async function compareList(world: World, user: string, transfers: readonly RecordedTransfer[]): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
-    await client.authenticate(world.token(user))
+    await logIn(world, client, user)
     const listed = new Map<string, Listed>()
     for (let after: unknown; ;) {
       const answer = await client.request(TYPE.find, { tags: [CAMPAIGN_TAG], limit: 1000, ...(after === undefined ? {} : { after }) })

@@ -4,13 +4,16 @@
  *   --kills N         kill -9 of the daemon        (default 500)
  *   --client-kills N  kill -9 of `tally put`       (default 200)
  *   --power-cuts N    power cuts under the daemon  (default 100; needs root and Debian's fuse3, libfuse2, python3-fusepy)
+ *   --random-frames N frames of noise              (default 1000000)
  *   --prove           also shows that the campaigns can fail, against daemons broken from outside
  *   --seed N          --durability power|process of the killed daemon (default: half of the kills each)
  */
 import { parseArgs } from 'node:util'
+import { TestDaemon } from '../support/daemon.ts'
 import { chooseSeed } from '../support/random.ts'
 import { runCampaign } from './campaign.ts'
 import { runClientCampaign } from './client-campaign.ts'
+import { makeNoise } from './noise.ts'
 import { PowerDisk } from './power-disk.ts'
 import { BREAKS, catchBreak } from './prove.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
@@ -22,6 +25,7 @@ const { values } = parseArgs({
     'kills': { type: 'string', default: '500' },
     'client-kills': { type: 'string', default: '200' },
     'power-cuts': { type: 'string', default: '100' },
+    'random-frames': { type: 'string', default: '1000000' },
     'durability': { type: 'string' },
     'prove': { type: 'boolean', default: false },
     'seed': { type: 'string' },
@@ -47,6 +51,17 @@ if (Number(values['power-cuts']) > 0) {
   const obstacle = PowerDisk.obstacle()
   if (obstacle === undefined) await campaign('power cuts', Number(values['power-cuts']), () => new PoweredMachine({}))
   else report(false, 'power cuts', obstacle)
+}
+if (Number(values['random-frames']) > 0) {
+  await attempt('random frames', async () => {
+    const daemon = new TestDaemon()
+    try {
+      await daemon.start()
+      return await makeNoise(daemon, seed, Number(values['random-frames']))
+    } finally {
+      await daemon.dispose()
+    }
+  })
 }
 if (values.prove) {
   for (const broken of BREAKS) {

@@ -26,7 +26,8 @@ export async function work(world: World, job: Job): Promise<void> {
   try {
     for (const options of job.manner.connections) clients.push(await RawClient.connect(world.socket, options))
     await upload(world, job, clients)
-    if (!job.transfer.settled) return
+    // Gone already: that answer does not even log in.
+    if (!job.transfer.settled || job.transfer.mustBeGone) return
     if (job.transfer.removal === 'asked') return await removeTransfer(world, job, clients[0] as RawClient)
     if (job.manner.ending === 'remove-file') await removeFile(world, job, clients[0] as RawClient)
     if (job.manner.ending === 'remove-transfer') await removeTransfer(world, job, clients[0] as RawClient)
@@ -150,7 +151,8 @@ async function sendAll(world: World, job: Job, clients: readonly RawClient[], pa
 async function removeElsewhere(world: World, job: Job): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
-    await client.authenticate(world.token(job.transfer.user))
+    const answer = await client.authenticate(world.token(job.transfer.user))
+    if (answer.response === 'Error') throw new Refusal(`a log-in: ${answer.code} (${answer.reason})`)
     await removeTransfer(world, job, client)
   } finally {
     client.destroy()
