@@ -131,7 +131,7 @@ export class Download {
         const place = ids.decode(words)
         const lengthBytes = place === undefined ? -1 : Math.min(CHUNK_SIZE_BYTES, sizeBytes - place.chunk * CHUNK_SIZE_BYTES)
         if (place === undefined || place.file !== file || data.length !== lengthBytes) {
-          throw new TallyError('chunk-unknown', 'the daemon sent a chunk that does not belong to the file')
+          throw new TallyError('internal', 'the daemon sent a chunk that does not belong to the file')
         }
         if (place.chunk >= this.#received) early.set(place.chunk, data)
         latest = messageId

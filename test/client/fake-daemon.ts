@@ -35,6 +35,7 @@ export interface Peer {
   readonly number: number
   readonly socket: Socket
   transfers: Set<FakeTransfer>
+  send(message: Message): void
   ok(messageId: string, fields?: OkFields): void
   refuse(messageId: string, error: TallyError): void
   cut(): void
@@ -104,6 +105,7 @@ export class FakeDaemon {
       number: ++this.connections,
       socket,
       transfers: new Set(),
+      send,
       ok: (messageId, fields = {}) => send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok', ...fields }),
       refuse: (messageId, { code, message: reason, details, fatal }) => {
         send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', code, reason, details, ...(fatal ? { fatal } : {}) })
