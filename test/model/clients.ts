@@ -7,13 +7,13 @@ import { receive } from './daemon.ts'
 import { announce, losePower } from './disk.ts'
 import { acknowledge, reportPresent } from './promises.ts'
 import {
-  ACCEPTED, at, AWAITED, BLOCKED, CLOSING, CONNECTION, CYCLE, DIGEST, EXPIRED, EXPIRING, FAILED, FILE, FILLER, FINISH, GATHERED, HELD_CYCLE,
+  ACCEPTED, at, AWAITED, BLOCKED, CLOSING, CONNECTION, copyOf, CYCLE, DIGEST, EXPIRED, EXPIRING, FAILED, FILE, FILLER, FINISH, GATHERED, HELD_CYCLE,
   NEW_PAIR, NEXT, PAIR, PHASE, PROMISED, RECEIPT, SEEN, SIZE_KNOWN, type State, TELLING, TRANSFER, UNLINKED, WAITING, type World,
 } from './world.ts'
 
 export function connectionMoves(world: World, from: State, connection: number, step: Step): void {
   const phase = at(from, CONNECTION + connection)
-  const s = from.slice()
+  const s = copyOf(from)
   const isGone = at(s, TRANSFER) === 2 || (at(s, FAILED) === 1 && at(s, TRANSFER) === 0)
   if (world.rules.opensAwaitExpiry && (at(s, EXPIRING) > 0 || (at(s, EXPIRED) > 0 && world.rules.expiryTellsMemory))) return
   // Opaque clients authenticate again on the same connection too: it makes them the filler.
@@ -35,7 +35,7 @@ export function connectionMoves(world: World, from: State, connection: number, s
     step('connection % authenticates', s, connection)
   }
   if (phase === 1) {
-    const next = from.slice()
+    const next = copyOf(from)
     for (let place = 0; place < world.places; place++) {
       if (!world.isPending(next, place)) next[AWAITED + connection] = at(next, AWAITED + connection) & ~(1 << place)
     }
@@ -50,7 +50,7 @@ export function connectionMoves(world: World, from: State, connection: number, s
     if (world.bounds.told !== undefined) tell(world, from, step)
   }
   if (phase > 0) {
-    const next = from.slice()
+    const next = copyOf(from)
     closeConnection(next, connection)
     step('connection % is closed', next, connection)
   }
@@ -79,7 +79,7 @@ function sendNumbered(world: World, from: State, connection: number, step: Step)
   for (let place = 0; place < world.places; place++) {
     if (world.bounds.client === 'mixed' && world.file(place) === 0) continue
     for (const bytes of world.bounds.wrongBytes?.includes(place) ? [1, 2] : [1]) {
-      const s = from.slice()
+      const s = copyOf(from)
       if (receive(world, s, place, bytes, 1, connection) === 'ok') acknowledge(world, s, place, 1 << connection, true)
       step(bytes === 1 ? 'connection % sends chunk %' : 'connection % sends chunk % with other bytes', s, connection, place)
     }
@@ -98,7 +98,7 @@ function sendOpaque(world: World, from: State, connection: number, step: Step): 
     } else if (unanswered++ >= world.bounds.window) break
     for (const bytes of world.bounds.wrongBytes?.includes(place) ? [1, 2] : [1]) {
       for (const delivered of [true, false]) {
-        const s = from.slice()
+        const s = copyOf(from)
         const uuid = client * 3 + place
         if (isFiller && place >= at(s, NEXT + client)) s[NEXT + client] = place + 1
         const isAnswered = receiveOpaque(world, s, uuid, bytes, connection, delivered)
@@ -167,7 +167,7 @@ function isFillingOver(world: World, s: State): boolean {
 /** AUTHENTICATION tells the size or the digest of file 0: judged in one turn, written in another, known after a third. */
 function tell(world: World, from: State, step: Step): void {
   const known = at(from, (world.bounds.told === 'size' ? SIZE_KNOWN : DIGEST)) === 1
-  const s = from.slice()
+  const s = copyOf(from)
   if (at(s, TELLING) === 0 && !known && !world.isComplete(s, 0) && world.fileState(s, 0) === 'receiving') {
     s[TELLING] = 1
     finishIfComplete(world, s)
@@ -176,7 +176,7 @@ function tell(world: World, from: State, step: Step): void {
 }
 
 export function tellingMoves(world: World, from: State, step: Step): void {
-  const s = from.slice()
+  const s = copyOf(from)
   if (at(s, TELLING) === 1) {
     s[TELLING] = 2
     s[world.bounds.told === 'size' ? SIZE_KNOWN : DIGEST] = 1
@@ -200,7 +200,7 @@ function closeConnection(s: State, connection: number): void {
 
 /** Process crashes, power cuts; the daemon is up again after them. */
 export function crashMoves(world: World, from: State, step: Step): void {
-  const s = from.slice()
+  const s = copyOf(from)
   for (const connection of [0, 1]) closeConnection(s, connection)
   for (const fields of [GATHERED, CYCLE, WAITING]) for (let i = 0; i < 3; i++) s[fields + i] = 0
   for (let uuid = 0; uuid < 6; uuid++) s[NEW_PAIR + uuid] = 0

@@ -6,7 +6,7 @@ import type { Step } from './checker.ts'
 import { failSync, mark, sync, write } from './disk.ts'
 import { acknowledge } from './promises.ts'
 import {
-  ACCEPTED, at, BLOCKED, CLOSING, CYCLE, EXPIRED, FAILED, FINISH, GATHERED, HELD, HELD_CYCLE, NEW_PAIR, PHASE, PROMISED, RECEIPT, type State,
+  ACCEPTED, at, BLOCKED, CLOSING, copyOf, CYCLE, EXPIRED, FAILED, FINISH, GATHERED, HELD, HELD_CYCLE, NEW_PAIR, PHASE, PROMISED, RECEIPT, type State,
   WAITING, type World,
 } from './world.ts'
 
@@ -38,7 +38,7 @@ export function cycleMoves(world: World, from: State, step: Step): void {
   const phase = at(from, PHASE)
   const files = [0, 1].filter(file => world.placesOf(file).some(place => at(from, CYCLE + place) > 0))
   const move = (name: string, change: (s: State) => void) => {
-    const s = from.slice()
+    const s = copyOf(from)
     change(s)
     step(name, s)
   }
@@ -98,7 +98,7 @@ function take(world: World, s: State, held: number): void {
 /** Acknowledges the cycle: any one chunk of a file that it completed is the last, and waits; some of the answers may get lost. */
 function answerCycle(world: World, from: State, step: Step): void {
   const chunks = [...world.fileOf.keys()].filter(place => at(from, CYCLE + place) > 0)
-  const s = from.slice()
+  const s = copyOf(from)
   for (const place of chunks) {
     s[CYCLE + place] = 0
     const uuid = world.newUuid(s, place)
@@ -118,7 +118,7 @@ function answerCycle(world: World, from: State, step: Step): void {
   }
   for (const list of answered) {
     for (let delivered = world.isOpaque ? 0 : list.length; delivered <= list.length; delivered++) {
-      const next = s.slice()
+      const next = copyOf(s)
       for (const [i, place] of list.entries()) {
         if (world.fileState(next, world.file(place)) !== 'removed') acknowledge(world, next, place, at(next, WAITING + place), i < delivered)
         next[WAITING + place] = 0

@@ -46,7 +46,7 @@ export function failSync(world: World, s: State, file: number): void {
   }
 }
 
-/** Calls `then` with what the disk holds after each possible loss of what was not synced; the state itself is changed. */
+/** Calls `then` with what the disk holds after each possible loss of what was not synced, in an array that is used again. */
 export function losePower(world: World, s: State, then: (s: State) => void): void {
   loseFrom(world, s, 0, then)
 }
@@ -60,20 +60,24 @@ function loseFrom(world: World, s: State, step: number, then: (s: State) => void
   if (step < cells) {
     const cached = at(s, CACHED + step)
     if (cached === 0) return loseFrom(world, s, step + 1, then)
-    const kept = s.slice()
+    const synced = at(s, SYNCED + step)
     s[CACHED + step] = 0
     loseFrom(world, s, step + 1, then)
-    if (cached >= 4) return
-    kept[CACHED + step] = 0
-    kept[SYNCED + step] = cached
-    return loseFrom(world, kept, step + 1, then)
+    if (cached < 4) {
+      s[SYNCED + step] = cached
+      loseFrom(world, s, step + 1, then)
+    }
+    s[CACHED + step] = cached
+    s[SYNCED + step] = synced
+    return
   }
   const blob = step - cells
   const name = at(s, NAME + blob)
   if (name !== 1 && name !== 3) return loseFrom(world, s, step + 1, then)
+  const lost = s.slice()
+  clearBlob(world, lost, blob)
+  loseFrom(world, lost, step + 1, then)
   const kept = s.slice()
-  clearBlob(world, s, blob)
-  loseFrom(world, s, step + 1, then)
   kept[NAME + blob] = 2
   loseFrom(world, kept, step + 1, then)
 }

@@ -4,7 +4,7 @@
 import type { Step } from './checker.ts'
 import { failSync, reset, store, sync, view, write } from './disk.ts'
 import { acknowledge } from './promises.ts'
-import { at, BLOCKED, FAILED, FINISH, HELD, type State, WAITING, type World } from './world.ts'
+import { at, BLOCKED, copyOf, FAILED, FINISH, HELD, type State, WAITING, type World } from './world.ts'
 
 /** A finish's next step. */
 export function finishMoves(world: World, from: State, file: number, step: Step): void {
@@ -12,7 +12,7 @@ export function finishMoves(world: World, from: State, file: number, step: Step)
   if (phase === 0) return
   const places = world.placesOf(file)
   const move = (name: string, change: (s: State) => void) => {
-    const s = from.slice()
+    const s = copyOf(from)
     change(s)
     step(name, s, file)
   }

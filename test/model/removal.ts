@@ -4,7 +4,7 @@
 import type { Step } from './checker.ts'
 import { forgetTombstone, remove, unlink } from './disk.ts'
 import {
-  at, CLOSING, CONNECTION, CYCLE, EXPIRED, EXPIRING, FAILED, FILE, FINISH, GARBAGE, GATHERED, GENERATION, NAME, NEW_PAIR, PHASE, type State,
+  at, CLOSING, CONNECTION, copyOf, CYCLE, EXPIRED, EXPIRING, FAILED, FILE, FINISH, GARBAGE, GATHERED, GENERATION, NAME, NEW_PAIR, PHASE, type State,
   TRANSFER, UNLINKED, WAITING, type World,
 } from './world.ts'
 
@@ -13,7 +13,7 @@ type Move = (name: string, detail: number, change: (s: State) => void) => void
 export function removalMoves(world: World, from: State, step: Step): void {
   const { bounds } = world
   const move: Move = (name, detail, change) => {
-    const s = from.slice()
+    const s = copyOf(from)
     change(s)
     step(name, s, detail)
   }
