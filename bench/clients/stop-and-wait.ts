@@ -19,7 +19,10 @@ export interface StopAndWaitTask {
   readonly form: Form
   /** Opaque: any UUID, as an original client sends it. */
   readonly ids: 'numbered' | 'opaque'
+  /** At most so many chunks. */
   readonly count: number
+  /** It ends after so long, however many there were. */
+  readonly forMs?: number
   /** Between an Ok and the next chunk. */
   readonly pauseMs?: number
   /** The first ones are not in the result: what they meet is still cold. */
@@ -49,7 +52,7 @@ function wordsOf(uuid: string): ChunkWords {
 }
 
 async function run(task: StopAndWaitTask): Promise<StopAndWaitResult> {
-  const { access, count, pauseMs, skip = 0 } = task
+  const { access, count, forMs = Number.POSITIVE_INFINITY, pauseMs, skip = 0 } = task
   const link = await Link.open(access, task.form === 'msgpack' ? 'msgpack' : 'json')
   try {
     // One chunk more than is sent: the file never finishes, each Ok is a chunk's only.
@@ -57,10 +60,12 @@ async function run(task: StopAndWaitTask): Promise<StopAndWaitResult> {
     const numbers = new NumberedIds()
     const frames = makeFrames(task, announced, numbers)
     const timesMs: number[] = []
-    let startMs = performance.now()
+    const beganMs = performance.now()
+    let startMs = beganMs
     for (const [number, frame] of frames.entries()) {
       if (number === skip) startMs = performance.now()
       const sentMs = performance.now()
+      if (sentMs - beganMs > forMs) break
       await exchange(link, frame, payload => numbers.numberOf(payload) === number)
       if (number >= skip) timesMs.push(performance.now() - sentMs)
       if (pauseMs !== undefined) await setTimeout(pauseMs)
@@ -68,7 +73,7 @@ async function run(task: StopAndWaitTask): Promise<StopAndWaitResult> {
     const seconds = (performance.now() - startMs) / 1000
     link.hook = undefined
     await removeTransfer(link, announced.fid)
-    return { timesMs, perSecond: (count - skip) / seconds }
+    return { timesMs, perSecond: timesMs.length / seconds }
   } finally {
     link.close()
   }

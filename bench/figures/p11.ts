@@ -11,14 +11,14 @@ import type { BenchContext, Figure, Row } from '../support/figure.ts'
 import { inTurn, percentile } from '../support/statistics.ts'
 
 const COUNT = 1000
-/** The first ones of a run are not counted: in a flood's case because it has just begun. */
-const SKIP = 100
+/** The first ones of a run are not counted: the daemon has just opened the transfer, the flood has just begun. */
+const SKIP = { alone: 50, beside: 5 }
 const TRICKLE_PAUSE_MS = 1
 /** Of the file that is sent again and again. */
 const FLOOD_FILE_BYTES = 32 * 1024 * 1024
-const FLOOD_MS = 2500
-/** Runs of the trickling client, as many as fit into the flood, have fewer chunks than the lone client's. */
-const TRICKLE_COUNT = 500
+const FLOOD_MS = 3500
+/** The trickling client begins with the flood and ends before it. */
+const TRICKLE_MS = 3000
 
 export const p11: Figure = {
   id: 'P11',
@@ -35,13 +35,13 @@ export const p11: Figure = {
       const samples = await inTurn(pairs, {
         sync: async () => ({ timesMs: await disk.run({ path: workspace.path('sync'), count: COUNT }), floodRate: 0 }),
         alone: async () => {
-          const { timesMs } = await client.run({ access, form: 'msgpack', ids: 'numbered', count: COUNT + SKIP, skip: SKIP })
+          const { timesMs } = await client.run({ access, form: 'msgpack', ids: 'numbered', count: COUNT + SKIP.alone, skip: SKIP.alone })
           return { timesMs, floodRate: 0 }
         },
         beside: async () => {
           const flooded = flooder.run({ access, input, chunkSizeBytes: 1024, acks: 'ranges', floodMs: FLOOD_MS })
           const trickled = client.run({
-            access, form: 'msgpack', ids: 'numbered', count: TRICKLE_COUNT + SKIP, skip: SKIP, pauseMs: TRICKLE_PAUSE_MS,
+            access, form: 'msgpack', ids: 'numbered', count: TRICKLE_MS, forMs: TRICKLE_MS, skip: SKIP.beside, pauseMs: TRICKLE_PAUSE_MS,
           })
           const [{ seconds, bytes }, { timesMs }] = await Promise.all([flooded, trickled])
           return { timesMs, floodRate: bytes / seconds / 1e6 }

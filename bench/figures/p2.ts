@@ -13,8 +13,8 @@ import type { BenchContext, Figure, Row } from '../support/figure.ts'
 import { inTurn } from '../support/statistics.ts'
 
 const CHUNK_BYTES = 1024
-/** Chunks in a run: about half a second each. */
-const COUNT = { process: 4000, power: 1000 }
+/** Chunks or rounds in a run: about half a second each. */
+const COUNT = { pingPong: 10_000, process: 4000, power: 1000 }
 
 export const p2: Figure = {
   id: 'P2',
@@ -30,7 +30,7 @@ export const p2: Figure = {
     try {
       const socketPath = workspace.socketPath('ping-pong')
       const pingPong = async (form: Form): Promise<number> => {
-        const lengths = { requestBytes: transferBytes(form), answerBytes: okBytes(), count: COUNT.process, socketPath }
+        const lengths = { requestBytes: transferBytes(form), answerBytes: okBytes(), count: COUNT.pingPong, socketPath }
         await server.run({ role: 'server', ...lengths })
         return await player.run({ role: 'client', ...lengths })
       }
