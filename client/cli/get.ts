@@ -30,9 +30,10 @@ export const get: Command = {
     const tags = given.all('tag')
     if ((ids.length === 0) === (tags.length === 0)) throw new UsageError('get needs ID… or --tag, one of the two')
     const toFile = given.has('output') || given.has('force')
-    if (given.has('stdout') && toFile) throw new UsageError('--stdout goes without --output, --force')
+    if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')
     await using tally = await connectAs(context)
-    const files = tags.length > 0 ? await tagged(tally, tags, signal) : (await Promise.all(ids.map(id => filesOf(tally, id, signal)))).flat()
+    const perId = await Promise.all(ids.map(id => filesOf(tally, id, signal)))
+    const files = tags.length > 0 ? await tagged(tally, tags, signal) : perId.flat()
     if (files.length === 0) throw new TallyError('not-found', 'no file has these tags')
     const target = await targetOf(context, files.length)
     let exit: ExitCode = EXIT.DONE

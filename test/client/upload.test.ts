@@ -321,6 +321,39 @@ t.test('counts what a daemon acknowledged and lost, and sends it again', async t
   t.ok(daemon.content(result.fid).equals(bytes))
 })
 
+t.test('an answer that overtakes the report is no loss, and its chunk is not sent again', async t => {
+  const { daemon, tally } = await setUp(t)
+  const bytes = contentOf(19, 20_000)
+  let late: string | undefined
+  let refused = false
+  const sent: number[] = []
+  daemon.script = (message, peer) => {
+    if (message.type === MESSAGE_TYPE.AUTHENTICATION && refused && late !== undefined) {
+      // The report was made before chunk 3 was marked, the answer after.
+      peer.ok(late, { fid: daemon.only.fid, chunks: [[0, 3, 1]] })
+      daemon.answer(message, peer)
+      daemon.only.files[0]?.chunks.set(3, bytes.subarray(3000, 4000))
+      late = undefined
+      return true
+    }
+    if (message.type !== MESSAGE_TYPE.TRANSFER) return
+    const chunk = placeOf(message, peer)?.chunk ?? -1
+    sent.push(chunk)
+    if (chunk === 3 && late === undefined) {
+      late = message.messageId
+      return true
+    }
+    if (chunk !== 8 || refused) return
+    refused = true
+    peer.refuse(message.messageId, new TallyError('busy', 'not now'))
+    return true
+  }
+  const result = await tally.put(bytes, { name: 'x', chunkSizeBytes: 1000 })
+  t.equal(result.counts.acknowledgedLost, 0)
+  t.equal(sent.filter(chunk => chunk === 3).length, 1)
+  t.ok(daemon.content(result.fid).equals(bytes))
+})
+
 t.test('a file that changes while it is sent is removed from the daemon', async t => {
   const { daemon, tally } = await setUp(t)
   const path = temporaryFile(t, contentOf(14, 2_000_000))
