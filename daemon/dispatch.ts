@@ -68,7 +68,7 @@ export class Dispatcher implements Served {
   }
 
   drained(): void {
-    for (const download of this.#session.downloads.values()) download.resume()
+    for (const { download } of this.#session.downloads.values()) download.resume()
   }
 
   ended(): void {

@@ -38,7 +38,7 @@ async function run(config: Config): Promise<void> {
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
-    log: (event, details) => log.error(event, details),
+    log: (event, details) => (event === 'storage-failed' ? log.error : log.info)(event, details),
   })
   const daemon = new Daemon({
     store,

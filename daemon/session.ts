@@ -16,6 +16,8 @@ import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
 
 export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
+/** Of a UUID's text: all but its last group. */
+export const STEM_CHARS = 24
 
 /** The parts of the daemon that handlers use. */
 export interface Services {
@@ -37,6 +39,13 @@ export interface OpenTransfer {
   acks: Acks
 }
 
+/** A FETCH under way. Its chunks' message-ids are a stem of 24 characters and a counter, so an answer tells by itself what it is for. */
+export interface OpenDownload {
+  readonly download: Download
+  readonly stem: string
+  readonly encoding: Encoding
+}
+
 export type SessionState =
   | { readonly state: 'connected' }
   | { readonly state: 'ready'; readonly identity: Identity }
@@ -52,9 +61,7 @@ export class Session {
   /** Requests that answer on their own time and have not yet. */
   requests = 0
   /** By the messageId of the FETCH. */
-  readonly downloads = new Map<string, Download>()
-  /** The FETCH that each unanswered chunk belongs to, by the chunk's message-id. */
-  readonly sentChunks = new Map<string, Download>()
+  readonly downloads = new Map<string, OpenDownload>()
   readonly #open = new Map<LiveTransfer, OpenTransfer>()
   /** The transfer that takes this connection's opaque chunks: announced or resumed last. */
   #latest: OpenTransfer | undefined
@@ -98,12 +105,20 @@ export class Session {
   /** Who the messages come from. Throws `unauthenticated`, `token-expired`. */
   identity(): Identity {
     if (this.state.state !== 'ready') throw new TallyError('unauthenticated', 'an AUTHENTICATION has to come first')
+    if (this.isExpired()) throw tokenExpired()
+    return this.state.identity
+  }
+
+  /** The user's token has ended; where it has, every FETCH under way ends with `token-expired`. */
+  isExpired(): boolean {
+    if (this.state.state !== 'ready') return false
     const { identity } = this.state
-    if (identity.expiresMs !== undefined && this.services.nowMs() > identity.expiresMs + EXPIRY_TOLERANCE_MS) {
-      for (const messageId of this.downloads.keys()) this.endDownload(messageId)
-      throw new TallyError('token-expired', 'the token has expired: authenticate again to go on')
+    if (identity.expiresMs === undefined || this.services.nowMs() <= identity.expiresMs + EXPIRY_TOLERANCE_MS) return false
+    for (const [messageId, { encoding }] of this.downloads) {
+      this.endDownload(messageId)
+      this.refuse(tokenExpired(), { messageId, encoding })
     }
-    return identity
+    return true
   }
 
   /** An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. */
@@ -137,13 +152,16 @@ export class Session {
     return this.#latest
   }
 
+  /** What else is open here. */
+  others(latest: OpenTransfer): readonly LiveTransfer[] {
+    if (this.#open.size === 1) return []
+    return [...this.#open.keys()].filter(transfer => transfer !== latest.transfer && !transfer.isGone)
+  }
+
   /** Ends a FETCH without an answer. */
   endDownload(messageId: string): void {
-    const download = this.downloads.get(messageId)
-    if (download === undefined) return
-    download.end()
+    this.downloads.get(messageId)?.download.end()
     this.downloads.delete(messageId)
-    for (const [sent, owner] of this.sentChunks) if (owner === download) this.sentChunks.delete(sent)
   }
 
   /** Where the peer has half-closed and nothing is owed to it any more, this is the end. */
@@ -166,4 +184,8 @@ export class Session {
     this.#open.clear()
     this.#latest = undefined
   }
+}
+
+function tokenExpired(): TallyError {
+  return new TallyError('token-expired', 'the token has expired: authenticate again to go on')
 }

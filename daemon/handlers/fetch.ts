@@ -10,7 +10,7 @@ import { CHUNK_SIZE_BYTES_DEFAULT } from '../../protocol/limits.ts'
 import { type Encoding, type Fetch, MESSAGE_TYPE, type Run, type ValueMap } from '../../protocol/messages.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
 import { checkScope } from '../auth/rights.ts'
-import type { Session } from '../session.ts'
+import { STEM_CHARS, type Session } from '../session.ts'
 import { asTallyError } from '../transfers/commit.ts'
 import { Download } from '../transfers/download.ts'
 import type { OpenContent } from '../transfers/library.ts'
@@ -31,7 +31,9 @@ export function handleFetch(session: Session, message: Fetch, encoding: Encoding
     const wanted = message.digest === undefined
       ? { fid: message.fid as string, file: message.file as number }
       : { digest: message.digest }
-    const opened = await session.services.library.open(identity.user, wanted)
+    const opened = await session.services.library.open(identity.user, wanted).catch(cause => {
+      throw naming(cause, message.file ?? 0)
+    })
     const { content } = opened
     const chunkSizeBytes = message.chunkSizeBytes ?? CHUNK_SIZE_BYTES_DEFAULT
     const window = Math.min(message.window ?? Infinity, WINDOW_CHUNKS_MAX, Math.max(WINDOW_CHUNKS_MIN, Math.floor(WINDOW_BYTES / chunkSizeBytes)))
@@ -56,12 +58,11 @@ function begin(session: Session, message: Fetch, encoding: Encoding, opened: Ope
   const ids = new ChunkIds(createHash('sha256').update(uuidToBytes(content.fid)).digest())
   const { messageId } = message
   // Message-ids of our own are a random stem and a counter: unique, and made without a random number for each.
-  const stem = uuidV4().slice(0, 24)
+  const stem = uuidV4().slice(0, STEM_CHARS)
   let sent = 0
-  const download: Download = new Download(reader, plan, {
+  const download = new Download(reader, plan, {
     chunk: (index, data) => {
       const id = `${stem}${(sent++).toString(16).padStart(12, '0')}`
-      session.sentChunks.set(id, download)
       session.send({ type: MESSAGE_TYPE.TRANSFER, messageId: id, chunk: ids.encode(content.file, index), data, fetch: messageId }, encoding)
       return !session.connection.isBehind
     },
@@ -72,14 +73,21 @@ function begin(session: Session, message: Fetch, encoding: Encoding, opened: Ope
     },
     failed: cause => {
       session.downloads.delete(messageId)
-      session.refuse(asTallyError(cause), { messageId, encoding })
+      session.refuse(naming(cause, content.file), { messageId, encoding })
       session.closeIfDone()
     },
   })
   if (session.connection.isClosed) return download.end()
-  session.downloads.set(messageId, download)
+  session.downloads.set(messageId, { download, stem, encoding })
   // After the Ok, which is sent when this returns.
   setImmediate(() => download.resume())
+}
+
+/** Damage is told with the number of the file that has it; everything else as it is. */
+function naming(cause: unknown, file: number): TallyError {
+  const error = asTallyError(cause)
+  if (error.code !== 'content-damaged') return error
+  return new TallyError('content-damaged', 'what is stored no longer has its digest', { file }, { cause })
 }
 
 /** Whole chunks that cover what is asked for. Throws `malformed` where that is outside the file. */

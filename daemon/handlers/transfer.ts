@@ -13,22 +13,39 @@ import type { OpenTransfer, Session } from '../session.ts'
 import type { ChunkReply, StoredFile } from '../transfers/reply.ts'
 
 export function handleTransfer(session: Session, message: Transfer, encoding: Encoding): void {
-  checkScope(session.identity(), MESSAGE_TYPE.TRANSFER)
+  if (isVersion8(message.chunk)) handleNumbered(session, message, encoding)
+  else handleOpaque(session, message, encoding)
+}
+
+function handleNumbered(session: Session, message: Transfer, encoding: Encoding): void {
+  check(session, message)
   const { chunk, data } = message
-  if (message.crc32 !== undefined) checkCrc(chunk, data, message.crc32)
-  if (isVersion8(chunk)) {
-    const place = session.placeOf(chunk)
-    if (place === undefined) throw new TallyError('chunk-unknown', 'the chunk fits no open transfer of this connection')
-    const reply = place.open.acks === 'each'
-      ? new EachReply(session, message.messageId, encoding, data.length)
-      : new RangesReply(session, place.open, message.messageId, encoding, data.length)
-    place.open.transfer.receiveNumbered(place.file, place.chunk, data, reply)
-  } else {
-    const { latest } = session
-    if (latest === undefined) throw new TallyError('chunk-unknown', 'this connection has no open transfer')
-    const reply = new EachReply(session, message.messageId, encoding, data.length)
-    latest.transfer.receiveOpaque(chunk, data, reply, session)
+  const place = session.placeOf(chunk)
+  if (place === undefined) throw new TallyError('chunk-unknown', 'the chunk fits no open transfer of this connection')
+  const reply = place.open.acks === 'each'
+    ? new EachReply(session, message.messageId, encoding, data.length)
+    : new RangesReply(session, place.open, message.messageId, encoding, data.length)
+  place.open.transfer.receiveNumbered(place.file, place.chunk, data, reply)
+}
+
+function handleOpaque(session: Session, message: Transfer, encoding: Encoding): void {
+  const { latest } = session
+  const { chunk, data } = message
+  try {
+    check(session, message)
+  } catch (error) {
+    latest?.transfer.refusedOpaque(chunk, session)
+    throw error
   }
+  if (latest === undefined) throw new TallyError('chunk-unknown', 'this connection has no open transfer')
+  const reply = new EachReply(session, message.messageId, encoding, data.length)
+  latest.transfer.receiveOpaque(chunk, data, reply, session, session.others(latest))
+}
+
+/** Throws `unauthenticated`, `token-expired`, `forbidden`, `crc-mismatch`. */
+function check(session: Session, { chunk, data, crc32 }: Transfer): void {
+  checkScope(session.identity(), MESSAGE_TYPE.TRANSFER)
+  if (crc32 !== undefined) checkCrc(chunk, data, crc32)
 }
 
 /** An answer of its own. */

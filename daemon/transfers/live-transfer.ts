@@ -85,9 +85,15 @@ export class LiveTransfer implements UploadHost {
     else upload.receive(chunk, data, 'numbered', reply)
   }
 
-  /** Takes an opaque chunk from a connection. The reply comes exactly once. */
-  receiveOpaque(chunk: ChunkWords, data: Uint8Array, reply: ChunkReply, sender: object): void {
-    this.#opaque.receive(uuidToHex(chunk), data, reply, sender)
+  /** Takes an opaque chunk from a connection, which has these other transfers open. The reply comes exactly once. */
+  receiveOpaque(chunk: ChunkWords, data: Uint8Array, reply: ChunkReply, sender: object, others: readonly LiveTransfer[] = []): void {
+    const opaque = others.length === 0 ? [] : others.map(other => other.#opaque)
+    this.#opaque.receive(uuidToHex(chunk), data, reply, sender, opaque)
+  }
+
+  /** An opaque chunk was answered with an Error before it came here: new ones have to wait for it all the same. */
+  refusedOpaque(chunk: ChunkWords, sender: object): void {
+    this.#opaque.refused(uuidToHex(chunk), sender)
   }
 
   /**

@@ -21,6 +21,8 @@ interface Arrival {
   readonly reply: ChunkReply
   /** The connection that sent it. */
   readonly sender: object
+  /** Other transfers of the connection that may know the UUID: then it means their chunk, whatever was announced since. */
+  readonly others: readonly OpaqueChunks[]
 }
 
 export class OpaqueChunks {
@@ -50,10 +52,15 @@ export class OpaqueChunks {
     this.#refused = undefined
   }
 
-  /** Places one chunk, or answers it for the place that it has. Arrivals are judged in order even while a look-up is under way. */
-  receive(uuid: string, data: Uint8Array, reply: ChunkReply, sender: object): void {
-    const arrival = { uuid, data, sender, reply: new OpaqueReply(reply, () => this.#wasRefused(uuid, sender)) }
-    if (this.#lookingUp || !this.#isDecided(uuid)) {
+  /**
+   * Places one chunk, or answers it for the place that it has, here or in one of the connection's other transfers. Arrivals are judged in
+   * order even while a look-up is under way.
+   */
+  receive(uuid: string, data: Uint8Array, reply: ChunkReply, sender: object, others: readonly OpaqueChunks[] = []): void {
+    const arrival = { uuid, data, sender, others, reply: new OpaqueReply(reply, () => this.refused(uuid, sender)) }
+    const owner = others.find(other => other.#recent.has(uuid))
+    if (owner !== undefined) owner.receive(uuid, data, reply, sender)
+    else if (this.#lookingUp || !this.#isDecided(uuid) || others.some(other => !other.#recentIsAll)) {
       this.#queue.push(arrival)
       if (!this.#lookingUp) void this.#lookUp()
     } else {
@@ -80,17 +87,36 @@ export class OpaqueChunks {
     this.#lookingUp = true
     while (this.#queue.length > 0) {
       const arrivals = this.#queue.splice(0, LOOKUP_BATCH_MAX)
-      const asked = arrivals.filter(({ uuid }) => !this.#isDecided(uuid)).map(({ uuid }) => uuid)
       try {
-        const found = asked.length === 0 ? [] : await this.#catalog.pairs(this.#transfer, asked)
-        const pairs = new Map(found.map(pair => [pair.uuid, pair]))
-        for (const arrival of arrivals) this.#judge(arrival, this.#recent.get(arrival.uuid) ?? pairs.get(arrival.uuid))
+        const own = await this.#pairsOf(arrivals.map(({ uuid }) => uuid))
+        const elsewhere = new Map<OpaqueChunks, ReadonlyMap<string, Pair>>()
+        for (const other of new Set(arrivals.flatMap(({ others }) => others))) {
+          const unknown = arrivals.filter(({ uuid, others }) => others.includes(other) && !own.has(uuid))
+          elsewhere.set(other, await other.#pairsOf(unknown.map(({ uuid }) => uuid)))
+        }
+        for (const arrival of arrivals) {
+          const owner = arrival.others.find(other => elsewhere.get(other)?.has(arrival.uuid))
+          if (owner === undefined) this.#judge(arrival, this.#recent.get(arrival.uuid) ?? own.get(arrival.uuid))
+          else owner.#judge(arrival, elsewhere.get(owner)?.get(arrival.uuid))
+        }
       } catch (cause) {
         const error = cause instanceof TallyError ? cause : new TallyError('internal', 'the pairs could not be read', {}, { cause })
         for (const { reply } of arrivals) reply.refused(error)
       }
     }
     this.#lookingUp = false
+  }
+
+  /** The pairs among these UUIDs, from memory or the catalog. */
+  async #pairsOf(uuids: readonly string[]): Promise<ReadonlyMap<string, Pair>> {
+    const asked = uuids.filter(uuid => !this.#isDecided(uuid))
+    const found = asked.length === 0 ? [] : await this.#catalog.pairs(this.#transfer, asked)
+    const pairs = new Map(found.map(pair => [pair.uuid, pair]))
+    for (const uuid of uuids) {
+      const recent = this.#recent.get(uuid)
+      if (recent !== undefined) pairs.set(uuid, recent)
+    }
+    return pairs
   }
 
   #judge(arrival: Arrival, pair: Pair | undefined): void {
@@ -107,8 +133,8 @@ export class OpaqueChunks {
     upload.receive(place.chunk, data, 'opaque', reply, pair === undefined ? place : undefined)
   }
 
-  /** A chunk of the filling connection got an Error, for whatever reason. */
-  #wasRefused(uuid: string, sender: object): void {
+  /** A chunk of the filling connection got an Error, for whatever reason: it may be known only now that there was one. */
+  refused(uuid: string, sender: object): void {
     if (sender === this.#filler) this.#refused ??= uuid
   }
 

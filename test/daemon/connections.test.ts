@@ -2,7 +2,7 @@
  * Connections of a daemon in this process, over real sockets and the memory store: who is refused, closed or waited for, how frames go out
  * to originals, and what a stop leaves. The clock is the test's.
  */
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -255,3 +255,82 @@ t.test('a peer that does not read its answers is not read either, and stops only
   other.destroy()
   deaf.destroy()
 })
+
+t.test('an opaque chunk whose crc32 is wrong holds new ones back until it comes again', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  await client.authenticate(token, { fid: randomUUID(), files: [{ name: 'a', size: 2048 }] })
+  const [first, second] = [randomUUID(), randomUUID()]
+  t.equal((await client.sendChunk(first, Buffer.alloc(1024, 1), { crc32: 1 })).code, 'crc-mismatch')
+  t.equal((await client.sendChunk(second, Buffer.alloc(1024, 2))).code, 'chunk-unknown')
+  t.equal((await client.sendChunk(first, Buffer.alloc(1024, 1))).response, 'Ok')
+  const last = await client.sendChunk(second, Buffer.alloc(1024, 2))
+  t.equal(last.stored?.digest, sha256(Buffer.concat([Buffer.alloc(1024, 1), Buffer.alloc(1024, 2)])))
+  client.destroy()
+})
+
+t.test('an opaque chunk that comes again means its place in the transfer before, also when another was announced since', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const [before, since] = [randomUUID(), randomUUID()]
+  const chunk = randomUUID()
+  await client.authenticate(token, { fid: before, files: [{ name: 'a', size: 2048 }] })
+  t.equal((await client.sendChunk(chunk, Buffer.alloc(1024, 1))).response, 'Ok')
+  await client.authenticate(token, { fid: since, files: [{ name: 'b', size: 2048 }] })
+  t.equal((await client.sendChunk(chunk, Buffer.alloc(1024, 1))).response, 'Ok')
+  t.strictSame((await client.authenticate(token, { fid: since })).files?.[0]?.missing, [[0, 2]])
+  client.destroy()
+})
+
+t.test('a FETCH that waits for answers when the token expires ends with token-expired', async t => {
+  const { clock, path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  const exp = Math.floor(clock.nowMs / 1000) + 60
+  await client.authenticate(mintToken(SECRET, { sub: 'ada', exp }), { fid, files: [{ name: 'a', size: 4096 }] })
+  for (let chunk = 0; chunk < 4; chunk++) await client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1024))
+  const sent: unknown[] = []
+  client.onMessage = (_type, fields) => sent.push(fields['message-id'])
+  const fetch = randomUUID()
+  t.equal((await client.request(TYPE.fetch, { 'message-id': fetch, fid, file: 0, window: 2 })).response, 'Ok')
+  while (sent.length < 2) await new Promise(resolve => setTimeout(resolve, 1))
+  clock.nowMs = (exp + 6) * 1000
+  const ended = client.answer(fetch)
+  client.send(TYPE.response, { 'message-id': sent[0], response: 'Ok' })
+  t.equal((await ended).code, 'token-expired')
+  t.equal(client.strays.length, 0, 'a RESPONSE is never answered')
+  client.destroy()
+})
+
+t.test('a FETCH answered in ranges ends, and one ended by the client is heard of no more', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 100 * 1024 }] })
+  await Promise.all(Array.from({ length: 100 }, (_, chunk) => client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1024))))
+  let isAnswering = true
+  let received = 0
+  client.onMessage = (_type, fields) => {
+    received++
+    // Every tenth chunk is answered, for itself and the nine before it.
+    if (isAnswering && received % 10 === 0) {
+      client.send(TYPE.response, { 'message-id': fields['message-id'], response: 'Ok', fid, chunks: [[0, received - 10, 10]] })
+    }
+  }
+  const first = randomUUID()
+  t.equal((await client.request(TYPE.fetch, { 'message-id': first, fid, file: 0, window: 20, acks: 'ranges' })).response, 'Ok')
+  t.equal((await client.answer(first)).done, true)
+  t.equal(received, 100)
+  isAnswering = false
+  const second = randomUUID()
+  await client.request(TYPE.fetch, { 'message-id': second, fid, file: 0, window: 4 })
+  while (received < 104) await new Promise(resolve => setTimeout(resolve, 1))
+  client.send(TYPE.response, { 'message-id': second, response: 'Error', reason: 'enough' })
+  t.equal((await client.authenticate(token)).response, 'Ok')
+  t.equal(received, 104)
+  client.destroy()
+})
+
+function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}

@@ -13,6 +13,7 @@ import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
 import type { Change, Outcome } from './transactions.ts'
+import { settleUnsynced } from './unsynced.ts'
 import { prepareDirectory } from './version.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
 import { openWriter } from './writer.ts'
@@ -50,6 +51,8 @@ export async function openLocalStore({ path: directory, durability, log = () => 
   try {
     // Before the catalog, which makes the names in this directory durable.
     fs.mkdirSync(path.join(root, 'blobs'), { recursive: true, mode: 0o700 })
+    const synced = settleUnsynced(root, durability)
+    if (synced > 0) log('synced what a run with durability process left', { blobs: synced })
     const options: WriterOptions = { directory: root, durability }
     const committer = await openCommitter(options, faults)
     const health = new Health(log)
