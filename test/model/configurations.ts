@@ -30,12 +30,13 @@ export const CONFIGURATIONS: readonly Bounds[] = [
   { ...ORIGINAL, name: 'original, window of 2, wrong bytes', wrongBytes: [0] },
   { ...ORIGINAL, name: 'original, window of 2, removal', removal: true, collects: true },
   { ...RESUMING, name: 'two clients, failures', failures: true },
-  { ...RESUMING, name: 'two clients, wrong bytes, 1 + 1', wrongBytes: [0], split: [1, 1] },
+  { ...RESUMING, name: 'two clients, wrong bytes, 1 + 1, process', wrongBytes: [0], split: [1, 1], durability: 'process' },
   { ...RESUMING, name: 'two clients, removal, 1 + 1', removal: true, split: [1, 1] },
   { ...NUMBERED, name: 'opaque and numbered, 1 + 2, process', split: [1, 2], client: 'mixed', connections: 2, window: 2, durability: 'process' },
 ]
 
 export const WIDE_CONFIGURATIONS: readonly Bounds[] = [
+  { ...RESUMING, name: 'two clients, wrong bytes, 1 + 1', wrongBytes: [0], split: [1, 1] },
   { ...NUMBERED, name: 'numbered, two connections, held', connections: 2, held: true },
   { ...NUMBERED, name: 'numbered, held, failures', held: true, failures: true },
   { ...NUMBERED, name: 'numbered, digest told late, wrong bytes', told: 'digest', wrongBytes: [0] },
@@ -78,7 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { rules: ['pairsOutliveStore'], configuration: 'original, stop and wait, held', promise: 'I4' },
   { rules: ['pairsOutliveRemoval'], configuration: 'original, window of 2, removal', promise: 'I4' },
   { rules: ['oneFiller'], configuration: 'two clients, failures', promise: 'I4' },
-  { rules: ['onlyFillerRefills'], configuration: 'two clients, wrong bytes, 1 + 1', promise: 'I4' },
+  { rules: ['onlyFillerRefills'], configuration: 'two clients, wrong bytes, 1 + 1, process', promise: 'I4' },
   { rules: ['reportAwaitsPending'], configuration: 'two clients, failures', promise: 'I4' },
   { rules: ['blocksAfterError'], configuration: IN_FAILURES, promise: 'I4' },
   { rules: ['blocksInOrder'], configuration: IN_FAILURES, promise: 'I4' },

@@ -93,6 +93,7 @@ export function clearBlob(world: World, s: State, blob: number): void {
 
 /** A durable name that is unlinked may come back with the power, until its directory is synced. */
 export function unlink(world: World, s: State, blob: number, isSynced: boolean): void {
+  if (at(s, NAME + blob) === 3 && !isSynced) return
   if (at(s, NAME + blob) !== 2 || isSynced || world.bounds.durability === 'process') return clearBlob(world, s, blob)
   s[NAME + blob] = 3
   for (const place of world.placesOf(blob & 1)) s[CACHED + (blob >> 1) * PLACES_MAX + place] = 0

@@ -9,7 +9,7 @@ import { PROMISES } from './promises.ts'
 
 const STATES_MAX = 16_000_000
 const isWide = process.env['TALLY_MODEL'] === 'wide'
-if (isWide) t.setTimeout(3_600_000)
+t.setTimeout(isWide ? 3_600_000 : 600_000)
 
 let states = 0
 let transitions = 0
