@@ -7,7 +7,7 @@ import { ConnectionLost } from '../support/raw-client.ts'
 import { DaemonEnded } from '../support/daemon.ts'
 import { Random } from '../support/random.ts'
 import { Refusal, Violation } from '../support/record.ts'
-import { compareEverything, compareSome } from './compare.ts'
+import { compareBlobs, compareEverything, compareSome } from './compare.ts'
 import { type Job, planJob } from './plan.ts'
 import { Trigger } from './trigger.ts'
 import type { Victim } from './victims.ts'
@@ -147,6 +147,7 @@ class Campaign {
         this.#finished.push(job)
       }
       await compareEverything(world, this.#finished, this.tally)
+      await compareBlobs(this.#victim.daemon.store, this.#finished)
     } catch (cause) {
       throw cause instanceof ConnectionLost ? new Violation('the daemon went away, or did not come to an end in time', { cause }) : cause
     } finally {

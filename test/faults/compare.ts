@@ -2,6 +2,9 @@
  * What a daemon hands out, compared with the record: finished transfers are reported as stored or gone, FIND lists exactly the files
  * that are there, and FETCH gives their bytes.
  */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { RawClient } from '../support/raw-client.ts'
 import type { Random } from '../support/random.ts'
 import { type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
@@ -10,6 +13,9 @@ import { CAMPAIGN_TAG, type Job } from './plan.ts'
 import { report, type World } from './workload.ts'
 
 const SAMPLE = 2
+/** Removed content is reclaimed after the answer, not before. */
+const RECLAIM_POLL_MS = 100
+const RECLAIM_POLLS_MAX = 200
 
 interface Listed {
   readonly fid: string
@@ -30,6 +36,24 @@ export async function compareEverything(world: World, finished: readonly Job[], 
   for (const user of new Set(finished.map(job => job.transfer.user))) {
     await compareList(world, user, finished.map(job => job.transfer).filter(transfer => transfer.user === user))
   }
+}
+
+/** In the end the store holds one blob per user and content, and nothing that was removed, shared or left by a crash. */
+export async function compareBlobs(storePath: string, finished: readonly Job[]): Promise<void> {
+  const wanted = new Set<string>()
+  for (const { transfer } of finished) {
+    for (const file of transfer.files) {
+      if (transfer.removalOf(file) === 'no' && file.plan.sizeBytes > 0) wanted.add(`${transfer.user} ${file.digest}`)
+      file.rest()
+    }
+  }
+  let found: string[] = []
+  for (let poll = 0; poll < RECLAIM_POLLS_MAX; poll++) {
+    found = readdirSync(join(storePath, 'blobs'), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name)
+    if (found.length === wanted.size) return
+    await sleep(RECLAIM_POLL_MS)
+  }
+  throw new Violation(`${found.length} blobs stand for ${wanted.size} contents`)
 }
 
 async function compareJob(world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY): Promise<void> {

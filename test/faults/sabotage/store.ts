@@ -8,7 +8,7 @@ export type Fault = 'mark-before-bytes' | 'ack-before-mark'
 
 const EARLY_MS = 30
 /** What a hard disk's sync takes; on a fast one a kill would seldom find the gap. */
-const GAP_MS = 8
+const GAP_MS = 25
 
 export function sabotage(store: Store, fault: Fault): Store {
   return fault === 'mark-before-bytes' ? markBeforeBytes(store) : ackBeforeMark(store)
