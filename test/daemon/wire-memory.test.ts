@@ -14,7 +14,8 @@ const GROWTH_BYTES_MAX = 200 * MIB
 const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
 
 for (const authenticated of [false, true]) {
-  t.test(`300 half-sent frames of 1 MB from ${authenticated ? 'known users' : 'strangers'} do not grow the daemon, and others are served`, async t => {
+  const who = authenticated ? 'known users' : 'strangers'
+  t.test(`300 half-sent frames of 1 MB from ${who} do not grow the daemon, and others are served`, async t => {
     const daemon = await startDaemon(t)
     const before = await rested(daemon)
     const clients: RawClient[] = []

@@ -8,7 +8,10 @@ import { startDaemon } from '../support/daemon.ts'
 import { contentOf } from '../support/random.ts'
 import { numberedChunk, TYPE } from '../support/wire.ts'
 
-const NAMES = ['../../etc/passwd', 'a/b', '.', '..', '/', '/etc/passwd', '😀'.repeat(256), 'line\nbreak', '\u001b[31mred', '-rf', ' ', 'CON', 'x'.repeat(1024)]
+const NAMES = [
+  '../../etc/passwd', 'a/b', '.', '..', '/', '/etc/passwd', '😀'.repeat(256), 'line\nbreak', '\u001b[31mred', '-rf', ' ', 'CON',
+  'x'.repeat(1024),
+]
 const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
 
 t.test('names that look like paths are stored and fetched, and make none', async t => {
@@ -26,7 +29,8 @@ t.test('names that look like paths are stored and fetched, and make none', async
     t.ok(got.bytes.equals(bytes), `${JSON.stringify(NAMES[i]).slice(0, 40)} is the same byte for byte`)
     t.equal(got.answer['name'], NAMES[i])
   }
-  t.strictSame(readdirSync(daemon.directory).filter(entry => !['secret', 'store', 'tally.sock'].includes(entry)), [], 'nothing beside the store')
+  const beside = readdirSync(daemon.directory).filter(entry => !['secret', 'store', 'tally.sock'].includes(entry))
+  t.strictSame(beside, [], 'nothing beside the store')
   for (const entry of readdirSync(daemon.store, { recursive: true, encoding: 'utf8' })) {
     t.match(join('/', entry), /^\/[a-z0-9./-]+$/, `${entry} is a name of the store's own`)
   }

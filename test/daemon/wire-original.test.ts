@@ -43,7 +43,8 @@ for (const framing of ['A', 'B'] as const) {
     const files = [random.bytes(2500), random.bytes(2200)]
     const chunks = files.flatMap(bytes => [0, 1, 2].map(i => ({ uuid: random.uuid(true), data: bytes.subarray(i * 1000, (i + 1) * 1000) })))
     let client = await daemon.client({ framing, payload: 'json-array' })
-    const announcement = { fid: random.uuid(), files: files.map((bytes, i) => ({ name: `original-${i}`, size: bytes.length })), tags: ['kept'] }
+    const announced = files.map((bytes, i) => ({ name: `original-${i}`, size: bytes.length }))
+    const announcement = { fid: random.uuid(), files: announced, tags: ['kept'] }
     await client.authenticate(daemon.token(), announcement)
     for (const { uuid, data } of chunks.slice(0, 4)) t.equal((await client.sendChunk(uuid, data)).response, 'Ok')
     // The Ok of file 0 was lost; so was the connection, and the daemon with it.

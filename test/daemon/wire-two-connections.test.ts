@@ -29,7 +29,8 @@ for (const durability of ['power', 'process'] as const) {
       await Promise.all(Array.from({ length: WINDOW }, async () => {
         while (next < chunks.length && acked.size < stopAt) {
           const index = chunks[next++] as number
-          const answer = await client.sendChunk(numberedChunk(fid, 0, index), bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES))
+          const data = bytes.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES)
+          const answer = await client.sendChunk(numberedChunk(fid, 0, index), data)
           if (answer.response === 'Ok') acked.add(index)
         }
       }))

@@ -44,8 +44,8 @@ export async function runCampaign(options: CampaignOptions): Promise<Tally> {
   } catch (cause) {
     if (!(cause instanceof Violation)) throw cause
     const { tally, trigger } = campaign
-    throw new Violation(`seed ${options.seed}, after ${tally.strikes} strikes (the next: ${trigger}): ${cause.message}\n${options.victim.daemon.tail()}`,
-      { cause })
+    const when = `seed ${options.seed}, after ${tally.strikes} strikes (the next: ${trigger})`
+    throw new Violation(`${when}: ${cause.message}\n${options.victim.daemon.tail()}`, { cause })
   }
 }
 

@@ -68,7 +68,8 @@ export async function runClientCampaign({ seed, kills, log }: ClientCampaignOpti
         if (outcome.killed) tally.kills++
         else if (outcome.code === 0) break
         // Nobody listened at its very first log-in, which is not tried again: the same command goes on.
-        else if (outcome.daemonKilled && relay.counts.sent === sentBefore && /connection-lost|connect-failed/.test(outcome.output)) tally.startsRefused++
+        else if (outcome.daemonKilled && relay.counts.sent === sentBefore && /connection-lost|connect-failed/.test(outcome.output))
+          tally.startsRefused++
         else throw new Violation(`seed ${seed}: tally put ended with ${outcome.code}: ${outcome.output.slice(-2000)}\n${daemon.tail()}`)
       }
       await compare(daemon, tag, bytes, seed)

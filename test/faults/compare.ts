@@ -49,7 +49,8 @@ export async function compareBlobs(storePath: string, finished: readonly Job[]):
   }
   let found: string[] = []
   for (let poll = 0; poll < RECLAIM_POLLS_MAX; poll++) {
-    found = readdirSync(join(storePath, 'blobs'), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile()).map(entry => entry.name)
+    const entries = readdirSync(join(storePath, 'blobs'), { recursive: true, withFileTypes: true })
+    found = entries.filter(entry => entry.isFile()).map(entry => entry.name)
     if (found.length === wanted.size) return
     await sleep(RECLAIM_POLL_MS)
   }
@@ -61,7 +62,9 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
   const client = await RawClient.connect(world.socket)
   try {
     const answer = await report(world, job, client)
-    if (answer === undefined && transfer.removal !== 'done' && !transfer.mustBeGone) throw new Violation(`transfer ${transfer.fid} is not known any more`)
+    if (answer === undefined && transfer.removal !== 'done' && !transfer.mustBeGone) {
+      throw new Violation(`transfer ${transfer.fid} is not known any more`)
+    }
     if (answer === undefined) await logIn(world, client, transfer.user)
     for (const file of transfer.files.slice(0, filesMax)) {
       const gone = transfer.removalOf(file) === 'done'
@@ -71,8 +74,12 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
         if (got.answer.response === 'Ok') throw new Violation(`${about} was removed and is handed out`)
         continue
       }
-      if (got.answer.response === 'Error') throw new Refusal(`${about} is stored, and FETCH answers ${got.answer.code} (${got.answer.reason})`)
-      if (got.absent > 0 || !got.bytes.equals(file.bytes)) throw new Violation(`${about} differs: ${got.bytes.length} bytes, ${got.absent} chunks absent`)
+      if (got.answer.response === 'Error') {
+        throw new Refusal(`${about} is stored, and FETCH answers ${got.answer.code} (${got.answer.reason})`)
+      }
+      if (got.absent > 0 || !got.bytes.equals(file.bytes)) {
+        throw new Violation(`${about} differs: ${got.bytes.length} bytes, ${got.absent} chunks absent`)
+      }
       file.rest()
       tally.filesCompared++
     }
@@ -112,7 +119,9 @@ async function compareList(world: World, user: string, transfers: readonly Recor
     }
     for (const [id, one] of listed) {
       // Announced without a fid and stored at once, but the Ok that told the fid was never read.
-      if (one.size === 0 && transfers.some(({ madeByDaemon, files }) => madeByDaemon && files.some(file => file.plan.name === one.name))) continue
+      if (one.size === 0 && transfers.some(({ madeByDaemon, files }) => madeByDaemon && files.some(file => file.plan.name === one.name))) {
+        continue
+      }
       throw new Violation(`FIND lists ${id} (${JSON.stringify(one)}), which nobody sent`)
     }
   } finally {

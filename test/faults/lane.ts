@@ -63,7 +63,9 @@ export function sendParcels(parcels: readonly Parcel[], options: LaneOptions): P
         accept(parcel)
       } else {
         for (const [id, one] of unanswered) {
-          if (!answer.chunks.some(([file, first, many]) => file === one.file.number && one.index >= first && one.index < first + many)) continue
+          if (!answer.chunks.some(([file, first, many]) => file === one.file.number && one.index >= first && one.index < first + many)) {
+            continue
+          }
           unanswered.delete(id)
           accept(one)
         }
@@ -94,7 +96,9 @@ export function sendParcels(parcels: readonly Parcel[], options: LaneOptions): P
 
 function noteStored(transfer: RecordedTransfer, stored: { file: number; digest: string }, happened: (what: Happening) => void): void {
   const file = transfer.files[stored.file]
-  if (file === undefined || file.digest !== stored.digest) throw new Violation(`${transfer.fid}/${stored.file} is stored as ${stored.digest}`)
+  if (file === undefined || file.digest !== stored.digest) {
+    throw new Violation(`${transfer.fid}/${stored.file} is stored as ${stored.digest}`)
+  }
   if (!file.storedSeen) happened('stored')
   file.storedSeen = true
 }

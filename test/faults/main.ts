@@ -66,7 +66,8 @@ if (Number(values['random-frames']) > 0) {
 if (values.prove) {
   for (const broken of BREAKS) {
     const caught = await catchBreak(broken, seed, PROOF_STRIKES)
-    report(caught !== undefined, `the break ${broken} is caught`, caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`)
+    const how = caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`
+    report(caught !== undefined, `the break ${broken} is caught`, how)
   }
 }
 process.exitCode = failures.length === 0 ? 0 : 1

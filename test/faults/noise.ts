@@ -38,7 +38,9 @@ export async function makeNoise(daemon: TestDaemon, seed: number, frames: number
       await Promise.race([client.ended, sleep(5)])
     } else {
       const answer = await client.authenticate(daemon.token()).catch(() => undefined)
-      if (answer?.response !== 'Ok') throw new Violation(`seed ${seed}, after ${tally.frames} frames: ${answer?.code ?? 'the connection ended'}\n${daemon.tail()}`)
+      if (answer?.response !== 'Ok') {
+        throw new Violation(`seed ${seed}, after ${tally.frames} frames: ${answer?.code ?? 'the connection ended'}\n${daemon.tail()}`)
+      }
     }
     client.destroy()
     if (!daemon.running) throw new Violation(`seed ${seed}, after ${tally.frames} frames: the daemon ended\n${daemon.tail()}`)
@@ -53,7 +55,10 @@ function noise(random: Random, framing: Framing, token: string): Buffer {
   switch (random.between(0, 5)) {
     case 0: return frame(framing, random.between(0, 255), random.bytes(random.between(0, 300)))
     case 1: return frame(framing, random.between(0, 31), started(random, random.bytes(random.between(1, 300))))
-    case 2: return message(framing, random.pick(PAYLOADS), random.between(0, 31), { 'message-id': random.uuid(), token, files: random.between(0, 3) })
+    case 2: {
+      const fields = { 'message-id': random.uuid(), token, files: random.between(0, 3) }
+      return message(framing, random.pick(PAYLOADS), random.between(0, 31), fields)
+    }
     default: return oneByteChanged(random, framing, token)
   }
 }

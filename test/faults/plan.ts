@@ -58,7 +58,9 @@ export function planJob(random: Random, number: number): Job {
       chunks: opaque ? 'opaque' : 'numbered',
       plain,
       acks: plain || random.chance(0.5) ? 'each' : 'ranges',
-      connections: Array.from({ length: lanes }, (_, lane) => ({ framing: (['A', 'B'] as const)[(lane + number) % 2] as Framing, payload: random.pick(payloads) })),
+      connections: Array.from({ length: lanes }, (_, lane) => {
+        return { framing: (lane + number) % 2 === 0 ? 'A' : 'B', payload: random.pick(payloads) }
+      }),
       window: opaque ? random.pick([1, 1, 8]) : random.pick([1, 16, 64, 500]),
       shuffled: !opaque && random.chance(0.5),
       ending: random.pick(['keep', 'keep', 'keep', 'remove-file', 'remove-transfer', 'midway']),

@@ -6,6 +6,7 @@ import type { Random } from '../support/random.ts'
 
 export type Happening = 'acked' | 'sent' | 'last-sent' | 'remove-sent' | 'removed' | 'stored'
 
+const KINDS = ['acked', 'acked', 'acked', 'sent', 'last-sent', 'last-sent', 'remove-sent', 'removed', 'stored', 'time', 'start'] as const
 const LIFE_MS_MAX = 1500
 
 export class Trigger {
@@ -19,7 +20,7 @@ export class Trigger {
 
   constructor(random: Random, strike: () => void) {
     this.#strike = strike
-    this.#kind = random.pick(['acked', 'acked', 'acked', 'sent', 'last-sent', 'last-sent', 'remove-sent', 'removed', 'stored', 'time', 'start'] as const)
+    this.#kind = random.pick(KINDS)
     this.#delayMs = this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
     this.#left = this.#kind === 'acked' || this.#kind === 'sent' ? random.magnitude(1, 2000) : random.magnitude(1, 6)
     this.description = `${this.#kind} ${this.#left} + ${this.#delayMs} ms`

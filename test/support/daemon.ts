@@ -63,7 +63,10 @@ export class TestDaemon {
     const { durability = 'process', args = [], execArgv = [], env = {} } = this.options
     const child = spawn(
       process.execPath,
-      [...execArgv, MAIN, '--socket', this.socket, '--store', this.store, '--secret-file', this.secretFile, '--durability', durability, ...args],
+      [
+        ...execArgv, MAIN, '--socket', this.socket, '--store', this.store, '--secret-file', this.secretFile,
+        '--durability', durability, ...args,
+      ],
       { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } },
     )
     child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text })

@@ -86,7 +86,9 @@ export class RecordedFile {
   }
 
   markAcked(index: number): void {
-    if (this.acked[index] === undefined) throw new Violation(`an Ok for chunk ${index} of file ${this.number}, which has ${this.chunkCount}`)
+    if (this.acked[index] === undefined) {
+      throw new Violation(`an Ok for chunk ${index} of file ${this.number}, which has ${this.chunkCount}`)
+    }
     if (this.sent[index] === 0) throw new Violation(`an Ok for chunk ${index} of file ${this.number}, which was never sent`)
     if (this.acked[index] === 0) this.ackedCount++
     this.acked[index] = 1
@@ -166,7 +168,9 @@ export function judgeReport(transfer: RecordedTransfer, answer: Answer): boolean
   }
   if (transfer.mustBeGone) throw new Violation(`${about}: is there again after the Ok of its removal`)
   const files = answer.files ?? []
-  if (files.length !== transfer.files.length) throw new Violation(`${about}: a report of ${files.length} files, announced were ${transfer.files.length}`)
+  if (files.length !== transfer.files.length) {
+    throw new Violation(`${about}: a report of ${files.length} files, announced were ${transfer.files.length}`)
+  }
   transfer.announced = true
   for (const [number, state] of files.entries()) judgeFile(transfer, transfer.files[number] as RecordedFile, state, answer['chunk-size'])
   return true

@@ -82,7 +82,8 @@ export class FrameReader {
       const length = this.framing === 'A' ? all.readUInt32BE(at + 1) : all.readUInt32BE(at) - 1
       if (all.length - at < headerBytes + length) break
       if (this.framing === 'A' && all[at] !== 2) throw new Error(`a frame of type ${all[at]} from the daemon`)
-      frames.push({ type: all[at + headerBytes - 1] as number, payload: Buffer.from(all.subarray(at + headerBytes, at + headerBytes + length)) })
+      const payload = Buffer.from(all.subarray(at + headerBytes, at + headerBytes + length))
+      frames.push({ type: all[at + headerBytes - 1] as number, payload })
       at += headerBytes + length
     }
     this.#rest = Buffer.from(all.subarray(at))

@@ -33,7 +33,8 @@ for (const [what, chunkBytes] of [['fsync', 1024], ['fsync', 65_536], ['write', 
     const announcement = { fid, 'chunk-size': chunkBytes, files: [{ name: 'failing', size: bytes.length }] }
     let client = await daemon.client()
     await client.authenticate(daemon.token(), announcement)
-    const send = (index: number) => client.sendChunk(numberedChunk(fid, 0, index), bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes))
+    const data = (index: number) => bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes)
+    const send = (index: number) => client.sendChunk(numberedChunk(fid, 0, index), data(index))
 
     for (let i = 0; i < WELL; i++) t.equal((await send(i)).response, 'Ok')
     disk.fail(what)

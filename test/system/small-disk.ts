@@ -2,7 +2,9 @@
  * A file system with an end: ext4 on a loop device of some MB, of which the last block can be used.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, truncateSync, writeFileSync, writeSync, openSync, closeSync } from 'node:fs'
+import {
+  closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, truncateSync, writeFileSync, writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 

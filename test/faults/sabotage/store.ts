@@ -61,8 +61,9 @@ function ackBeforeMark(store: Store): Store {
 function overlay<T extends object>(original: T, changed: Partial<T>): T {
   return new Proxy(original, {
     get(target, key) {
-      const value = (Object.hasOwn(changed, key) ? Reflect.get(changed, key) : Reflect.get(target, key)) as unknown
-      return typeof value === 'function' ? (value as (...told: unknown[]) => unknown).bind(Object.hasOwn(changed, key) ? changed : target) : value
+      const owner = Object.hasOwn(changed, key) ? changed : target
+      const value: unknown = Reflect.get(owner, key)
+      return typeof value === 'function' ? (value as (...told: unknown[]) => unknown).bind(owner) : value
     },
   })
 }
