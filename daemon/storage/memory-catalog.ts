@@ -139,7 +139,7 @@ export class MemoryCatalog implements Catalog {
       if (file === undefined || file.state === 'removed' || file.transfer !== transfer) continue
       removed++
       this.state.files.set(id, {
-        ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, storedMs: null, blob: undefined,
+        ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, blob: undefined,
       })
       if (file.blob === undefined) this.state.garbage.add(id)
       else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) this.state.garbage.add(file.blob)

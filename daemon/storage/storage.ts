@@ -55,6 +55,7 @@ export interface FileRecord extends Omit<NewFile, 'digest'> {
   readonly receipts: readonly ReceiptPage[]
   /** Bytes that are durable in the catalog only and belong into the blob (see `Mark.held`). Empty unless receiving. */
   readonly held: readonly HeldBytes[]
+  /** Also of a removed file that was stored before: one that was not was given up unfinished. */
   readonly storedMs: number | null
 }
 

@@ -3,6 +3,7 @@
  * A group is gathered by an `Upload`, taken whole by the group commit, and then committed or failed as one.
  */
 import { ChunkSet } from '../../protocol/chunk-set.ts'
+import type { TallyError } from '../../protocol/errors.ts'
 import type { Pair } from '../storage/storage.ts'
 import { Extents } from './extents.ts'
 import type { ChunkReply } from './reply.ts'
@@ -28,5 +29,11 @@ export class Group {
   addDuplicate(chunk: number, reply: ChunkReply): void {
     this.duplicateOrder.push(chunk)
     this.duplicateReplies.push(reply)
+  }
+
+  /** Gives everybody who waits the same answer. */
+  refuse(error: TallyError): void {
+    for (const reply of this.replies) reply.refused(error)
+    for (const reply of this.duplicateReplies) reply.refused(error)
   }
 }

@@ -106,15 +106,21 @@ export class LiveTransfer implements UploadHost {
       const changes = amendment(message, this.id, this.uploads, this.#tags, this.fileBytesMax)
       if (changes.files.length > 0 || (changes.acks !== undefined && changes.acks !== this.acks)) {
         const told = changes.files.map(change => ({ change, upload: this.#upload(change.id) }))
-        for (const { change, upload } of told) upload.sizeToldBytes = change.sizeBytes ?? null
+        for (const { change, upload } of told) {
+          // Both hold from the turn that judged them: another connection's chunk may complete the file before they are written down.
+          upload.sizeToldBytes = change.sizeBytes ?? null
+          upload.digest ??= change.digest ?? null
+        }
         try {
           await this.#parts.store.catalog.amend(changes)
+        } catch (cause) {
+          for (const { change, upload } of told) if (change.digest !== undefined && upload.state === 'receiving') upload.digest = null
+          throw cause
         } finally {
           for (const { upload } of told) upload.sizeToldBytes = null
         }
         for (const { change, upload } of told) {
           upload.sizeBytes = change.sizeBytes ?? upload.sizeBytes
-          upload.digest ??= change.digest ?? null
           const tags = this.#tags[upload.number] ?? []
           this.#tags[upload.number] = [...tags, ...(change.addTags ?? [])]
         }
@@ -206,6 +212,10 @@ export class LiveTransfer implements UploadHost {
 
   opaqueFailed(_upload: Upload, group: Group): void {
     this.#opaque.failed(group)
+  }
+
+  opaqueMismatched(upload: Upload): void {
+    this.#opaque.mismatched(upload)
   }
 
   #upload(id: number): Upload {

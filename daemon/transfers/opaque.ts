@@ -4,7 +4,7 @@
  * that memory stays flat over millions of chunks.
  */
 import { TallyError } from '../../protocol/errors.ts'
-import { CHUNK_SIZE_BYTES_MAX, OPAQUE_CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
+import { CHUNKS_PER_FILE_MAX, CHUNK_SIZE_BYTES_MAX, FILES_MAX, OPAQUE_CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { Catalog, Pair, TransferId } from '../storage/storage.ts'
 import type { Group } from './group.ts'
 import type { ChunkReply, StoredFile } from './reply.ts'
@@ -13,6 +13,9 @@ import type { Upload } from './upload.ts'
 /** Pairs kept in memory. More than any connection may have unanswered, so a pending pair is never among the forgotten. */
 const RECENT_PAIRS_MAX = 65_536
 const LOOKUP_BATCH_MAX = 1024
+/** Refused UUIDs that are remembered; a peer that goes on nevertheless has to authenticate anew. */
+const REFUSED_MAX = 65_536
+const BEHIND_ALL_PLACES = FILES_MAX * CHUNKS_PER_FILE_MAX
 
 interface Arrival {
   /** 32 hex digits. */
@@ -34,8 +37,16 @@ export class OpaqueChunks {
   #recentIsAll: boolean
   /** The one connection whose new chunks are placed: the last that authenticated the transfer. */
   #filler: object | undefined
-  /** The chunk that was refused: new ones have to wait until it comes again. */
-  #refused: string | undefined
+  /**
+   * UUIDs that got an Error: each has to come again before a new one is placed, in the order of what they mean. The number orders them:
+   * the place that a chunk had before its cycle failed, or, behind all places, a count of arrivals.
+   */
+  #refused = new Map<string, number>()
+  #refusals = 0
+  /** More were refused than are remembered. */
+  #isStuck = false
+  /** Files whose digest differed: their paired places have to be filled again before a new UUID gets one. */
+  readonly #mismatched = new Set<Upload>()
   #queue: Arrival[] = []
   #lookingUp = false
 
@@ -49,7 +60,9 @@ export class OpaqueChunks {
   /** This connection authenticated the transfer last. */
   filledBy(sender: object): void {
     this.#filler = sender
-    this.#refused = undefined
+    this.#refused.clear()
+    this.#isStuck = false
+    this.#mismatched.clear()
   }
 
   /**
@@ -70,13 +83,19 @@ export class OpaqueChunks {
 
   /** The group was not marked: its places are free again, and nothing placed after it may become durable before it. */
   failed(group: Group): void {
-    for (const { uuid } of group.pairs) this.#recent.delete(uuid)
-    this.#refused ??= group.pairs[0]?.uuid
+    this.#forget(group.pairs)
     const error = new TallyError('chunk-unknown', 'an earlier chunk failed and has to come again first')
     for (const upload of this.#uploads) {
       if (upload.kind !== 'opaque') continue
-      for (const { uuid } of upload.drop(error)?.pairs ?? []) this.#recent.delete(uuid)
+      const dropped = upload.drop()
+      this.#forget(dropped?.pairs ?? [])
+      dropped?.refuse(error)
     }
+  }
+
+  /** The file's digest differed. */
+  mismatched(upload: Upload): void {
+    this.#mismatched.add(upload)
   }
 
   #isDecided(uuid: string): boolean {
@@ -126,8 +145,13 @@ export class OpaqueChunks {
       reply.refused(place)
       return
     }
-    if (this.#refused === uuid) this.#refused = undefined
     const upload = this.#uploads[place.file] as Upload
+    if (pair !== undefined && arrival.sender !== this.#filler && upload.isFree(place.chunk)) {
+      // Freed by a digest mismatch: whoever fills the transfer now may have given it to another UUID already.
+      reply.refused(new TallyError('chunk-unknown', 'another connection fills this transfer'))
+      return
+    }
+    this.#refused.delete(uuid)
     if (pair === undefined) this.#remember(place)
     // A known UUID whose place is free again (after a digest mismatch) is marked anew; its pair is there already.
     upload.receive(place.chunk, data, 'opaque', reply, pair === undefined ? place : undefined)
@@ -135,14 +159,22 @@ export class OpaqueChunks {
 
   /** A chunk of the filling connection got an Error, for whatever reason: it may be known only now that there was one. */
   refused(uuid: string, sender: object): void {
-    if (sender === this.#filler) this.#refused ??= uuid
+    if (sender !== this.#filler || this.#refused.has(uuid)) return
+    if (this.#refused.size >= REFUSED_MAX) this.#isStuck = true
+    else this.#refused.set(uuid, BEHIND_ALL_PLACES + this.#refusals++)
   }
 
   /** The place of a new UUID, or why there is none. */
   #place({ uuid, data, sender }: Arrival): Pair | TallyError {
     if (sender !== this.#filler) return new TallyError('chunk-unknown', 'another connection fills this transfer')
-    if (this.#refused !== undefined && this.#refused !== uuid) {
+    const [first] = this.#refused.keys()
+    if (this.#isStuck || (first !== undefined && first !== uuid)) {
       return new TallyError('chunk-unknown', 'an earlier chunk was refused and has to come again first')
+    }
+    for (const file of this.#mismatched) if (file.isFull || file.state !== 'receiving') this.#mismatched.delete(file)
+    if (this.#mismatched.size > 0) return new TallyError('chunk-unknown', 'the chunks of a file whose digest differed have to come again first')
+    if (this.#uploads.some(({ wasGivenUp }) => wasGivenUp)) {
+      return new TallyError('chunk-unknown', 'a file of the transfer was removed unfinished: nobody can tell which file a new chunk is meant for')
     }
     const upload = this.#uploads.find(({ state, kind, isFull }) => state === 'receiving' && kind !== 'numbered' && !isFull)
     if (upload === undefined) return new TallyError('chunk-unknown', 'every place of the transfer is taken')
@@ -161,6 +193,15 @@ export class OpaqueChunks {
       return new TallyError('chunk-length', `chunk ${chunk} of file ${upload.number} has ${expected} bytes, not ${data.length}`, { expected })
     }
     return { uuid, file: upload.number, chunk }
+  }
+
+  /** These places are free again; their UUIDs have to come again, in the order of the places. */
+  #forget(pairs: readonly Pair[]): void {
+    for (const { uuid, file, chunk } of pairs) {
+      this.#recent.delete(uuid)
+      this.#refused.set(uuid, file * CHUNKS_PER_FILE_MAX + chunk)
+    }
+    if (pairs.length > 0) this.#refused = new Map([...this.#refused].sort(([, a], [, b]) => a - b))
   }
 
   #remember(pair: Pair): void {

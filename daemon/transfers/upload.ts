@@ -19,6 +19,8 @@ export interface UploadHost {
   complete(upload: Upload): void
   /** A group of opaque chunks failed: what was placed after them must not become durable before them. */
   opaqueFailed(upload: Upload, group: Group): void
+  /** The digest of a file that was filled with opaque chunks differed. */
+  opaqueMismatched(upload: Upload): void
   readonly fileBytesMax: number
 }
 
@@ -51,6 +53,7 @@ export class Upload {
   /** Answers that wait for the file to be stored. */
   #waiting: { chunk: number; reply: ChunkReply }[] = []
   #lastFailure: TallyError | undefined
+  #wasStored: boolean
 
   constructor(record: FileRecord, transfer: TransferId, chunkSizeBytes: number, host: UploadHost) {
     this.id = record.id
@@ -65,6 +68,7 @@ export class Upload {
     this.held = record.held
     this.marked = ChunkSet.fromPages(record.receipts)
     this.marking = ChunkSet.fromPages(record.receipts)
+    this.#wasStored = record.storedMs !== null
     this.#chunkSizeAnnouncedBytes = chunkSizeBytes
     this.#host = host
   }
@@ -82,6 +86,16 @@ export class Upload {
   /** No chunk has come yet, not even a pending one. */
   get isUntouched(): boolean {
     return this.state === 'receiving' && this.marking.size === 0 && this.#group === undefined
+  }
+
+  /** Neither marked nor on its way. */
+  isFree(chunk: number): boolean {
+    return this.state === 'receiving' && !this.marking.has(chunk) && !(this.#group?.chunks.has(chunk) ?? false)
+  }
+
+  /** It was removed, or is being removed, before it was stored. */
+  get wasGivenUp(): boolean {
+    return (this.isClosing || this.state === 'removed') && !this.#wasStored
   }
 
   /** Something of it is not decided yet. */
@@ -199,19 +213,17 @@ export class Upload {
     this.#settleDuplicates(group)
   }
 
-  /** Refuses what was gathered but not taken. */
-  drop(error: TallyError): Group | undefined {
+  /** Takes away what was gathered and not taken; who waits for it is still to be answered. */
+  drop(): Group | undefined {
     const group = this.#group
     this.#group = undefined
-    if (group === undefined) return undefined
-    for (const reply of group.replies) reply.refused(error)
-    for (const reply of group.duplicateReplies) reply.refused(error)
     return group
   }
 
   /** The digest was computed and agreed, and the catalog shows the file. */
   stored(digest: string): void {
     this.state = 'stored'
+    this.#wasStored = true
     this.digest = digest
     this.held = []
     this.marked.clear()
@@ -225,6 +237,7 @@ export class Upload {
       this.held = []
       this.marked.clear()
       this.marking.clear()
+      if (this.kind === 'opaque') this.#host.opaqueMismatched(this)
     }
     for (const { reply } of this.#waiting.splice(0)) reply.refused(error)
   }
@@ -233,7 +246,7 @@ export class Upload {
   close(): void {
     this.isClosing = true
     const error = removedError()
-    this.drop(error)
+    this.drop()?.refuse(error)
     for (const { reply } of this.#waiting.splice(0)) reply.refused(error)
   }
 

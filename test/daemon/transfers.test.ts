@@ -235,6 +235,91 @@ t.test('after an Error for an opaque chunk new ones are refused until it comes a
   t.equal(await sendOpaque(transfer, 3, bytes(1000, 3), connection).settled, 'stored 0')
 })
 
+t.test('every opaque chunk that got an Error comes again before a new one, in their order', async t => {
+  const { transfer, connection, control } = await setUp([{ name: 'a', sizeBytes: 4000 }])
+  control.fail = new Refusal('storage-full', 'full')
+  const failed = [1, 2].map(uuid => sendOpaque(transfer, uuid, bytes(1000, uuid), connection))
+  t.strictSame(await Promise.all(failed.map(({ settled }) => settled)), ['storage-full', 'storage-full'])
+  control.fail = undefined
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 2), connection).settled, 'chunk-unknown', 'the second before the first')
+  t.equal(await sendOpaque(transfer, 3, bytes(1000, 3), connection).settled, 'chunk-unknown')
+  control.fail = new Refusal('storage-full', 'full')
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 1), connection).settled, 'storage-full')
+  control.fail = undefined
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 2), connection).settled, 'chunk-unknown', 'still before the first')
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 1), connection).settled, 'ok')
+  t.equal(await sendOpaque(transfer, 4, bytes(1000, 4), connection).settled, 'chunk-unknown', 'the second is still to come')
+  for (const uuid of [2, 3]) t.equal(await sendOpaque(transfer, uuid, bytes(1000, uuid), connection).settled, 'ok')
+  const last = sendOpaque(transfer, 4, bytes(1000, 4), connection)
+  t.equal(await last.settled, 'stored 0')
+  t.equal(last.stored?.digest, sha(Buffer.concat([1, 2, 3, 4].map(fill => bytes(1000, fill)))))
+})
+
+t.test('an authentication forgets what was refused before', async t => {
+  const { transfer, connection } = await setUp([{ name: 'a', sizeBytes: 2000 }])
+  t.equal(await sendOpaque(transfer, 1, bytes(3000), connection).settled, 'chunk-length')
+  t.equal(await sendOpaque(transfer, 2, bytes(1000), connection).settled, 'chunk-unknown')
+  transfer.fillBy(connection)
+  t.equal(await sendOpaque(transfer, 2, bytes(1000), connection).settled, 'ok')
+})
+
+t.test('after a digest mismatch no new UUID gets a place before the paired ones came again', async t => {
+  const content = bytes(2000, 5)
+  const { transfer, connection } = await setUp([{ name: 'a', sizeBytes: 2000, digest: sha(content) }, { name: 'b', sizeBytes: 1000 }])
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 6), connection).settled, 'ok')
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 5), connection).settled, 'digest-mismatch')
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 5), connection).settled, 'ok')
+  t.equal(await sendOpaque(transfer, 3, bytes(1000, 7), connection).settled, 'chunk-unknown')
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 5), connection).settled, 'stored 0')
+  t.equal(await sendOpaque(transfer, 3, bytes(1000, 7), connection).settled, 'stored 1')
+})
+
+t.test('only the connection that fills gives bytes anew to a place that a digest mismatch freed', async t => {
+  const content = bytes(2000, 5)
+  const { transfer, connection } = await setUp([{ name: 'a', sizeBytes: 2000, digest: sha(content) }])
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 6), connection).settled, 'ok')
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 6), connection).settled, 'digest-mismatch')
+  const newer = {}
+  transfer.fillBy(newer)
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 6), connection).settled, 'chunk-unknown')
+  t.equal(await sendOpaque(transfer, 8, bytes(1000, 5), newer).settled, 'ok')
+  t.equal(await sendOpaque(transfer, 9, bytes(1000, 5), newer).settled, 'stored 0')
+})
+
+t.test('a file that is removed unfinished ends the filling of its transfer with new UUIDs; a stored one does not', async t => {
+  const { transfer, registry, connection } = await setUp([{ name: 'a', sizeBytes: 1000 }, { name: 'b', sizeBytes: 2000 }, { name: 'c', sizeBytes: 1000 }])
+  t.equal(await sendOpaque(transfer, 1, bytes(1000, 1), connection).settled, 'stored 0')
+  await registry.remove(transfer, 0)
+  t.equal(await sendOpaque(transfer, 2, bytes(1000, 2), connection).settled, 'ok')
+  await registry.remove(transfer, 1)
+  t.equal(await sendOpaque(transfer, 3, bytes(1000, 3), connection).settled, 'chunk-unknown')
+  t.strictSame(states(transfer)[2], { state: 'receiving', missing: [[0, 1]] })
+})
+
+t.test('a digest that is being told counts for a finish that begins before it is written down', async t => {
+  const inner = openMemoryStore()
+  let open: () => void = () => undefined
+  const gate = new Promise<void>(resolve => (open = resolve))
+  const slow: Store = {
+    ...inner,
+    catalog: new Proxy(inner.catalog, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name)
+        if (name === 'amend') return (...args: Parameters<typeof target.amend>) => gate.then(() => target.amend(...args))
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    }),
+  }
+  const { transfer } = await setUp([{ name: 'a', sizeBytes: 1500 }], {}, gatedStore(slow))
+  t.equal(await send(transfer, 0, 0, bytes(1024)).settled, 'ok')
+  const told = transfer.amend(authentication([{ name: 'a', sizeBytes: 1500, digest: sha(bytes(1500, 8)) }]))
+  await new Promise(resolve => setImmediate(resolve))
+  const last = send(transfer, 0, 1, bytes(476))
+  t.equal(await last.settled, 'digest-mismatch')
+  open()
+  await told
+})
+
 t.test('opaque chunks behind a failed cycle fail with it: places become durable in order', async t => {
   const { transfer, connection, control } = await setUp([{ name: 'a', sizeBytes: 2000 }, { name: 'b', sizeBytes: 1000 }])
   const open = control.hold()

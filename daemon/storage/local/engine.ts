@@ -124,7 +124,7 @@ export class Engine {
   #removeFile({ id, owner, content, tags }: Row): void {
     this.#dropReceipts(id as number)
     this.#untag(owner as number, id as number, JSON.parse(tags as string) as string[])
-    this.#db.run(`UPDATE file SET state = ${REMOVED}, content = NULL, digest = NULL, stored = NULL, received = 0 WHERE id = ?`, id as number)
+    this.#db.run(`UPDATE file SET state = ${REMOVED}, content = NULL, digest = NULL, received = 0 WHERE id = ?`, id as number)
     const isShared = content !== null && this.#db.get('SELECT 1 FROM file WHERE content = ? LIMIT 1', content as number) !== undefined
     if (isShared) return
     if (content !== null) this.#db.run('DELETE FROM content WHERE blob = ?', content as number)

@@ -4,7 +4,7 @@
 import type { Acks } from '../../../protocol/messages.ts'
 import type { ChunkKind, FileRecord, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
-import { GONE, STORED } from './schema.ts'
+import { GONE } from './schema.ts'
 
 const STATES = ['receiving', 'stored', 'removed'] as const
 
@@ -61,6 +61,6 @@ export function fileFields(row: Row): Omit<FileRecord, 'receipts' | 'held' | 'ki
     meta: row.meta as Uint8Array | null,
     tags: JSON.parse(row.tags as string) as string[],
     chunkSizeBytes: row.chunk_size as number,
-    storedMs: row.state === STORED ? row.stored as number : null,
+    storedMs: row.stored as number | null,
   }
 }
