@@ -1,12 +1,11 @@
 /** Where things are when nobody said otherwise. */
 import { test } from 'tap'
-import { configPath, secretPath, socketPath, storePath, userName } from '../../protocol/defaults.ts'
+import { secretPath, socketPath, storePath, userName } from '../../protocol/defaults.ts'
 
 test('without any XDG variable everything is under the home directory', async t => {
   t.equal(socketPath({}, '/home/ada'), '/home/ada/.local/state/tally/tally.sock')
   t.equal(storePath({}, '/home/ada'), '/home/ada/.local/share/tally')
   t.equal(secretPath({}, '/home/ada'), '/home/ada/.config/tally/secret')
-  t.equal(configPath({}, '/home/ada'), '/home/ada/.config/tally/config.toml')
 })
 
 test('XDG variables come first', async t => {
@@ -14,7 +13,6 @@ test('XDG variables come first', async t => {
   t.equal(socketPath(env, '/home/ada'), '/run/user/1000/tally/tally.sock')
   t.equal(storePath(env, '/home/ada'), '/data/tally')
   t.equal(secretPath(env, '/home/ada'), '/etc/ada/tally/secret')
-  t.equal(configPath(env, '/home/ada'), '/etc/ada/tally/config.toml')
 })
 
 test('an empty or relative XDG variable is ignored, as its specification says', async t => {
