@@ -3,11 +3,11 @@
  * reads, on the protocol's fixed-shape TRANSFER. It is as lean as a client can be and hashes nothing, so what is measured is the daemon;
  * it checks that every chunk was answered once and that the daemon's digest is the file's.
  */
-import { once } from 'node:events'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type Acks, decodeMessage, encodeTransferFrame, MESSAGE_TYPE } from '../../protocol/index.ts'
 import { answerTasks } from '../support/child.ts'
 import type { Access } from '../support/daemon.ts'
+import { FrameBlock } from '../support/frame-block.ts'
 import { type Announced, announce, Link, NumberedIds, removeTransfer } from '../support/link.ts'
 import type { InputFile } from '../support/workspace.ts'
 
@@ -77,9 +77,12 @@ class Outstanding {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  send(): number {
-    this.#seen[this.sent % this.#seen.length] = 0
-    return this.sent++
+  /** So many more are sent; answers the first one's number. */
+  send(count: number): number {
+    const first = this.sent
+    for (let number = first; number < first + count; number++) this.#seen[number % this.#seen.length] = 0
+    this.sent += count
+    return first
   }
 
   #count(number: number): void {
@@ -123,23 +126,28 @@ async function sendFile(
 ): Promise<number> {
   const chunksPerWrite = Math.max(1, Math.min(Math.floor(READ_BYTES / chunkSizeBytes), Math.floor(window / 2)))
   const blockBytes = chunksPerWrite * chunkSizeBytes
-  const read = (offset: number): Promise<{ buffer: Buffer; bytesRead: number }> => file.read(Buffer.allocUnsafe(blockBytes), 0, blockBytes, offset)
-  let ahead = read(0)
+  const buffers = Array.from({ length: 2 }, () => Buffer.allocUnsafe(blockBytes))
+  const blocks = Array.from({ length: 4 }, () => ({ frames: new FrameBlock(ids, outstanding.ids, chunkSizeBytes, chunksPerWrite), written: Promise.resolve() }))
+  const read = (offset: number, turn: number): Promise<{ buffer: Buffer; bytesRead: number }> =>
+    file.read(buffers[turn % buffers.length] as Buffer, 0, blockBytes, offset)
+  let ahead = read(0, 0)
   let offset = 0
-  while (offset < input.sizeBytes && performance.now() < endMs) {
+  for (let turn = 0; offset < input.sizeBytes && performance.now() < endMs; turn++) {
     const { buffer, bytesRead } = await ahead
-    ahead = offset + bytesRead < input.sizeBytes ? read(offset + bytesRead) : ahead
-    const count = Math.ceil(bytesRead / chunkSizeBytes)
-    await outstanding.below(Math.max(0, window - count))
-    const frames: Uint8Array[] = []
-    for (let at = 0; at < bytesRead; at += chunkSizeBytes) {
-      const number = outstanding.send()
-      const data = buffer.subarray(at, Math.min(at + chunkSizeBytes, bytesRead))
-      frames.push(encodeTransferFrame('A', outstanding.ids.idOf(number), ids.encode(0, number), data))
+    if (offset + bytesRead < input.sizeBytes) ahead = read(offset + bytesRead, turn + 1)
+    const wholeCount = Math.floor(bytesRead / chunkSizeBytes)
+    await outstanding.below(Math.max(0, window - wholeCount - 1))
+    // One write of one buffer, used again when the socket has taken it: a fresh one each time keeps the collector busy.
+    const block = blocks[turn % blocks.length] as (typeof blocks)[number]
+    await block.written
+    const frames = block.frames.fill(outstanding.send(wholeCount), wholeCount, buffer)
+    block.written = new Promise(resolve => link.socket.write(frames, () => resolve()))
+    if (bytesRead > wholeCount * chunkSizeBytes) {
+      const number = outstanding.send(1)
+      const tail = buffer.subarray(wholeCount * chunkSizeBytes, bytesRead)
+      link.socket.write(encodeTransferFrame('A', outstanding.ids.idOf(number), ids.encode(0, number), tail))
     }
     offset += bytesRead
-    // One write of one buffer: a list of 256 buffers costs more than this copy.
-    if (!link.socket.write(Buffer.concat(frames))) await once(link.socket, 'drain')
   }
   return offset
 }

@@ -13,8 +13,8 @@ import type { BenchContext, Figure, Row } from '../support/figure.ts'
 import { inTurn } from '../support/statistics.ts'
 
 const CHUNK_BYTES = 1024
-/** Chunks or rounds in a run: about half a second each. */
-const COUNT = { pingPong: 10_000, process: 4000, power: 1000 }
+/** Chunks or rounds in a run: about a third of a second each. */
+const COUNT = { pingPong: 10_000, process: 3000, power: 500 }
 
 export const p2: Figure = {
   id: 'P2',
