@@ -51,7 +51,7 @@ class Outstanding {
         this.fail(new Error(`${message.code}: ${message.reason}`))
       } else {
         this.digest ??= message.stored?.digest
-        if (message.chunks !== undefined) for (const [, first, count] of message.chunks) for (let i = 0; i < count; i++) this.#count(first + i)
+        if (message.chunks !== undefined) this.#countRuns(message.chunks)
         else if (message.stored !== undefined) this.#count(Number.parseInt(message.messageId.slice(28), 16))
         else return false
       }
@@ -83,6 +83,10 @@ class Outstanding {
     for (let number = first; number < first + count; number++) this.#seen[number % this.#seen.length] = 0
     this.sent += count
     return first
+  }
+
+  #countRuns(runs: readonly (readonly [file: number, first: number, count: number])[]): void {
+    for (const [, first, count] of runs) for (let number = first; number < first + count; number++) this.#count(number)
   }
 
   #count(number: number): void {
@@ -127,7 +131,9 @@ async function sendFile(
   const chunksPerWrite = Math.max(1, Math.min(Math.floor(READ_BYTES / chunkSizeBytes), Math.floor(window / 2)))
   const blockBytes = chunksPerWrite * chunkSizeBytes
   const buffers = Array.from({ length: 2 }, () => Buffer.allocUnsafe(blockBytes))
-  const blocks = Array.from({ length: 4 }, () => ({ frames: new FrameBlock(ids, outstanding.ids, chunkSizeBytes, chunksPerWrite), written: Promise.resolve() }))
+  const blocks = Array.from({ length: 4 }, () => {
+    return { frames: new FrameBlock(ids, outstanding.ids, chunkSizeBytes, chunksPerWrite), written: Promise.resolve() }
+  })
   const read = (offset: number, turn: number): Promise<{ buffer: Buffer; bytesRead: number }> =>
     file.read(buffers[turn % buffers.length] as Buffer, 0, blockBytes, offset)
   let ahead = read(0, 0)

@@ -16,9 +16,9 @@ const SKIP = { alone: 50, beside: 5 }
 const TRICKLE_PAUSE_MS = 1
 /** Of the file that is sent again and again. */
 const FLOOD_FILE_BYTES = 32 * 1024 * 1024
-const FLOOD_MS = 3500
+const FLOOD_MS = 2700
 /** The trickling client begins with the flood and ends before it. */
-const TRICKLE_MS = 3000
+const TRICKLE_MS = 2300
 
 export const p11: Figure = {
   id: 'P11',

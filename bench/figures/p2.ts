@@ -77,9 +77,11 @@ function transferBytes(form: Form): number {
   const chunk = [0, 0, 0, 0] as const
   const data = Uint8Array.from({ length: CHUNK_BYTES }, (_, at) => at)
   const options = { data: form === 'json-array' ? 'array' : 'base64' } as const
-  return encodeFrame('A', MESSAGE_TYPE.TRANSFER, encodeMessage({ type: MESSAGE_TYPE.TRANSFER, messageId: randomUUID(), chunk, data }, 'json', options)).length
+  const message = { type: MESSAGE_TYPE.TRANSFER, messageId: randomUUID(), chunk, data } as const
+  return encodeFrame('A', message.type, encodeMessage(message, 'json', options)).length
 }
 
 function okBytes(): number {
-  return encodeFrame('A', MESSAGE_TYPE.RESPONSE, encodeMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: randomUUID(), response: 'Ok' }, 'json')).length
+  const message = { type: MESSAGE_TYPE.RESPONSE, messageId: randomUUID(), response: 'Ok' } as const
+  return encodeFrame('A', message.type, encodeMessage(message, 'json')).length
 }

@@ -6,8 +6,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import {
-  type Authentication, ChunkIds, decodeMessage, encodeFrame, encodeMessage, type Encoding, FrameDecoder, MESSAGE_TYPE, type OkResponse, type Remove,
-  TallyError, uuidToBytes,
+  type Authentication, ChunkIds, decodeMessage, encodeFrame, encodeMessage, type Encoding, FrameDecoder, MESSAGE_TYPE, type OkResponse,
+  type Remove, TallyError, uuidToBytes,
 } from '../../protocol/index.ts'
 import type { Access } from './daemon.ts'
 
