@@ -142,10 +142,8 @@ export class Connection {
   #read(bytes: Uint8Array): void {
     if (this.#isClosing) return
     try {
-      this.#decoder.push(bytes, (type, payload) => {
-        this.#unfinishedSinceMs = undefined
-        this.#inbox.push({ type, payload })
-      })
+      // A plain view: those of a Buffer cost several times as much, and there is one for each frame.
+      this.#decoder.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), (type, payload) => this.#take(type, payload))
     } catch (cause) {
       this.#work()
       this.#whenIdle(() => this.#handler.malformed(cause as TallyError))
@@ -156,22 +154,37 @@ export class Connection {
     this.#work()
   }
 
-  /** Gives the frames to the handler, one after the other; those behind a pending one wait. */
+  /** One whole frame: judged at once if nothing is before it. */
+  #take(type: number, payload: Uint8Array): void {
+    this.#unfinishedSinceMs = undefined
+    if (this.#inbox.length === 0 && this.#mayJudge()) this.#judge(type, payload)
+    else this.#inbox.push({ type, payload })
+  }
+
+  /** Gives the frames that waited to the handler, one after the other; those behind a pending one go on waiting. */
   #work(): void {
     let next = 0
-    while (!this.#isJudging && !this.#isClosing && this.#pauses.size === 0 && next < this.#inbox.length) {
+    while (next < this.#inbox.length && this.#mayJudge()) {
       const { type, payload } = this.#inbox[next++] as Frame
-      const judging = this.#handler.receive(type, payload)
-      if (judging === undefined) continue
-      this.#isJudging = true
-      this.pause('judging')
-      void judging.then(() => {
-        this.#isJudging = false
-        this.resume('judging')
-      })
+      this.#judge(type, payload)
     }
-    this.#inbox.splice(0, next)
+    if (next > 0) this.#inbox.splice(0, next)
     if (this.#inbox.length === 0 && !this.#isJudging) this.#idle()
+  }
+
+  #mayJudge(): boolean {
+    return !this.#isJudging && !this.#isClosing && this.#pauses.size === 0
+  }
+
+  #judge(type: number, payload: Uint8Array): void {
+    const judging = this.#handler.receive(type, payload)
+    if (judging === undefined) return
+    this.#isJudging = true
+    this.pause('judging')
+    void judging.then(() => {
+      this.#isJudging = false
+      this.resume('judging')
+    })
   }
 
   #whenIdle(action: () => void): void {

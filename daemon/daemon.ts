@@ -10,7 +10,6 @@ import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import { type Services, Session } from './session.ts'
 import type { Store } from './storage/storage.ts'
-import { GroupCommit } from './transfers/commit.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
@@ -42,10 +41,14 @@ export class Daemon {
   constructor(options: DaemonOptions) {
     this.#options = options
     const { store, log, nowMs, fileBytesMax } = options
-    const commit = new GroupCommit(store, nowMs, error => {
-      log.error('a commit cycle failed: its chunks were refused', { code: error.code, reason: error.message, cause: String(error.cause ?? '') })
+    this.#registry = new Registry({
+      store,
+      nowMs,
+      fileBytesMax,
+      onCommitFailure: ({ code, message, cause }) => {
+        log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
+      },
     })
-    this.#registry = new Registry({ store, commit, nowMs, fileBytesMax })
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const services: Services = {
       registry: this.#registry,

@@ -52,14 +52,12 @@ export class Dispatcher implements Served {
     }
     const session = this.#session
     session.note(decoded.encoding, decoded.usesExt)
-    // A RESPONSE is never answered, so an Error about one is about no message.
-    const told = type === MESSAGE_TYPE.RESPONSE ? undefined : { messageId: decoded.message.messageId, encoding: decoded.encoding }
     try {
       const judging = handle(session, decoded)
       if (judging === undefined) return
-      return judging.catch(cause => this.#refuse(cause, told))
+      return judging.catch(cause => this.#refuse(cause, subjectOf(decoded)))
     } catch (cause) {
-      this.#refuse(cause, told)
+      this.#refuse(cause, subjectOf(decoded))
     }
   }
 
@@ -89,6 +87,11 @@ export class Dispatcher implements Served {
       this.#session.services.log.error('an answer could not be sent', { connection: this.#session.id, cause: String(error) })
     }
   }
+}
+
+/** A RESPONSE is never answered, so an Error about one is about no message. */
+function subjectOf({ message, encoding }: Decoded): { messageId: string; encoding: Encoding } | undefined {
+  return message.type === MESSAGE_TYPE.RESPONSE ? undefined : { messageId: message.messageId, encoding }
 }
 
 function toldBy(cause: unknown): { messageId: string; encoding: Encoding } | undefined {

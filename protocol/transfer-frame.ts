@@ -131,9 +131,15 @@ function half(b: Uint8Array, at: number): number {
     | ((VALUES[b[at + 2] as number] as number) << 4) | (VALUES[b[at + 3] as number] as number)
 }
 
-/** 36 characters in one call: half the time of a TextDecoder, and no Buffer, which a browser has not. */
+/** 36 characters in one call with all of them named: half the time of `apply`, a quarter of a TextDecoder's. */
 function readUuidText(b: Uint8Array, at: number): string {
-  return String.fromCharCode.apply(null, b.subarray(at, at + UUID_BYTES) as unknown as number[])
+  return String.fromCharCode(
+    b[at] as number, b[at + 1] as number, b[at + 2] as number, b[at + 3] as number, b[at + 4] as number, b[at + 5] as number,
+    b[at + 6] as number, b[at + 7] as number, b[at + 8] as number, b[at + 9] as number, b[at + 10] as number, b[at + 11] as number,
+    b[at + 12] as number, b[at + 13] as number, b[at + 14] as number, b[at + 15] as number, b[at + 16] as number, b[at + 17] as number,
+    b[at + 18] as number, b[at + 19] as number, b[at + 20] as number, b[at + 21] as number, b[at + 22] as number, b[at + 23] as number,
+    b[at + 24] as number, b[at + 25] as number, b[at + 26] as number, b[at + 27] as number, b[at + 28] as number, b[at + 29] as number,
+    b[at + 30] as number, b[at + 31] as number, b[at + 32] as number, b[at + 33] as number, b[at + 34] as number, b[at + 35] as number)
 }
 
 /** How many bytes a bin's length has; 0 for what is no bin. */

@@ -16,6 +16,10 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   'no-token': EXIT.DENIED,
   'untrusted-socket': EXIT.DENIED,
   'gave-up': EXIT.INCOMPLETE,
+  'connection-lost': EXIT.INCOMPLETE,
+  'connection-silent': EXIT.INCOMPLETE,
+  'shutting-down': EXIT.INCOMPLETE,
+  'busy': EXIT.INCOMPLETE,
 }
 
 /** The user pressed a key, or the process was told to end. */

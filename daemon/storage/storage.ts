@@ -194,7 +194,7 @@ export interface Catalog {
   /** The stored file or content of this user, else undefined. */
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
   /**
-   * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement) is older
+   * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute) is older
    * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
    * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without
    * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.

@@ -1,6 +1,8 @@
 /**
- * The group commit: one cycle at a time over all transfers. Bytes first, then the mark, then the answer (product.md, promise 1).
+ * The group commit of one transfer: one cycle at a time over its files. Bytes first, then the mark, then the answer (product.md, promise 1).
  * What arrives while a cycle runs is the next one's group, so the size of the groups adapts to the disk and no timer is needed.
+ * Transfers have a cycle each, so that one that trickles does not wait for another's flood; the catalog joins their marks into one
+ * transaction.
  */
 import { TallyError } from '../../protocol/errors.ts'
 import type { HeldBytes, Mark, Store } from '../storage/storage.ts'
@@ -11,7 +13,7 @@ import type { Upload } from './upload.ts'
 /** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
 const HELD_CYCLE_BYTES_MAX = 16_384
 /** What one file may hold in the catalog before it goes to its blob. */
-const HELD_FILE_BYTES_MAX = 32_768
+const HELD_FILE_BYTES_MAX = 65_536
 
 /** One upload's share of a cycle. */
 interface Share {
@@ -77,7 +79,9 @@ export class GroupCommit {
       groups.push({ upload, group })
       cycleBytes += group.extents.lengthBytes
     }
-    for (const { upload, group } of groups) shares.push(divide(upload, group, cycleBytes))
+    // Without a sync there is none to save.
+    const mayHold = this.#store.durability === 'power' && cycleBytes <= HELD_CYCLE_BYTES_MAX
+    for (const { upload, group } of groups) shares.push(divide(upload, group, mayHold))
     try {
       await this.#makeDurable(shares)
     } catch (cause) {
@@ -116,12 +120,12 @@ export class GroupCommit {
   }
 }
 
-function divide(upload: Upload, group: Group, cycleBytes: number): Share {
+function divide(upload: Upload, group: Group, mayHold: boolean): Share {
   const bytes = group.extents.lengthBytes
   if (bytes === 0) return { upload, group, held: [], toBlob: false }
   const heldBytes = upload.held.reduce((sum, { bytes }) => sum + bytes.length, 0)
   // A file that is full now is read back for its digest next, so its bytes have to be in the blob.
-  if (cycleBytes > HELD_CYCLE_BYTES_MAX || heldBytes + bytes > HELD_FILE_BYTES_MAX || upload.isFull) {
+  if (!mayHold || heldBytes + bytes > HELD_FILE_BYTES_MAX || upload.isFull) {
     return { upload, group, held: [], toBlob: true }
   }
   const held = group.extents.seal().map(extent => ({ offsetBytes: extent.offsetBytes, bytes: joined(extent) }))

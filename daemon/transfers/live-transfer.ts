@@ -8,7 +8,7 @@ import { TallyError } from '../../protocol/errors.ts'
 import type { Acks, Authentication, ChunkWords, FileReport, OkFields, Place } from '../../protocol/messages.ts'
 import type { Store, TransferId, TransferRecord } from '../storage/storage.ts'
 import { amendment } from './announcement.ts'
-import { type GroupCommit, asTallyError } from './commit.ts'
+import { GroupCommit, asTallyError } from './commit.ts'
 import { finish } from './finish.ts'
 import type { Group } from './group.ts'
 import { OpaqueChunks } from './opaque.ts'
@@ -17,9 +17,10 @@ import { Upload, type UploadHost } from './upload.ts'
 
 export interface TransferParts {
   readonly store: Store
-  readonly commit: GroupCommit
   readonly nowMs: () => number
   readonly fileBytesMax: number
+  /** A commit cycle failed; its chunks have been refused. */
+  readonly onCommitFailure: (error: TallyError) => void
 }
 
 export class LiveTransfer implements UploadHost {
@@ -37,6 +38,7 @@ export class LiveTransfer implements UploadHost {
   readonly openedBy = new Set<object>()
   readonly fileBytesMax: number
   readonly #parts: TransferParts
+  readonly #commit: GroupCommit
   readonly #opaque: OpaqueChunks
   readonly #tags: (readonly string[])[]
   #isGone = false
@@ -52,6 +54,7 @@ export class LiveTransfer implements UploadHost {
     this.isMade = record.madeByDaemon
     this.fileBytesMax = parts.fileBytesMax
     this.#parts = parts
+    this.#commit = new GroupCommit(parts.store, parts.nowMs, parts.onCommitFailure)
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
     this.#tags = record.files.map(({ tags }) => tags)
@@ -140,7 +143,7 @@ export class LiveTransfer implements UploadHost {
 
   /** Everything that arrived before this call is marked or refused. */
   settled(): Promise<void> {
-    return this.#parts.commit.settled()
+    return this.#commit.settled()
   }
 
   /** Everything pending is decided, finishing included. */
@@ -201,7 +204,7 @@ export class LiveTransfer implements UploadHost {
   // What the uploads need (UploadHost).
 
   gathered(upload: Upload): void {
-    this.#parts.commit.add(upload)
+    this.#commit.add(upload)
   }
 
   complete(upload: Upload): void {

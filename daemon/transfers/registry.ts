@@ -8,8 +8,8 @@ import { asTallyError } from './commit.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
 /** Files of transfers in memory: what `busy` protects. */
-const LIVE_FILES_MAX = 500_000
-const IDLE_MS = 60_000
+const LIVE_FILES_MAX = 100_000
+const IDLE_MS = 20_000
 
 export interface Opened {
   readonly transfer: LiveTransfer

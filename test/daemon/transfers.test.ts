@@ -11,7 +11,6 @@ import type { Authentication, FileAnnouncement } from '../../protocol/messages.t
 import { openMemoryStore } from '../../daemon/storage/memory.ts'
 import type { Mark, Store } from '../../daemon/storage/storage.ts'
 import { newTransfer } from '../../daemon/transfers/announcement.ts'
-import { GroupCommit } from '../../daemon/transfers/commit.ts'
 import { EMPTY_DIGEST } from '../../daemon/transfers/finish.ts'
 import type { LiveTransfer } from '../../daemon/transfers/live-transfer.ts'
 import { Registry } from '../../daemon/transfers/registry.ts'
@@ -96,8 +95,7 @@ async function setUp(files: readonly FileAnnouncement[], more: Partial<Authentic
 }
 
 function registryOf(store: Store): Registry {
-  const commit = new GroupCommit(store, () => 1, () => undefined)
-  return new Registry({ store, commit, nowMs: () => 1, fileBytesMax: 2 ** 40 })
+  return new Registry({ store, nowMs: () => 1, fileBytesMax: 2 ** 40, onCommitFailure: () => undefined })
 }
 
 function send(transfer: LiveTransfer, file: number, chunk: number, data: Uint8Array): Outcome {

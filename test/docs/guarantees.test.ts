@@ -42,7 +42,7 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     const rows = database.prepare(named('sql', 'unfinished')).all() as Row[]
     t.equal(rows.length, 1)
     const row = rows[0] as Row
-    t.match(row, { name: 'unfinished', size: unfinished.bytes.length, chunk_size: CHUNK_BYTES, held: 2, received: 7 * CHUNK_BYTES })
+    t.match(row, { name: 'unfinished', size: unfinished.bytes.length, chunk_size: CHUNK_BYTES, held: 2, received: 11 * CHUNK_BYTES })
     t.strictSame(chunksOf(row['receipts'] as string), unfinished.chunks)
     const blob = readFileSync(join(store, row['path'] as string))
     for (const { offset, bytes } of database.prepare('SELECT offset, bytes FROM held WHERE file = ?').all(row['id'] as number)) {
@@ -106,7 +106,7 @@ t.test('the tables and files that the page names are those of the store', async 
   t.end()
 })
 
-/** The copy of a store with stored files (two of equal content, one of nothing), and one with five chunks in its blob and two held. */
+/** The copy of a store with stored files (two of equal content, one of nothing), and one with nine chunks in its blob and two held. */
 async function makeStore(t: Test, signal: NodeJS.Signals) {
   const random = new Random(chooseSeed())
   t.comment(`TALLY_TEST_SEED=${random.seed}`)
@@ -128,7 +128,7 @@ async function makeStore(t: Test, signal: NodeJS.Signals) {
       t.equal(answer.response, 'Ok')
     }
   }
-  const unfinished = { bytes: random.bytes(30 * CHUNK_BYTES), chunks: [0, 1, 7, 8, 9, 20, 25] }
+  const unfinished = { bytes: random.bytes(30 * CHUNK_BYTES), chunks: [0, 1, 2, 3, 7, 8, 9, 12, 13, 20, 25] }
   const other = random.uuid()
   const lacking = [{ name: 'unfinished', size: unfinished.bytes.length }]
   await client.authenticate(daemon.token(), { fid: other, files: lacking, 'chunk-size': CHUNK_BYTES })

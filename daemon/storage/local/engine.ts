@@ -9,8 +9,12 @@ import { applyTime } from './expiry.ts'
 import { loadTransfer } from './records.ts'
 import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
 
+const TOUCH_EVERY_MS = 60_000
+const TOUCHED_REMEMBERED = 10_000
+
 export class Engine {
   readonly #db: Database
+  readonly #touchedMs = new Map<TransferId, number>()
 
   constructor(db: Database) {
     this.#db = db
@@ -71,8 +75,17 @@ export class Engine {
         added += this.#db.run('INSERT INTO pair (transfer, uuid, file, chunk) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
           transfer, Buffer.from(pair.uuid, 'hex'), pair.file, pair.chunk)
       }
-      this.#db.run('UPDATE transfer SET touched = ?, pairs = pairs + ? WHERE id = ?', nowMs, added, transfer)
+      if (added > 0) this.#db.run('UPDATE transfer SET pairs = pairs + ? WHERE id = ?', added, transfer)
+      this.#touch(transfer, nowMs)
     }
+  }
+
+  /** Notes the time of a transfer's last chunk, to the minute: it is for expiry, and would be one more page in every transaction. */
+  #touch(transfer: TransferId, nowMs: number): void {
+    if (Math.abs(nowMs - (this.#touchedMs.get(transfer) ?? Number.NEGATIVE_INFINITY)) < TOUCH_EVERY_MS) return
+    this.#db.run('UPDATE transfer SET touched = ? WHERE id = ?', nowMs, transfer)
+    if (this.#touchedMs.size >= TOUCHED_REMEMBERED) this.#touchedMs.clear()
+    this.#touchedMs.set(transfer, nowMs)
   }
 
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number): void {

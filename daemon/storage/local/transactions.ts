@@ -65,7 +65,8 @@ export class Transactions {
   #together(changes: readonly Change[]): Outcome[] {
     this.#db.run('BEGIN IMMEDIATE')
     try {
-      const outcomes = changes.map(change => this.#one(change))
+      // Alone, a refused change has nobody to spare: the whole transaction is taken back.
+      const outcomes = changes.length === 1 ? [{ value: this.#apply(changes[0] as Change) }] : changes.map(change => this.#one(change))
       this.#beforeCommit()
       this.#db.run('COMMIT')
       return outcomes
@@ -76,10 +77,10 @@ export class Transactions {
     }
   }
 
-  #one({ op, args }: Change): Outcome {
+  #one(change: Change): Outcome {
     this.#db.run('SAVEPOINT change')
     try {
-      const value = (this.#engine[op] as (...args: readonly unknown[]) => unknown).apply(this.#engine, [...args])
+      const value = this.#apply(change)
       this.#db.run('RELEASE change')
       return { value }
     } catch (cause) {
@@ -89,5 +90,9 @@ export class Transactions {
       this.#db.run('RELEASE change')
       return { error: toPlain(cause) }
     }
+  }
+
+  #apply({ op, args }: Change): unknown {
+    return (this.#engine[op] as (...args: readonly unknown[]) => unknown).apply(this.#engine, [...args])
   }
 }
