@@ -1,13 +1,4 @@
-/**
- * `npm run faults`: the long campaigns. Each prints its seed and its figures; a seed that failed is given again with `--seed`.
- *
- *   --kills N         kill -9 of the daemon        (default 500)
- *   --client-kills N  kill -9 of `tally put`       (default 200)
- *   --power-cuts N    power cuts under the daemon  (default 100; needs root and Debian's fuse3, libfuse2, python3-fusepy)
- *   --random-frames N frames of noise              (default 1000000)
- *   --prove           also shows that the campaigns can fail, against daemons broken from outside
- *   --seed N          --durability power|process of the killed daemon (default: half of the kills each)
- */
+/** `npm run faults`: the long campaigns (`HELP` says which). Each prints its seed and its figures; a seed that failed is given again. */
 import { parseArgs } from 'node:util'
 import { TestDaemon } from '../support/daemon.ts'
 import { chooseSeed } from '../support/random.ts'
@@ -19,6 +10,18 @@ import { BREAKS, catchBreak } from './prove.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
 const PROOF_STRIKES = 40
+const HELP = `npm run faults -- --kills 20 --client-kills 0 --power-cuts 0 --random-frames 0
+npm run faults -- --prove --seed 20261124
+
+  --kills N          kill -9 of the daemon (default 500)
+  --client-kills N   kill -9 of \`tally put\` (default 200)
+  --power-cuts N     power cuts under the daemon (default 100; root and Debian's fuse3, libfuse2, python3-fusepy)
+  --random-frames N  frames of noise (default 1000000)
+  --prove            also show that the campaigns can fail, against daemons broken from outside
+  --durability D     power or process: of the daemons that are killed (default: half of the kills each)
+  --seed N           the plan and the aim of each blow (default: a random one, which is printed)
+  -h, --help         print this and exit
+`
 
 const { values } = parseArgs({
   options: {
@@ -29,8 +32,13 @@ const { values } = parseArgs({
     'durability': { type: 'string' },
     'prove': { type: 'boolean', default: false },
     'seed': { type: 'string' },
+    'help': { type: 'boolean', short: 'h', default: false },
   },
 })
+if (values.help) {
+  process.stdout.write(HELP)
+  process.exit(0)
+}
 
 const seed = values.seed === undefined ? chooseSeed() : Number(values.seed)
 const failures: string[] = []
