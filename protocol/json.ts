@@ -148,6 +148,31 @@ class Scanner {
 
 /** The integers 0–255 between the brackets of an array, text[from, end). */
 function readByteArray(text: Uint8Array, from: number, end: number): Uint8Array {
+  return readCompactArray(text, from, end) ?? readAnyArray(text, from, end)
+}
+
+/** Digits, commas, and spaces behind commas, in one pass; undefined for every other form, right or wrong. */
+function readCompactArray(text: Uint8Array, from: number, end: number): Uint8Array | undefined {
+  const data = new Uint8Array((end - from + 1) >> 1)
+  let count = 0
+  let value = -1 // no digit yet
+  for (let at = from; at < end; at++) {
+    const byte = text[at] as number
+    if (byte >= ZERO && byte <= NINE) {
+      if (value === 0) return undefined
+      value = (value < 0 ? 0 : value * 10) + byte - ZERO
+      if (value > 255) return undefined
+    } else if (byte === COMMA && value >= 0) {
+      data[count++] = value
+      value = -1
+    } else if (byte !== 0x20 || value >= 0) return undefined
+  }
+  if (value < 0) return undefined
+  data[count++] = value
+  return data.slice(0, count)
+}
+
+function readAnyArray(text: Uint8Array, from: number, end: number): Uint8Array {
   let at = from
   while (isSpace(text[at])) at++
   if (at === end) return new Uint8Array(0)
