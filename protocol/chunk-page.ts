@@ -49,13 +49,12 @@ export class ChunkPage {
     return (this.#boundsUpTo(position) & 1) === 1
   }
 
-  /** True where the chunk was there. */
-  delete(position: number): boolean {
-    if (!this.has(position)) return false
+  /** Takes out a chunk that is there. */
+  delete(position: number): void {
     this.count--
     if (this.#bits !== undefined) {
       this.#bits[position >>> 5] = (this.#bits[position >>> 5] as number) & ~(1 << (position & 31))
-      return true
+      return
     }
     const place = this.#boundsUpTo(position)
     const first = this.#bounds[place - 1] as number
@@ -64,7 +63,6 @@ export class ChunkPage {
     const right = position + 1 < end ? [position + 1, end] : []
     this.#bounds.splice(place - 1, 2, ...left, ...right)
     this.#useBitsWhenMany()
-    return true
   }
 
   /** The first position from `from` on that is present (or absent); `CHUNKS_PER_PAGE` where there is none. */
