@@ -44,6 +44,7 @@ export class Connection {
   readonly #nowMs: () => number
   #inbox: Frame[] = []
   #isJudging = false
+  #isWorking = false
   #isEnded = false
   #isClosing = false
   #isClosed = false
@@ -163,12 +164,16 @@ export class Connection {
 
   /** Gives the frames that waited to the handler, one after the other; those behind a pending one go on waiting. */
   #work(): void {
+    // A frame that is refused at once may end a pause, which comes back here; the loop below goes on by itself then.
+    if (this.#isWorking) return
+    this.#isWorking = true
     let next = 0
     while (next < this.#inbox.length && this.#mayJudge()) {
       const { type, payload } = this.#inbox[next++] as Frame
       this.#judge(type, payload)
     }
     if (next > 0) this.#inbox.splice(0, next)
+    this.#isWorking = false
     if (this.#inbox.length === 0 && !this.#isJudging) this.#idle()
   }
 

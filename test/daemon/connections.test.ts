@@ -232,6 +232,29 @@ t.test('an original gets one frame per write, the next when that was taken; a cl
   }
 })
 
+t.test('a pause that ends while a waiting frame is judged does not give a frame twice', async t => {
+  const stream = new Recorder()
+  const seen: number[] = []
+  const connection = new Connection(stream, made => ({
+    receive: (_type, payload) => {
+      seen.push(payload[0] as number)
+      if (seen.length === 1) return new Promise(resolve => setImmediate(resolve))
+      made.pause('flow')
+      made.resume('flow')
+      return undefined
+    },
+    malformed: () => undefined,
+    drained: () => undefined,
+    ended: () => undefined,
+    closed: () => undefined,
+  }), new FrameBudget(), Date.now)
+  stream.push(Buffer.concat([1, 2, 3, 4].map(byte => frame('A', 3, Buffer.of(byte)))))
+  while (seen.length < 4) await new Promise(resolve => setImmediate(resolve))
+  await new Promise(resolve => setImmediate(resolve))
+  t.strictSame(seen, [1, 2, 3, 4])
+  connection.destroy()
+})
+
 t.test('a peer that does not read its answers is not read either, and stops only itself', async t => {
   const { path } = await start(t)
   const fid = randomUUID()
