@@ -9,8 +9,9 @@ import { FrameDecoder, type Framing, type MemoryBudget, encodeFrame } from '../p
 import type { Encoding } from '../protocol/messages.ts'
 import { encodeOkFrames } from '../protocol/transfer-frame.ts'
 
-/** Answers that the peer has not read: from here on it is not read either. */
+/** Answers that the peer has not read: from here on it is not read either. Little before it has said who it is. */
 const UNREAD_BYTES_MAX = 1_048_576
+const UNREAD_BYTES_MAX_AT_FIRST = 65_536
 
 /** About the length of a plain Ok's frame. */
 const OK_BYTES = 80
@@ -38,6 +39,8 @@ interface Frame {
 export class Connection {
   /** Until a peer has used something that the original protocol has not, it gets one frame per write. */
   usesExt = false
+  /** The peer has authenticated. */
+  isTrusted = false
   readonly #stream: Duplex
   readonly #handler: FrameHandler
   readonly #decoder: FrameDecoder
@@ -81,7 +84,7 @@ export class Connection {
 
   /** The peer is behind with reading. */
   get isBehind(): boolean {
-    return this.#outBytes + this.#stream.writableLength > UNREAD_BYTES_MAX
+    return this.#outBytes + this.#stream.writableLength > (this.isTrusted ? UNREAD_BYTES_MAX : UNREAD_BYTES_MAX_AT_FIRST)
   }
 
   /** Sends one frame. Throws `message-too-large` where it would be longer than a peer may accept. */
@@ -94,7 +97,7 @@ export class Connection {
     if (this.#isClosed) return
     this.#out.push(frame)
     this.#outBytes += frame.length
-    this.#scheduleFlush()
+    this.#queued()
   }
 
   /** Answers one message with a plain Ok; many of them become one buffer. */
@@ -104,7 +107,7 @@ export class Connection {
     const last = this.#oks.at(-1)
     if (last?.encoding === encoding) last.messageIds.push(messageId)
     else this.#oks.push({ encoding, messageIds: [messageId] })
-    this.#scheduleFlush()
+    this.#queued()
   }
 
   /** Stops reading for a reason, until `resume` with the same one. */
@@ -137,6 +140,8 @@ export class Connection {
 
   /** Closes without sending anything. */
   destroy(): void {
+    this.#isClosing = true
+    this.#inbox = []
     this.#stream.destroy()
   }
 
@@ -159,7 +164,7 @@ export class Connection {
   #take(type: number, payload: Uint8Array): void {
     this.#unfinishedSinceMs = undefined
     if (this.#inbox.length === 0 && this.#mayJudge()) this.#judge(type, payload)
-    else this.#inbox.push({ type, payload })
+    else if (!this.#isClosing) this.#inbox.push({ type, payload })
   }
 
   /** Gives the frames that waited to the handler, one after the other; those behind a pending one go on waiting. */
@@ -208,7 +213,9 @@ export class Connection {
     if (this.#inbox.length === 0 && !this.#isJudging) this.#handler.ended()
   }
 
-  #scheduleFlush(): void {
+  #queued(): void {
+    // At once, not at the flush: one read may hold ten thousand messages.
+    if (this.isBehind) this.#fallenBehind()
     if (this.#isFlushScheduled) return
     this.#isFlushScheduled = true
     // After the promise callbacks that are due now: the answers of one commit cycle go out together.
@@ -218,12 +225,18 @@ export class Connection {
     })
   }
 
+  /** A stranger who provokes answers and does not read them is not waited for: what it sent ahead costs memory too. */
+  #fallenBehind(): void {
+    if (this.isTrusted) this.pause('unread')
+    else this.destroy()
+  }
+
   #flush(): void {
     if (this.#isClosed) return
     if (this.usesExt) this.#writeAll()
     else this.#writeOne()
     if (this.#isClosing && this.#out.length === 0 && this.#oks.length === 0 && !this.#isWriting) this.#stream.end(() => this.#stream.destroy())
-    if (this.isBehind) this.pause('unread')
+    if (!this.isBehind) this.resume('unread')
   }
 
   #writeAll(): void {
@@ -239,9 +252,10 @@ export class Connection {
   /** libipc programs in the field take one message per read, so the next frame waits until this one was written. */
   #writeOne(): void {
     if (this.#isWriting) return
-    const frame = this.#out.shift() ?? this.#nextOk()
+    const waiting = this.#out.shift()
+    const frame = waiting ?? this.#nextOk()
     if (frame === undefined) return
-    this.#outBytes = Math.max(0, this.#outBytes - frame.length)
+    this.#outBytes -= waiting?.length ?? OK_BYTES
     this.#isWriting = true
     this.#stream.write(frame, () => {
       this.#isWriting = false

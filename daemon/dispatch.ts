@@ -2,7 +2,7 @@
  * The protocol's table of contents: from a frame to the handler of its message. A new message is a type and its fields in
  * `protocol/messages.ts`, its form in `protocol/validate.ts` and `encode.ts`, a handler, and a line here.
  */
-import { TallyError } from '../protocol/errors.ts'
+import { TallyError, asTallyError } from '../protocol/errors.ts'
 import { type Decoded, RefusedMessage, decodeMessage, encodeMessage } from '../protocol/index.ts'
 import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
 import type { Connection } from './connection.ts'
@@ -14,7 +14,6 @@ import { handleResponse } from './handlers/response.ts'
 import { handleTransfer } from './handlers/transfer.ts'
 import type { Served } from './listener.ts'
 import { NIL_UUID, type Session } from './session.ts'
-import { asTallyError } from './transfers/commit.ts'
 
 /** Messages that are judged before the next one is looked at give a promise; others answer on their own time. */
 function handle(session: Session, { message, encoding }: Decoded): void | Promise<void> {
@@ -47,7 +46,9 @@ export class Dispatcher implements Served {
     try {
       decoded = decodeMessage(type, payload)
     } catch (cause) {
-      this.#refuse(cause, toldBy(cause))
+      const isResponse = type === MESSAGE_TYPE.RESPONSE
+      // A RESPONSE is never answered once the peer has authenticated, not even one that cannot be read.
+      if (!isResponse || !this.isAuthenticated) this.#refuse(cause, isResponse ? undefined : toldBy(cause))
       return
     }
     const session = this.#session
@@ -66,11 +67,13 @@ export class Dispatcher implements Served {
   }
 
   drained(): void {
-    for (const { download } of this.#session.downloads.values()) download.resume()
+    for (const { download } of this.#session.downloads.values()) download?.resume()
   }
 
   ended(): void {
     this.#session.isInputOver = true
+    // No answer will come any more: what is being fetched goes out as far as its window allows.
+    for (const { download } of this.#session.downloads.values()) download?.endWhenStalled()
     this.#session.closeIfDone()
   }
 

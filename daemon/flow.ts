@@ -9,9 +9,21 @@ import type { Connection } from './connection.ts'
 const CONNECTION_BYTES_MAX = 16_777_216
 const CONNECTION_CHUNKS_MAX = 16_384
 const TOTAL_BYTES_MAX = 134_217_728
+/** What a pending chunk costs beside its bytes: a reply, a message-id, its places in lists and sets. */
+const CHUNK_OVERHEAD_BYTES = 512
 /** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
 const CONNECTION_BYTES_MIN = 131_072
 const UNFINISHED_FRAMES_BYTES_MAX = 67_108_864
+
+/** How many bytes of a transfer or a FETCH may be unanswered; told in chunks. More is no error, it only waits. */
+const WINDOW_BYTES = 8_388_608
+const WINDOW_CHUNKS_MAX = 8192
+const WINDOW_CHUNKS_MIN = 4
+
+/** The window that a peer is told for this chunk size. */
+export function windowChunks(chunkSizeBytes: number): number {
+  return Math.max(WINDOW_CHUNKS_MIN, Math.min(WINDOW_CHUNKS_MAX, Math.floor(WINDOW_BYTES / chunkSizeBytes)))
+}
 
 /** The pending chunks of all connections. */
 export class FlowLimits {
@@ -32,7 +44,8 @@ export class Flow {
   }
 
   /** A chunk was read. */
-  begin(bytes: number): void {
+  begin(dataBytes: number): void {
+    const bytes = dataBytes + CHUNK_OVERHEAD_BYTES
     this.pendingChunks++
     this.#pendingBytes += bytes
     this.#limits.totalBytes += bytes
@@ -42,7 +55,8 @@ export class Flow {
   }
 
   /** It was answered. */
-  end(bytes: number): void {
+  end(dataBytes: number): void {
+    const bytes = dataBytes + CHUNK_OVERHEAD_BYTES
     this.pendingChunks--
     this.#pendingBytes -= bytes
     this.#limits.totalBytes -= bytes

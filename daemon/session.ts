@@ -3,7 +3,7 @@
  * as long as its connection and holds no lock on anything: another connection may have the same transfer open.
  */
 import { TallyError } from '../protocol/errors.ts'
-import { PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
+import { FRAME_BYTES_MAX, PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
 import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields } from '../protocol/messages.ts'
 import { encodeMessage } from '../protocol/index.ts'
 import { EXPIRY_TOLERANCE_MS, type Identity } from './auth/token.ts'
@@ -16,6 +16,8 @@ import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
 
 export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
+/** The longest header of a frame. */
+export const HEADER_BYTES_MAX = 6
 /** Of a UUID's text: all but its last group. */
 export const STEM_CHARS = 24
 
@@ -41,7 +43,8 @@ export interface OpenTransfer {
 
 /** A FETCH under way. Its chunks' message-ids are a stem of 24 characters and a counter, so an answer tells by itself what it is for. */
 export interface OpenDownload {
-  readonly download: Download
+  /** Absent while the content is being opened. */
+  download: Download | undefined
   readonly stem: string
   readonly encoding: Encoding
 }
@@ -93,6 +96,12 @@ export class Session {
     this.send({ ...fields, type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok' }, encoding)
   }
 
+  /** Whether such an Ok fits into one frame. */
+  fits(messageId: string, encoding: Encoding, fields: OkFields): boolean {
+    const payload = encodeMessage({ ...fields, type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok' }, encoding)
+    return payload.length + HEADER_BYTES_MAX <= FRAME_BYTES_MAX
+  }
+
   /** Answers with an Error; the connection closes after a fatal one. `told` is absent where the message could not be told. */
   refuse(error: TallyError, told?: { messageId: string; encoding: Encoding }): void {
     const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: this.#lastEncoding }
@@ -114,9 +123,9 @@ export class Session {
     if (this.state.state !== 'ready') return false
     const { identity } = this.state
     if (identity.expiresMs === undefined || this.services.nowMs() <= identity.expiresMs + EXPIRY_TOLERANCE_MS) return false
-    for (const [messageId, { encoding }] of this.downloads) {
+    for (const [messageId, { encoding, download }] of this.downloads) {
       this.endDownload(messageId)
-      this.refuse(tokenExpired(), { messageId, encoding })
+      if (download !== undefined) this.refuse(tokenExpired(), { messageId, encoding })
     }
     return true
   }
@@ -125,11 +134,13 @@ export class Session {
   become(identity: Identity): void {
     if (this.state.state === 'ready' && this.state.identity.user !== identity.user) this.#leaveAll()
     this.state = { state: 'ready', identity }
+    this.connection.isTrusted = true
   }
 
   /** The transfer was announced or resumed on this connection. */
   open(transfer: LiveTransfer, acks: Acks): void {
     if (this.connection.isClosed) return
+    for (const open of this.#open.keys()) if (open.isGone) this.#open.delete(open)
     transfer.openedBy.add(this)
     transfer.fillBy(this)
     this.#latest = { transfer, acks }
@@ -160,7 +171,7 @@ export class Session {
 
   /** Ends a FETCH without an answer. */
   endDownload(messageId: string): void {
-    this.downloads.get(messageId)?.download.end()
+    this.downloads.get(messageId)?.download?.end()
     this.downloads.delete(messageId)
   }
 
@@ -175,7 +186,12 @@ export class Session {
   }
 
   #leaveAll(): void {
-    for (const messageId of this.downloads.keys()) this.endDownload(messageId)
+    for (const [messageId, { encoding, download }] of this.downloads) {
+      this.endDownload(messageId)
+      // One that is being opened is answered by whoever opens it.
+      const error = new TallyError('unauthenticated', 'another user has authenticated on this connection')
+      if (download !== undefined && !this.connection.isClosed) this.refuse(error, { messageId, encoding })
+    }
     for (const { transfer } of this.#open.values()) {
       this.services.registry.leave(transfer, this).catch(cause => {
         this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })

@@ -55,3 +55,9 @@ export class TallyError extends Error {
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value)
 }
+
+/** The refusal itself, or `internal` with what was thrown as its cause. */
+export function asTallyError(cause: unknown): TallyError {
+  if (cause instanceof TallyError) return cause
+  return new TallyError('internal', 'the daemon met a fault of its own', {}, { cause })
+}

@@ -9,17 +9,11 @@ import { FRAME_BYTES_MAX, PLAIN_FRAME_BYTES_MAX } from '../../protocol/limits.ts
 import { type Authentication, type Encoding, type FileReport, MESSAGE_TYPE, type OkResponse, type Place } from '../../protocol/messages.ts'
 import { checkScope } from '../auth/rights.ts'
 import type { Identity } from '../auth/token.ts'
-import type { Session } from '../session.ts'
+import { windowChunks } from '../flow.ts'
+import { HEADER_BYTES_MAX, type Session } from '../session.ts'
 import { newTransfer } from '../transfers/announcement.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
 import type { Opened } from '../transfers/registry.ts'
-
-/** How many bytes of a transfer may be unanswered; told to the client in chunks. More is no error, it only waits. */
-const WINDOW_BYTES = 8_388_608
-const WINDOW_CHUNKS_MAX = 8192
-const WINDOW_CHUNKS_MIN = 4
-/** The longest header of a frame. */
-const HEADER_BYTES_MAX = 6
 
 export async function handleAuthentication(session: Session, message: Authentication, encoding: Encoding): Promise<void> {
   const identity = session.services.verifyToken(message.token)
@@ -59,7 +53,6 @@ async function openTransfer(session: Session, holder: object, message: Authentic
 /** The Ok with as much of the report as fits into one frame to this peer. */
 function fittingReport(session: Session, message: Authentication, encoding: Encoding, transfer: LiveTransfer, user: string): Uint8Array {
   const bytesMax = (session.connection.usesExt ? FRAME_BYTES_MAX : PLAIN_FRAME_BYTES_MAX) - HEADER_BYTES_MAX
-  const chunks = Math.floor(WINDOW_BYTES / transfer.chunkSizeBytes)
   const head = {
     type: MESSAGE_TYPE.RESPONSE,
     messageId: message.messageId,
@@ -67,7 +60,7 @@ function fittingReport(session: Session, message: Authentication, encoding: Enco
     fid: transfer.fid,
     user,
     chunkSizeBytes: transfer.chunkSizeBytes,
-    window: Math.max(WINDOW_CHUNKS_MIN, Math.min(WINDOW_CHUNKS_MAX, chunks)),
+    window: windowChunks(transfer.chunkSizeBytes),
   } as const
   let runsMax = session.reportRunsMax
   let filesMax = transfer.uploads.length

@@ -7,5 +7,11 @@ import type { Session } from '../session.ts'
 export function handleFind(session: Session, message: Find, encoding: Encoding): void {
   const identity = session.identity()
   checkScope(identity, MESSAGE_TYPE.FIND)
-  answerLater(session, message, encoding, () => session.services.library.find(identity.user, message))
+  answerLater(session, message, encoding, async () => {
+    for (let limit = message.limit; ; limit = Math.ceil(limit / 2)) {
+      const found = await session.services.library.find(identity.user, { ...message, limit })
+      // Files with much `meta` may not fit into one frame: then the page is shorter, and `next` says where it goes on.
+      if (limit === 1 || session.fits(message.messageId, encoding, found)) return found
+    }
+  })
 }

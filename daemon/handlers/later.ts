@@ -2,10 +2,9 @@
  * Requests that are answered on their own time, beside what else the connection does: they wait for nobody and nobody waits for them,
  * up to a number.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Encoding, OkFields } from '../../protocol/messages.ts'
 import type { Session } from '../session.ts'
-import { asTallyError } from '../transfers/commit.ts'
 
 const REQUESTS_MAX = 64
 

@@ -48,6 +48,8 @@ function check(session: Session, { chunk, data, crc32 }: Transfer): void {
   if (crc32 !== undefined) checkCrc(chunk, data, crc32)
 }
 
+let arrivals = 0
+
 /** An answer of its own. */
 class EachReply implements ChunkReply {
   readonly session: Session
@@ -76,22 +78,26 @@ class EachReply implements ChunkReply {
 
   protected settled(): void {
     this.session.flow.end(this.#lengthBytes)
-    if (this.session.isInputOver) this.session.closeIfDone()
+    // Not at once: the answers of a cycle may still have to be joined and sent.
+    if (this.session.isInputOver) setImmediate(() => this.session.closeIfDone())
   }
 }
 
 /** An answer that may be joined with others of the same cycle. */
 class RangesReply extends EachReply {
   readonly #open: OpenTransfer
+  /** Counts arrivals: an Ok for a run repeats the message-id of the latest. */
+  readonly #arrival: number
 
   constructor(session: Session, open: OpenTransfer, messageId: string, encoding: Encoding, lengthBytes: number) {
     super(session, messageId, encoding, lengthBytes)
     this.#open = open
+    this.#arrival = ++arrivals
   }
 
   override acknowledged(file: number, chunk: number, stored: StoredFile | undefined): void {
     const { fid } = this.#open.transfer
-    if (stored === undefined) rangesOf(this.session, this.#open, this.encoding).add(file, chunk, this.messageId)
+    if (stored === undefined) rangesOf(this.session, this.#open, this.encoding).add(file, chunk, this.messageId, this.#arrival)
     else this.session.ok(this.messageId, this.encoding, { fid, chunks: [[file, chunk, 1]], stored })
     this.settled()
   }
@@ -104,6 +110,7 @@ class Ranges {
   readonly #encoding: Encoding
   #runs: [file: number, first: number, count: number][] = []
   #messageId = ''
+  #arrival = 0
 
   constructor(session: Session, fid: string, encoding: Encoding) {
     this.#session = session
@@ -111,13 +118,15 @@ class Ranges {
     this.#encoding = encoding
   }
 
-  add(file: number, chunk: number, messageId: string): void {
+  add(file: number, chunk: number, messageId: string, arrival: number): void {
     const last = this.#runs.at(-1)
     if (last !== undefined && last[0] === file && last[1] + last[2] === chunk) last[2]++
     else {
       if (this.#runs.length === ACK_RUNS_MAX) this.send()
       this.#runs.push([file, chunk, 1])
     }
+    if (arrival < this.#arrival) return
+    this.#arrival = arrival
     this.#messageId = messageId
   }
 
@@ -132,6 +141,7 @@ class Ranges {
       else chunks.push(run)
     }
     this.#runs = []
+    this.#arrival = 0
     this.#session.ok(this.#messageId, this.#encoding, { fid: this.#fid, chunks })
   }
 }

@@ -4,7 +4,8 @@
  * Transfers have a cycle each, so that one that trickles does not wait for another's flood; the catalog joins their marks into one
  * transaction.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { type TallyError, asTallyError } from '../../protocol/errors.ts'
+import { CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { HeldBytes, Mark, Store } from '../storage/storage.ts'
 import type { Extent } from './extents.ts'
 import type { Group } from './group.ts'
@@ -146,14 +147,9 @@ function joined({ pieces, lengthBytes }: Extent): Uint8Array {
 /** How far the file is whole from its start once the group is marked. */
 function prefixBytes(upload: Upload, group: Group): number {
   const before = upload.marked.firstMissing()
-  let chunk = group.chunks.has(before) ? group.chunks.firstMissing(before) : before
-  while (upload.marked.has(chunk) || group.chunks.has(chunk)) {
+  let chunk = before < CHUNKS_PER_FILE_MAX && group.chunks.has(before) ? group.chunks.firstMissing(before) : before
+  while (chunk < CHUNKS_PER_FILE_MAX && (upload.marked.has(chunk) || group.chunks.has(chunk))) {
     chunk = upload.marked.has(chunk) ? upload.marked.firstMissing(chunk) : group.chunks.firstMissing(chunk)
   }
   return Math.min(chunk * upload.chunkSizeBytes, upload.sizeBytes ?? Number.MAX_SAFE_INTEGER)
-}
-
-export function asTallyError(cause: unknown): TallyError {
-  if (cause instanceof TallyError) return cause
-  return new TallyError('internal', 'the daemon met a fault of its own', {}, { cause })
 }

@@ -2,25 +2,27 @@
  * One FETCH under way: reads the content in blocks, hands out whole chunks while the window allows, counts the answers, and ends when
  * every chunk was answered. What a chunk looks like on the wire is the handler's business.
  */
-import type { Run } from '../../protocol/messages.ts'
 import type { ContentReader } from '../storage/storage.ts'
 
 const READ_BYTES = 262_144
 
 /** The peer's side of a download. */
 export interface DownloadSink {
-  /** Sends one chunk. Answers false where the peer should be left in peace until `resume` is called. */
-  chunk(index: number, data: Uint8Array): boolean
+  /** Whether the peer takes more; where it does not, `resume` is called when it does. */
+  isReady(): boolean
+  chunk(index: number, data: Uint8Array): void
   /** Everything was answered. */
   done(): void
+  /** The peer can answer no more, and its window is full. */
+  stalled(): void
   failed(cause: unknown): void
 }
 
 export interface DownloadPlan {
   readonly sizeBytes: number
   readonly chunkSizeBytes: number
-  /** Which chunks, ascending. */
-  readonly runs: readonly Run[]
+  /** Which chunks, ascending: first and count of each run, one after the other (a hundred thousand runs are not as many arrays). */
+  readonly runs: Float64Array
   readonly windowChunks: number
 }
 
@@ -34,6 +36,7 @@ export class Download {
   #isPumping = false
   #isPumpWanted = false
   #isOver = false
+  #mayStall = true
 
   constructor(reader: ContentReader, plan: DownloadPlan, sink: DownloadSink) {
     this.#reader = reader
@@ -65,6 +68,12 @@ export class Download {
     this.resume()
   }
 
+  /** Nothing will be answered any more: sends as far as the window allows, then ends. */
+  endWhenStalled(): void {
+    this.#mayStall = false
+    this.resume()
+  }
+
   /** Stops sending, also in the middle; what is open is closed. */
   end(): void {
     if (this.#isOver) return
@@ -78,29 +87,32 @@ export class Download {
     for (;;) {
       if (this.#isOver) return
       this.#isPumpWanted = false
-      const run = runs[this.#run]
-      if (run === undefined) {
-        if (this.#unanswered === 0) this.#finish()
-        return
-      }
       const room = windowChunks - this.#unanswered
-      if (room <= 0) return
-      const first = run[0] + this.#inRun
-      const count = Math.min(room, blockChunks, run[1] - this.#inRun)
+      const isSent = this.#run >= runs.length
+      if (isSent && this.#unanswered === 0) return this.#finish()
+      if (isSent || room <= 0) return this.#stall()
+      if (!this.#sink.isReady()) return
+      const first = (runs[this.#run] as number) + this.#inRun
+      const left = (runs[this.#run + 1] as number) - this.#inRun
+      const count = Math.min(room, blockChunks, left)
       const offsetBytes = first * chunkSizeBytes
       const block = await this.#reader.read(offsetBytes, Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes))
-      let isWilling = true
       for (let at = 0; at < count && !this.#isOver; at++) {
         this.#unanswered++
-        isWilling = this.#sink.chunk(first + at, block.subarray(at * chunkSizeBytes, (at + 1) * chunkSizeBytes))
+        this.#sink.chunk(first + at, block.subarray(at * chunkSizeBytes, (at + 1) * chunkSizeBytes))
       }
       this.#inRun += count
-      if (this.#inRun === run[1]) {
-        this.#run++
+      if (count === left) {
+        this.#run += 2
         this.#inRun = 0
       }
-      if (!isWilling) return
     }
+  }
+
+  #stall(): void {
+    if (this.#mayStall || this.#isOver) return
+    this.end()
+    this.#sink.stalled()
   }
 
   #finish(): void {

@@ -3,9 +3,8 @@
  * one, and makes the file visible in one transaction. A crash anywhere in between leaves a file with every chunk marked, and it is
  * finished again.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Store } from '../storage/storage.ts'
-import { asTallyError } from './commit.ts'
 import type { Upload } from './upload.ts'
 
 /** SHA-256 of nothing: a file of 0 bytes has no blob. */

@@ -4,11 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import { ChunkIds, uuidToBytes, uuidToHex } from '../../protocol/chunk-id.ts'
-import { TallyError } from '../../protocol/errors.ts'
+import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Acks, Authentication, ChunkWords, FileReport, OkFields, Place } from '../../protocol/messages.ts'
 import type { Store, TransferId, TransferRecord } from '../storage/storage.ts'
 import { amendment } from './announcement.ts'
-import { GroupCommit, asTallyError } from './commit.ts'
+import { GroupCommit } from './commit.ts'
 import { finish } from './finish.ts'
 import type { Group } from './group.ts'
 import { OpaqueChunks } from './opaque.ts'
@@ -40,10 +40,12 @@ export class LiveTransfer implements UploadHost {
   readonly #parts: TransferParts
   readonly #commit: GroupCommit
   readonly #opaque: OpaqueChunks
-  readonly #tags: (readonly string[])[]
+  #tags: readonly (readonly string[])[]
   #isGone = false
   #finishing = new Set<Promise<void>>()
   #changes: Promise<unknown> = Promise.resolve()
+  /** Changes that have not ended. */
+  #changing = 0
 
   constructor(record: TransferRecord, parts: TransferParts) {
     this.id = record.id
@@ -57,7 +59,7 @@ export class LiveTransfer implements UploadHost {
     this.#commit = new GroupCommit(parts.store, parts.nowMs, parts.onCommitFailure)
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
-    this.#tags = record.files.map(({ tags }) => tags)
+    this.#tags = shared(record.files.map(({ tags }) => tags))
     this.#opaque = new OpaqueChunks(record.id, parts.store.catalog, this.uploads, record.pairCount)
     for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
   }
@@ -68,7 +70,7 @@ export class LiveTransfer implements UploadHost {
 
   /** Something is under way that needs this object. */
   get isBusy(): boolean {
-    return this.openedBy.size > 0 || this.#finishing.size > 0 || this.uploads.some(({ hasPending }) => hasPending)
+    return this.openedBy.size > 0 || this.#finishing.size > 0 || this.#changing > 0 || this.#opaque.isLookingUp || this.uploads.some(({ hasPending }) => hasPending)
   }
 
   /** No chunk came yet and no file is stored: what a made fid is dropped for when its connection closes. */
@@ -122,11 +124,12 @@ export class LiveTransfer implements UploadHost {
         } finally {
           for (const { upload } of told) upload.sizeToldBytes = null
         }
+        const tags = [...this.#tags]
         for (const { change, upload } of told) {
           upload.sizeBytes = change.sizeBytes ?? upload.sizeBytes
-          const tags = this.#tags[upload.number] ?? []
-          this.#tags[upload.number] = [...tags, ...(change.addTags ?? [])]
+          tags[upload.number] = [...(tags[upload.number] ?? []), ...(change.addTags ?? [])]
         }
+        this.#tags = shared(tags)
         this.acks = changes.acks ?? this.acks
       }
       for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
@@ -213,7 +216,7 @@ export class LiveTransfer implements UploadHost {
     this.#finishing.add(job)
   }
 
-  opaqueFailed(_upload: Upload, group: Group): void {
+  opaqueFailed(group: Group): void {
     this.#opaque.failed(group)
   }
 
@@ -226,10 +229,22 @@ export class LiveTransfer implements UploadHost {
   }
 
   #exclusively<T>(change: () => Promise<T>): Promise<T> {
-    const run = this.#changes.then(change)
+    this.#changing++
+    const run = this.#changes.then(change).finally(() => this.#changing--)
     this.#changes = run.catch(() => undefined)
     return run
   }
+}
+
+/** The same lists, equal ones as one: 64 tags on each of 4,096 files are 64 strings, not 262,144. */
+function shared(lists: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  const known = new Map<string, readonly string[]>()
+  return lists.map(list => {
+    const key = list.join('\n')
+    const equal = known.get(key) ?? list
+    known.set(key, equal)
+    return equal
+  })
 }
 
 function isEmptyAndNotStored(upload: Upload): boolean {

@@ -3,7 +3,7 @@
  * after file (docs/protocol.md, opaque chunks). Recent pairs are in memory; older ones are asked of the catalog in batches, in order, so
  * that memory stays flat over millions of chunks.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import { CHUNKS_PER_FILE_MAX, CHUNK_SIZE_BYTES_MAX, FILES_MAX, OPAQUE_CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { Catalog, Pair, TransferId } from '../storage/storage.ts'
 import type { Group } from './group.ts'
@@ -72,8 +72,10 @@ export class OpaqueChunks {
   receive(uuid: string, data: Uint8Array, reply: ChunkReply, sender: object, others: readonly OpaqueChunks[] = []): void {
     const arrival = { uuid, data, sender, others, reply: new OpaqueReply(reply, () => this.refused(uuid, sender)) }
     const owner = others.find(other => other.#recent.has(uuid))
-    if (owner !== undefined) owner.receive(uuid, data, reply, sender)
-    else if (this.#lookingUp || !this.#isDecided(uuid) || others.some(other => !other.#recentIsAll)) {
+    if (owner !== undefined) {
+      this.#refused.delete(uuid)
+      owner.receive(uuid, data, reply, sender)
+    } else if (this.#lookingUp || !this.#isDecided(uuid) || others.some(other => !other.#recentIsAll)) {
       this.#queue.push(arrival)
       if (!this.#lookingUp) void this.#lookUp()
     } else {
@@ -91,6 +93,11 @@ export class OpaqueChunks {
       this.#forget(dropped?.pairs ?? [])
       dropped?.refuse(error)
     }
+  }
+
+  /** Arrivals wait for the catalog. */
+  get isLookingUp(): boolean {
+    return this.#lookingUp
   }
 
   /** The file's digest differed. */
@@ -116,10 +123,13 @@ export class OpaqueChunks {
         for (const arrival of arrivals) {
           const owner = arrival.others.find(other => elsewhere.get(other)?.has(arrival.uuid))
           if (owner === undefined) this.#judge(arrival, this.#recent.get(arrival.uuid) ?? own.get(arrival.uuid))
-          else owner.#judge(arrival, elsewhere.get(owner)?.get(arrival.uuid))
+          else {
+            this.#refused.delete(arrival.uuid)
+            owner.#judge(arrival, elsewhere.get(owner)?.get(arrival.uuid))
+          }
         }
       } catch (cause) {
-        const error = cause instanceof TallyError ? cause : new TallyError('internal', 'the pairs could not be read', {}, { cause })
+        const error = asTallyError(cause)
         for (const { reply } of arrivals) reply.refused(error)
       }
     }

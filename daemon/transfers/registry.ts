@@ -2,9 +2,8 @@
  * The transfers that are in memory, by user and fid: loaded when a connection asks for them, kept while one has them open, and let go
  * when idle. It is the one place that says which transfer a user may touch: only their own.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { NewTransfer, TransferId, TransferRecord } from '../storage/storage.ts'
-import { asTallyError } from './commit.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
 /** Files of transfers in memory: what `busy` protects. */
@@ -40,6 +39,7 @@ export class Registry {
       const live = this.#live.get(key)
       if (live !== undefined) {
         live.openedBy.add(holder)
+        this.#idleSinceMs.delete(live)
         return { transfer: live, isNew: false }
       }
       const before = this.#loading.get(key) ?? this.#expiring
@@ -90,8 +90,9 @@ export class Registry {
   /** Runs an expiry that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under anybody's feet. */
   async expire(run: (inUse: ReadonlySet<TransferId>) => Promise<unknown>): Promise<void> {
     await this.#expiring
-    await Promise.allSettled(this.#loading.values())
     this.#expiring = (async () => {
+      // From here on nobody begins to load; who has begun is in memory when this is over.
+      await Promise.allSettled(this.#loading.values())
       await run(new Set([...this.#live.values()].map(({ id }) => id)))
     })()
     try {
@@ -128,7 +129,9 @@ export class Registry {
   }
 
   #drop(transfer: LiveTransfer): void {
-    if (!this.#live.delete(keyOf(transfer.user, transfer.fid))) return
+    const key = keyOf(transfer.user, transfer.fid)
+    if (this.#live.get(key) !== transfer) return
+    this.#live.delete(key)
     this.#idleSinceMs.delete(transfer)
     this.#files -= transfer.uploads.length
   }

@@ -18,7 +18,7 @@ export interface UploadHost {
   /** Every chunk is marked: compute the digest and store the file. Called again after a failed try. */
   complete(upload: Upload): void
   /** A group of opaque chunks failed: what was placed after them must not become durable before them. */
-  opaqueFailed(upload: Upload, group: Group): void
+  opaqueFailed(group: Group): void
   /** The digest of a file that was filled with opaque chunks differed. */
   opaqueMismatched(upload: Upload): void
   readonly fileBytesMax: number
@@ -204,7 +204,7 @@ export class Upload {
   failed(group: Group, error: TallyError): void {
     this.#lastFailure = error
     for (const chunk of group.order) this.marking.delete(chunk)
-    if (group.pairs.length > 0) this.#host.opaqueFailed(this, group)
+    if (group.pairs.length > 0) this.#host.opaqueFailed(group)
     if (this.isUntouched) {
       this.kind = null
       this.chunkSizeBytes = this.#chunkSizeAnnouncedBytes
@@ -233,6 +233,7 @@ export class Upload {
 
   /** Finishing failed: with a mismatch no chunk is marked any more, else a later chunk or report tries again. */
   finishFailed(error: TallyError): void {
+    this.#lastFailure = error
     if (error.code === 'digest-mismatch') {
       this.held = []
       this.marked.clear()

@@ -357,3 +357,88 @@ t.test('a FETCH answered in ranges ends, and one ended by the client is heard of
 function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 }
+
+t.test('what an original client has read does not count as unread, however much it was', async t => {
+  const handler: FrameHandler = { receive: () => undefined, malformed: () => undefined, drained: () => undefined, ended: () => undefined, closed: () => undefined }
+  const stream = new Duplex({ read: () => undefined, write: (_bytes, _encoding, done) => done() })
+  const connection = new Connection(stream, () => handler, new FrameBudget(), Date.now)
+  connection.isTrusted = true
+  const id = randomUUID()
+  for (let i = 0; i < 100_000; i++) {
+    connection.sendOk(id, 'msgpack')
+    if (i % 100 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  await new Promise(resolve => setImmediate(resolve))
+  t.equal(connection.isBehind, false)
+  connection.destroy()
+})
+
+t.test('a stranger who does not read the answers it provokes is closed', async t => {
+  const { path } = await start(t)
+  const deaf = connect(path)
+  deaf.pause()
+  deaf.on('error', () => undefined)
+  const closed = new Promise(resolve => deaf.on('close', resolve))
+  const one = frame('A', TYPE.find, encode('json-base64', { 'message-id': randomUUID() }))
+  const many = Buffer.concat(Array(5000).fill(one))
+  for (let i = 0; i < 200 && !deaf.destroyed; i++) {
+    deaf.write(many)
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  deaf.resume()
+  await closed
+  const other = await RawClient.connect(path)
+  t.equal((await other.authenticate(token)).response, 'Ok')
+  other.destroy()
+})
+
+t.test('FIND with more meta than a frame holds gives a shorter page', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const files = Array.from({ length: 100 }, (_, i) => ({ name: `f${i}`, size: 0, meta: { text: 'x'.repeat(16_000) } }))
+  for (const half of [files.slice(0, 50), files.slice(50)]) {
+    t.equal((await client.authenticate(token, { fid: randomUUID(), files: half })).response, 'Ok')
+  }
+  const tags = Array.from({ length: 100 }, (_, i) => ({ name: `g${i}`, size: 0, meta: { text: 'y'.repeat(16_000) } }))
+  for (const half of [tags.slice(0, 50), tags.slice(50)]) await client.authenticate(token, { fid: randomUUID(), files: half })
+  const names = new Set<string>()
+  let after: unknown
+  do {
+    const page = await client.request(TYPE.find, { limit: 1000, ...(after === undefined ? {} : { after }) })
+    t.equal(page.response, 'Ok')
+    for (const { name } of page['files'] as unknown as { name: string }[]) names.add(name)
+    after = page['next']
+  } while (after !== undefined)
+  t.equal(names.size, 200)
+  client.destroy()
+})
+
+t.test('a FETCH that is ended before it began sends nothing, and its message-id may not be in use twice', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 4096 }] })
+  for (let chunk = 0; chunk < 4; chunk++) await client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1024))
+  const first = randomUUID()
+  client.send(TYPE.fetch, { 'message-id': first, fid, file: 0 })
+  client.send(TYPE.response, { 'message-id': first, response: 'Error', reason: 'never mind' })
+  t.equal((await client.authenticate(token)).response, 'Ok')
+  t.equal(client.unasked.length, 0)
+  const second = randomUUID()
+  t.equal((await client.request(TYPE.fetch, { 'message-id': second, fid, file: 0, window: 1 })).response, 'Ok')
+  const again = await client.request(TYPE.fetch, { 'message-id': second, fid, file: 0, window: 1 })
+  t.equal(again.code, 'malformed')
+  client.destroy()
+})
+
+t.test('a FETCH of a peer that has half-closed ends when its window is full', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 4096 }] })
+  for (let chunk = 0; chunk < 4; chunk++) await client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1024))
+  client.send(TYPE.fetch, { fid, file: 0, window: 2 })
+  client.socket.end()
+  await client.ended
+  t.equal(client.unasked.length, 2)
+})

@@ -511,3 +511,30 @@ t.test('a file whose every chunk was marked when the daemon died is finished whe
   await again?.transfer.drained()
   t.strictSame(states(again?.transfer as LiveTransfer), [{ state: 'stored', missing: [] }])
 })
+
+t.test('a file of 2^31 chunks is finished like any other, as far as its chunks are concerned', async t => {
+  const chunks = 2 ** 31
+  const inner = openMemoryStore()
+  const digests: number[] = []
+  const store: Store = {
+    ...inner,
+    contents: new Proxy(inner.contents, {
+      get(target, name) {
+        if (name === 'write' || name === 'sync') return async () => undefined
+        if (name === 'digest') {
+          return async (_blob: number, sizeBytes: number) => {
+            digests.push(sizeBytes)
+            return sha(bytes(1))
+          }
+        }
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    }),
+  }
+  const { transfer } = await setUp([{ name: 'a', sizeBytes: chunks }], { chunkSizeBytes: 1 }, gatedStore(store))
+  transfer.uploads[0]?.marking.addRun(0, chunks - 1)
+  transfer.uploads[0]?.marked.addRun(0, chunks - 1)
+  t.equal(await send(transfer, 0, chunks - 1, bytes(1)).settled, 'stored 0')
+  t.strictSame(digests, [chunks])
+})

@@ -215,3 +215,16 @@ test('digests of many blobs at once are each their own', async t => {
   const digests = await Promise.all(blobs.map(blob => contents.digest(blob, blob * 50_000)))
   t.same(digests, blobs.map(blob => sha256(bytesOf(blob))))
 })
+
+test('the time of a last chunk whose transaction was taken back is not taken for written', async t => {
+  let isFull = false
+  const store = await openAt(t, freshDirectory(t), 'process', { beforeCommit: () => { if (isFull) throw sqliteError(SQLITE_FULL) } })
+  const { catalog } = store
+  const transfer = await catalog.announce(newTransfer(1, [newFile()]))
+  isFull = true
+  t.equal(await codeOf(catalog.mark([markOf(transfer, 0)], 1_000_000)), 'storage-full')
+  isFull = false
+  await catalog.mark([markOf(transfer, 0)], 1_005_000)
+  const limits = { nowMs: 2_000_000, unfinishedBeforeMs: 900_000, pairsBeforeMs: 0, tombstonesBeforeMs: 0, dropMade: false, inUse: new Set<number>() }
+  t.same(await catalog.expire(limits), [])
+})

@@ -23,8 +23,9 @@ t.test('a store that ran with process is synced blob by blob when it is opened w
     fdatasyncSync(fd)
   }
   await (await openLocalStore({ path: directory, durability: 'power', log })).close()
-  t.strictSame(synced, [10, 10, 10])
+  t.strictSame(synced.slice(0, 3), [10, 10, 10])
+  t.equal(synced.length, 4, 'and the catalog, into which the close has emptied the WAL')
   t.equal(events.length, 1)
   await (await openLocalStore({ path: directory, durability: 'power', log })).close()
-  t.equal(synced.length, 3)
+  t.equal(synced.length, 4)
 })

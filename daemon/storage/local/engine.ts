@@ -80,6 +80,11 @@ export class Engine {
     }
   }
 
+  /** A transaction, or a change in it, was taken back: what was noted in it was not written. */
+  rolledBack(): void {
+    this.#touchedMs.clear()
+  }
+
   /** Notes the time of a transfer's last chunk, to the minute: it is for expiry, and would be one more page in every transaction. */
   #touch(transfer: TransferId, nowMs: number): void {
     if (Math.abs(nowMs - (this.#touchedMs.get(transfer) ?? Number.NEGATIVE_INFINITY)) < TOUCH_EVERY_MS) return

@@ -71,6 +71,7 @@ export class Transactions {
       this.#db.run('COMMIT')
       return outcomes
     } catch (cause) {
+      this.#engine.rolledBack()
       // SQLite has rolled back by itself after some failures.
       if (this.#db.isInTransaction) this.#db.run('ROLLBACK')
       throw cause
@@ -86,6 +87,7 @@ export class Transactions {
     } catch (cause) {
       const isRefusal = cause instanceof TallyError || storageError(cause).code === 'internal'
       if (!isRefusal || !this.#db.isInTransaction) throw cause
+      this.#engine.rolledBack()
       this.#db.run('ROLLBACK TO change')
       this.#db.run('RELEASE change')
       return { error: toPlain(cause) }

@@ -20,6 +20,10 @@ export function settleUnsynced(directory: string, durability: Durability): numbe
     }
     if (!fs.existsSync(marker)) return 0
     const synced = syncBlobs(path.join(directory, 'blobs'))
+    // The marks of that run may be in the WAL only, which no commit of it has synced.
+    for (const name of ['catalog.db', 'catalog.db-wal']) {
+      if (fs.existsSync(path.join(directory, name))) syncFile(path.join(directory, name))
+    }
     fs.unlinkSync(marker)
     syncDirectory(directory)
     return synced
