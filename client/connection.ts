@@ -5,7 +5,8 @@
  */
 import { type Socket, connect } from 'node:net'
 import {
-  FrameDecoder, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame, encodeMessage,
+  FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
+  encodeMessage,
 } from '../protocol/index.ts'
 import { ClientError, errorOf } from './errors.ts'
 import { NIL_UUID, messageId, messageIdPrefix, prefixOf } from './message-id.ts'
@@ -166,7 +167,7 @@ export class Connection {
   }
 
   /** A message that cannot be read means that this connection's two ends disagree: a new one is the only cure. */
-  #take(type: number, payload: Uint8Array): void {
+  #take(type: FrameType, payload: Uint8Array): void {
     let message: Message
     try {
       message = decodeMessage(type, payload).message

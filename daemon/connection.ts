@@ -5,9 +5,11 @@
  */
 import type { Duplex } from 'node:stream'
 import { TallyError } from '../protocol/errors.ts'
-import { FrameDecoder, type Framing, type MemoryBudget, encodeFrame } from '../protocol/frame.ts'
+import { FrameDecoder, type Framing, encodeFrame } from '../protocol/frame.ts'
 import type { Encoding } from '../protocol/messages.ts'
+import type { FrameType } from '../protocol/text-frame.ts'
 import { encodeOkFrames } from '../protocol/transfer-frame.ts'
+import type { MemoryBudget } from '../protocol/unfinished.ts'
 
 /** Answers that the peer has not read: from here on it is not read either. Little before it has said who it is. */
 const UNREAD_BYTES_MAX = 1_048_576
@@ -20,7 +22,7 @@ const CLOSING_MS_MAX = 5_000
 
 export interface FrameHandler {
   /** One message. While the promise is pending no other is given. Must not throw or reject. */
-  receive(type: number, payload: Uint8Array): void | Promise<void>
+  receive(type: FrameType, payload: Uint8Array): void | Promise<void>
   /** The bytes are no frames: the last chance to say so. */
   malformed(error: TallyError): void
   /** The peer reads again. */
@@ -32,7 +34,7 @@ export interface FrameHandler {
 }
 
 interface Frame {
-  readonly type: number
+  readonly type: FrameType
   readonly payload: Uint8Array
 }
 
@@ -151,6 +153,7 @@ export class Connection {
       // A plain view: those of a Buffer cost several times as much, and there is one for each frame.
       this.#decoder.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), (type, payload) => this.#take(type, payload))
     } catch (cause) {
+      this.#noteFraming()
       this.#work()
       this.#whenIdle(() => this.#handler.malformed(cause as TallyError))
       return
@@ -161,10 +164,16 @@ export class Connection {
   }
 
   /** One whole frame: judged at once if nothing is before it. */
-  #take(type: number, payload: Uint8Array): void {
+  #take(type: FrameType, payload: Uint8Array): void {
     this.#unfinishedSinceMs = undefined
+    this.#noteFraming()
     if (this.#inbox.length === 0 && this.#mayJudge()) this.#judge(type, payload)
     else if (!this.#isClosing) this.#inbox.push({ type, payload })
+  }
+
+  /** The original protocol has no framing N: who speaks it takes frames joined and up to their limit. */
+  #noteFraming(): void {
+    if (this.#decoder.framing === 'N') this.usesExt = true
   }
 
   /** Gives the frames that waited to the handler, one after the other; those behind a pending one go on waiting. */
@@ -186,7 +195,7 @@ export class Connection {
     return !this.#isJudging && !this.#isClosing && this.#pauses.size === 0
   }
 
-  #judge(type: number, payload: Uint8Array): void {
+  #judge(type: FrameType, payload: Uint8Array): void {
     const judging = this.#handler.receive(type, payload)
     if (judging === undefined) return
     this.#isJudging = true

@@ -5,6 +5,7 @@
 import { TallyError, asTallyError } from '../protocol/errors.ts'
 import { type Decoded, RefusedMessage, decodeMessage, encodeMessage } from '../protocol/index.ts'
 import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
+import type { FrameType } from '../protocol/text-frame.ts'
 import type { Connection } from './connection.ts'
 import { handleAuthentication } from './handlers/authentication.ts'
 import { handleFetch } from './handlers/fetch.ts'
@@ -41,7 +42,7 @@ export class Dispatcher implements Served {
     return this.#session.state.state === 'ready'
   }
 
-  receive(type: number, payload: Uint8Array): void | Promise<void> {
+  receive(type: FrameType, payload: Uint8Array): void | Promise<void> {
     let decoded: Decoded
     try {
       decoded = decodeMessage(type, payload)
@@ -111,7 +112,7 @@ export class BusyServed implements Served {
     this.#connection = connection
   }
 
-  receive(type: number, payload: Uint8Array): void {
+  receive(type: FrameType, payload: Uint8Array): void {
     let told: { messageId: string; encoding: Encoding } | undefined
     try {
       const { message, encoding } = decodeMessage(type, payload)

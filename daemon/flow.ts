@@ -3,7 +3,7 @@
  * the memory of unfinished frames. Over a limit the connection is not read until its share has shrunk; nothing is refused.
  */
 import { TallyError } from '../protocol/errors.ts'
-import type { MemoryBudget } from '../protocol/frame.ts'
+import type { MemoryBudget } from '../protocol/unfinished.ts'
 import type { Connection } from './connection.ts'
 
 const CONNECTION_BYTES_MAX = 16_777_216

@@ -1,4 +1,4 @@
-/** The part of node-ipc 14.0.0 that the listener uses; the package brings no types. */
+/** The part of node-ipc 14.0.0 that the listener uses, and the client's side of it that tests use; the package brings no types. */
 declare module 'node-ipc' {
   import type { Server as NetServer, Socket } from 'node:net'
 
@@ -14,17 +14,28 @@ declare module 'node-ipc' {
     addSocket(socket: Socket): void
   }
 
+  /** A server that `connectTo` was called for. */
+  interface Peer {
+    /** Sends one message in framing N. */
+    emit(type: string | number, data?: unknown): void
+    on(event: string, listener: (data: unknown) => void): void
+  }
+
   class IPC {
     config: {
       rawBuffer: boolean
       unlink: boolean
       silent: boolean
+      stopRetrying: boolean
       maxConnections: number
       maxPendingBytes: number
       messageTimeout: number
     }
     readonly server: Server
+    readonly of: { readonly [id: string]: Peer }
     serve(path: string, started: () => void): void
+    connectTo(id: string, path: string, made: () => void): void
+    disconnect(id: string): void
   }
 
   const singleton: IPC & { IPC: typeof IPC }

@@ -16,8 +16,8 @@ import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
 
 export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
-/** The longest header of a frame. */
-export const HEADER_BYTES_MAX = 6
+/** What a frame of any framing has around a payload, at most: framing N's `{"type":"RESPONSE","data":…}` and a form feed. */
+export const HEADER_BYTES_MAX = 28
 /** Of a UUID's text: all but its last group. */
 export const STEM_CHARS = 24
 

@@ -12,6 +12,7 @@ import { writeMsgpack } from './msgpack.ts'
 import { decodePayload, encodingOf, type Plain, type PlainMap } from './payload.ts'
 import { RefusedMessage } from './refused.ts'
 import { takeBytes } from './slab.ts'
+import type { FrameType } from './text-frame.ts'
 import { decodeTransfer } from './transfer-frame.ts'
 import { encodeUtf8 } from './utf8.ts'
 import { usesExt, validate } from './validate.ts'
@@ -25,7 +26,7 @@ export interface Decoded {
 }
 
 /** The message in a frame's payload. TRANSFER's data may be a view on it. Throws `RefusedMessage`. */
-export function decodeMessage(type: number, payload: Uint8Array): Decoded {
+export function decodeMessage(type: FrameType, payload: Uint8Array): Decoded {
   if (type === MESSAGE_TYPE.TRANSFER) {
     const message = decodeTransfer(payload)
     if (message !== undefined) return { message, encoding: 'msgpack', usesExt: false }

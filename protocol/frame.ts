@@ -6,27 +6,27 @@
 import { TallyError } from './errors.ts'
 import { FRAME_BYTES_MAX } from './limits.ts'
 import { takeBytes } from './slab.ts'
+import { FORM_FEED, type FrameType, readTextFrame, TEXT_TAIL, textHead } from './text-frame.ts'
+import { type MemoryBudget, Unfinished } from './unfinished.ts'
 
-/** A: `kind u8, length u32, user-type u8, payload`. B: `length u32, user-type u8, payload`, where the length counts the user-type. */
-export type Framing = 'A' | 'B'
-
-/** What all unfinished frames of a process may hold together. `charge` may throw `busy`, which ends the connection. */
-export interface MemoryBudget {
-  charge(bytes: number): void
-  release(bytes: number): void
-}
-
-/** Bytes of an unfinished frame that are not charged to the budget. */
-export const UNFINISHED_FREE_BYTES = 16_384
+/**
+ * A: `kind u8, length u32, user-type u8, payload`. B: `length u32, user-type u8, payload`, where the length counts the user-type.
+ * N: `{"type":…,"data":payload}` and a form feed.
+ */
+export type Framing = BinaryFraming | 'N'
+export type BinaryFraming = 'A' | 'B'
+/** `type` is a string only in framing N, and only where that name is none that we know. */
+export type OnFrame = (type: FrameType, payload: Uint8Array) => void
 
 /** `kind` of framing A: what libipc 0.x puts first. */
 const KIND = { CLOSE: 0, ERROR: 1, DATA: 2, LOOK_UP: 3 } as const
 const HEADER_BYTES = { A: 6, B: 5 } as const
 /** What of the header the announced length does not count. */
 const UNCOUNTED_BYTES = { A: 6, B: 4 } as const
-const FIRST_GROWTH_BYTES = 2048
+/** What a connection of framing N begins with. */
+const OPEN_MAP = 0x7b
 
-type Stage = 'header' | 'payload' | 'skip' | 'over'
+type Stage = 'header' | 'payload' | 'skip' | 'text' | 'over'
 
 /**
  * Turns a connection's bytes into frames. After a throw, a close frame or `dispose` it ignores what still comes.
@@ -37,7 +37,6 @@ export class FrameDecoder {
   framing: Framing | undefined
   /** A close frame (framing A) was seen. */
   closed = false
-  readonly #budget: MemoryBudget | undefined
   readonly #header = new Uint8Array(6)
   readonly #headerView = new DataView(this.#header.buffer)
   #headerBytes = 0
@@ -45,23 +44,21 @@ export class FrameDecoder {
   #type = 0
   /** Payload bytes that the frame at hand still lacks. */
   #missingBytes = 0
-  /** Payload bytes collected so far; grown as they arrive, never to the announced length at once. */
-  #held = EMPTY
-  #heldBytes = 0
-  #chargedBytes = 0
+  /** Payload bytes collected so far; in framing N all of the frame's. */
+  readonly #held: Unfinished
 
   constructor(budget?: MemoryBudget) {
-    this.#budget = budget
+    this.#held = new Unfinished(budget)
   }
 
   /** Bytes of the unfinished frame that are kept here. */
   get heldBytes(): number {
-    return this.#headerBytes + this.#held.length
+    return this.#headerBytes + this.#held.capacityBytes
   }
 
   /** Whether a frame has begun and is not finished: what the 30 s of the protocol are about. */
   get unfinished(): boolean {
-    return this.#headerBytes > 0
+    return this.#headerBytes > 0 || this.#held.length > 0
   }
 
   /**
@@ -69,13 +66,14 @@ export class FrameDecoder {
    * of its own that is not used again. `onFrame` must not throw. Throws a fatal `TallyError`: `malformed`, `message-too-large` with
    * `limit`, or what the budget throws; earlier frames were delivered then.
    */
-  push(bytes: Uint8Array, onFrame: (type: number, payload: Uint8Array) => void): void {
+  push(bytes: Uint8Array, onFrame: OnFrame): void {
     try {
       let at = 0
       while (at < bytes.length && this.#stage !== 'over') {
         if (this.#stage === 'header') at = this.#takeHeader(bytes, at)
         if (this.#stage === 'payload') at = this.#takePayload(bytes, at, onFrame)
         if (this.#stage === 'skip') at = this.#skip(bytes, at)
+        if (this.#stage === 'text') at = this.#takeText(bytes, at, onFrame)
       }
     } catch (error) {
       this.dispose()
@@ -92,6 +90,10 @@ export class FrameDecoder {
   #takeHeader(bytes: Uint8Array, from: number): number {
     this.framing ??= framingOf(bytes[from] as number)
     const framing = this.framing
+    if (framing === 'N') {
+      this.#stage = 'text'
+      return from
+    }
     const lengthEnd = HEADER_BYTES[framing] - 1
     let at = from
     while (this.#headerBytes <= lengthEnd && at < bytes.length) {
@@ -108,7 +110,7 @@ export class FrameDecoder {
     return at
   }
 
-  #judgeLength(framing: Framing): void {
+  #judgeLength(framing: BinaryFraming): void {
     const kind = this.#header[0] as number
     if (framing === 'A' && kind > KIND.LOOK_UP) throw malformedFrame(`a frame of kind ${kind} is not known`)
     const lengthBytes = this.#headerView.getUint32(framing === 'A' ? 1 : 0)
@@ -117,45 +119,41 @@ export class FrameDecoder {
     this.#missingBytes = framing === 'A' ? lengthBytes : lengthBytes - 1
   }
 
-  #takePayload(bytes: Uint8Array, from: number, onFrame: (type: number, payload: Uint8Array) => void): number {
+  #takePayload(bytes: Uint8Array, from: number, onFrame: OnFrame): number {
     const end = Math.min(from + this.#missingBytes, bytes.length)
-    const arrived = end - from
-    if (arrived < this.#missingBytes) {
-      this.#keep(bytes, from, end)
+    if (end - from < this.#missingBytes) {
+      this.#held.keep(bytes, from, end, this.#held.length + this.#missingBytes)
+      this.#missingBytes -= end - from
       return end
     }
-    let payload: Uint8Array
-    if (this.#heldBytes === 0) payload = bytes.subarray(from, end)
-    else {
-      this.#keep(bytes, from, end)
-      payload = this.#held.subarray(0, this.#heldBytes)
-    }
+    const payload = this.#whole(bytes, from, end)
     const type = this.#type
     this.#forgetFrame()
     onFrame(type, payload)
     return end
   }
 
-  #keep(bytes: Uint8Array, from: number, end: number): void {
-    const neededBytes = this.#heldBytes + end - from
-    if (neededBytes > this.#held.length) this.#grow(neededBytes)
-    this.#held.set(bytes.subarray(from, end), this.#heldBytes)
-    this.#heldBytes = neededBytes
-    this.#missingBytes -= end - from
+  /** A frame of framing N has no length in front: what has arrived is measured, before it is kept. */
+  #takeText(bytes: Uint8Array, from: number, onFrame: OnFrame): number {
+    const found = bytes.indexOf(FORM_FEED, from)
+    const end = found < 0 ? bytes.length : found
+    if (this.#held.length + end - from + 1 > FRAME_BYTES_MAX) throw frameTooLarge()
+    if (found < 0) {
+      this.#held.keep(bytes, from, end, FRAME_BYTES_MAX)
+      return end
+    }
+    const text = this.#whole(bytes, from, end)
+    this.#forgetFrame()
+    const { type, payload } = readTextFrame(text)
+    onFrame(type, payload)
+    return end + 1
   }
 
-  /** Twice what has arrived, so that a frame that trickles in is copied a few times and not once per read. */
-  #grow(neededBytes: number): void {
-    const wholeBytes = this.#heldBytes + this.#missingBytes
-    const capacityBytes = Math.min(wholeBytes, Math.max(FIRST_GROWTH_BYTES, 2 * neededBytes))
-    const chargeBytes = Math.max(0, capacityBytes - UNFINISHED_FREE_BYTES) - this.#chargedBytes
-    if (chargeBytes > 0) {
-      this.#budget?.charge(chargeBytes)
-      this.#chargedBytes += chargeBytes
-    }
-    const grown = new Uint8Array(capacityBytes)
-    grown.set(this.#held.subarray(0, this.#heldBytes))
-    this.#held = grown
+  /** What was kept of the frame, and its rest, bytes[from, end). */
+  #whole(bytes: Uint8Array, from: number, end: number): Uint8Array {
+    if (this.#held.length === 0) return bytes.subarray(from, end)
+    this.#held.keep(bytes, from, end, this.#held.length + end - from)
+    return this.#held.bytes
   }
 
   #skip(bytes: Uint8Array, from: number): number {
@@ -166,32 +164,39 @@ export class FrameDecoder {
   }
 
   #forgetFrame(): void {
-    if (this.#chargedBytes > 0) this.#budget?.release(this.#chargedBytes)
-    this.#chargedBytes = 0
-    this.#held = EMPTY
-    this.#heldBytes = 0
+    this.#held.forget()
     this.#headerBytes = 0
     this.#missingBytes = 0
     this.#stage = 'header'
   }
 }
 
-/** A whole frame around a payload. Throws `message-too-large` with `limit` where the frame would be longer than a peer may accept. */
+/**
+ * A whole frame around a payload, which is in JSON for framing N. Throws `message-too-large` with `limit` where the frame would be longer
+ * than a peer may accept.
+ */
 export function encodeFrame(framing: Framing, type: number, payload: Uint8Array): Uint8Array {
-  const frame = takeBytes(frameBytes(framing, payload.length))
-  frame.set(payload, writeHeader(frame, 0, framing, type, payload.length))
+  const frame = takeBytes(frameBytes(framing, type, payload.length))
+  const at = writeHeader(frame, 0, framing, type, payload.length)
+  frame.set(payload, at)
+  writeTrailer(frame, at + payload.length, framing)
   return frame
 }
 
 /** How long a frame with such a payload is. Throws `message-too-large`. */
-export function frameBytes(framing: Framing, payloadBytes: number): number {
-  const bytes = HEADER_BYTES[framing] + payloadBytes
-  if (bytes > FRAME_BYTES_MAX) throw frameTooLarge()
-  return bytes
+export function frameBytes(framing: Framing, type: number, payloadBytes: number): number {
+  const around = framing === 'N' ? textHead(type).length + TEXT_TAIL.length : HEADER_BYTES[framing]
+  if (around + payloadBytes > FRAME_BYTES_MAX) throw frameTooLarge()
+  return around + payloadBytes
 }
 
-/** Writes a header at `at` and returns where the payload begins. */
+/** Writes what stands before the payload at `at` and returns where the payload begins. */
 export function writeHeader(into: Uint8Array, at: number, framing: Framing, type: number, payloadBytes: number): number {
+  if (framing === 'N') {
+    const head = textHead(type)
+    into.set(head, at)
+    return at + head.length
+  }
   let next = at
   let lengthBytes = payloadBytes + 1
   if (framing === 'A') {
@@ -206,12 +211,17 @@ export function writeHeader(into: Uint8Array, at: number, framing: Framing, type
   return next
 }
 
-const EMPTY = new Uint8Array(0)
+/** Writes what stands behind the payload at `at` and returns where the frame ends. */
+export function writeTrailer(into: Uint8Array, at: number, framing: Framing): number {
+  if (framing !== 'N') return at
+  into.set(TEXT_TAIL, at)
+  return at + TEXT_TAIL.length
+}
 
-/** Framing N (first byte 7B) is not spoken yet. */
 function framingOf(firstByte: number): Framing {
   if (firstByte === 0) return 'B'
   if (firstByte <= KIND.LOOK_UP) return 'A'
+  if (firstByte === OPEN_MAP) return 'N'
   throw malformedFrame(`no framing begins with byte ${firstByte}`)
 }
 

@@ -4,6 +4,7 @@
  * is turned straight into bytes, so that an array of a million numbers never exists as numbers.
  */
 import { readBase64 } from './base64.ts'
+import { isSpace, readByteArray } from './byte-array.ts'
 import { DEPTH_MAX, ELEMENTS_MAX } from './limits.ts'
 import type { PlainMap } from './payload.ts'
 import { malformed } from './refused.ts'
@@ -17,9 +18,10 @@ const OPEN_MAP = 0x7b
 const CLOSE_MAP = 0x7d
 const OPEN_ARRAY = 0x5b
 const CLOSE_ARRAY = 0x5d
-const ZERO = 0x30
-const NINE = 0x39
 const SHORT_KEY_BYTES = 32
+
+/** What becomes of a top-level `data`: a value as any other; bytes; or, where it is a map, the bytes of the JSON that it is. */
+export type TakeData = 'value' | 'bytes' | 'slice'
 
 /** Where `data` stood, and what it is. */
 interface Data {
@@ -30,10 +32,10 @@ interface Data {
 }
 
 /**
- * The map that a JSON payload stands for. With `takeData` a top-level `data` (an array of 0–255 or a base64 string) comes as bytes, and
- * `base64` says which form it had. Throws `malformed`.
+ * The map that a JSON payload stands for. With `bytes` a top-level `data` (an array of 0–255 or a base64 string) comes as bytes, and
+ * `base64` says which form it had; with `slice` a `data` that is a map comes as a view on its JSON, unjudged. Throws `malformed`.
  */
-export function parseJson(payload: Uint8Array, takeData: boolean): { map: PlainMap; base64: boolean } {
+export function parseJson(payload: Uint8Array, takeData: TakeData): { map: PlainMap; base64: boolean } {
   const data = new Scanner(payload, takeData).scan()
   let map: PlainMap
   try {
@@ -48,7 +50,7 @@ export function parseJson(payload: Uint8Array, takeData: boolean): { map: PlainM
 
 class Scanner {
   readonly #bytes: Uint8Array
-  readonly #takeData: boolean
+  readonly #takeData: TakeData
   #at = 0
   #level = -1
   #values = 1
@@ -56,7 +58,7 @@ class Scanner {
   readonly #keys: (Set<string> | undefined)[] = []
   #data: Data | undefined
 
-  constructor(bytes: Uint8Array, takeData: boolean) {
+  constructor(bytes: Uint8Array, takeData: TakeData) {
     this.#bytes = bytes
     this.#takeData = takeData
   }
@@ -120,12 +122,16 @@ class Scanner {
     this.#keys[this.#level] = keys
     if (keys.has(key)) throw malformed('a key stands twice')
     keys.add(key)
-    if (this.#takeData && this.#level === 0 && key === 'data') this.#takeValue(this.#skipSpace(valueAt))
+    if (this.#takeData !== 'value' && this.#level === 0 && key === 'data') this.#takeValue(this.#skipSpace(valueAt))
   }
 
   #takeValue(from: number): void {
     const first = this.#bytes[from]
-    if (first === OPEN_ARRAY) {
+    if (this.#takeData === 'slice') {
+      if (first !== OPEN_MAP) return
+      const end = this.#skipMap(from)
+      this.#data = { from, end, bytes: this.#bytes.subarray(from, end), base64: false }
+    } else if (first === OPEN_ARRAY) {
       const end = this.#bytes.indexOf(CLOSE_ARRAY, from)
       if (end < 0) throw malformed('an array without an end', 'data')
       this.#data = { from, end: end + 1, bytes: readByteArray(this.#bytes, from + 1, end), base64: false }
@@ -139,67 +145,24 @@ class Scanner {
     this.#at = this.#data.end
   }
 
+  /** Where the map at `from` ends: what has as many brackets closed as opened, outside of strings. */
+  #skipMap(from: number): number {
+    let level = 0
+    this.#at = from
+    while (this.#at < this.#bytes.length) {
+      const byte = this.#bytes[this.#at++]
+      if (byte === QUOTE) this.#at = this.#skipString() + 1
+      else if (byte === OPEN_MAP || byte === OPEN_ARRAY) level++
+      else if ((byte === CLOSE_MAP || byte === CLOSE_ARRAY) && --level === 0) return this.#at
+    }
+    throw malformed('a map without an end', 'data')
+  }
+
   #skipSpace(from: number): number {
     let at = from
     while (isSpace(this.#bytes[at])) at++
     return at
   }
-}
-
-/** The integers 0–255 between the brackets of an array, text[from, end). */
-function readByteArray(text: Uint8Array, from: number, end: number): Uint8Array {
-  return readCompactArray(text, from, end) ?? readAnyArray(text, from, end)
-}
-
-/** Digits, commas, and spaces behind commas, in one pass; undefined for every other form, right or wrong. */
-function readCompactArray(text: Uint8Array, from: number, end: number): Uint8Array | undefined {
-  const data = new Uint8Array((end - from + 1) >> 1)
-  let count = 0
-  let value = -1 // no digit yet
-  for (let at = from; at < end; at++) {
-    const byte = text[at] as number
-    if (byte >= ZERO && byte <= NINE) {
-      if (value === 0) return undefined
-      value = (value < 0 ? 0 : value * 10) + byte - ZERO
-      if (value > 255) return undefined
-    } else if (byte === COMMA && value >= 0) {
-      data[count++] = value
-      value = -1
-    } else if (byte !== 0x20 || value >= 0) return undefined
-  }
-  if (value < 0) return undefined
-  data[count++] = value
-  return data.slice(0, count)
-}
-
-function readAnyArray(text: Uint8Array, from: number, end: number): Uint8Array {
-  let at = from
-  while (isSpace(text[at])) at++
-  if (at === end) return new Uint8Array(0)
-  let count = 1
-  for (let i = at; i < end; i++) if (text[i] === COMMA) count++
-  const data = new Uint8Array(count)
-  for (let i = 0; i < count; i++) {
-    while (isSpace(text[at])) at++
-    let value = 0
-    const first = at
-    while (isDigit(text[at])) value = value * 10 + (text[at++] as number) - ZERO
-    const digits = at - first
-    const wrong = digits === 0 || digits > 3 || value > 255 || (digits > 1 && text[first] === ZERO)
-    if (wrong) throw malformed('data is integers 0 to 255', 'data')
-    data[i] = value
-    while (isSpace(text[at])) at++
-    if (text[at++] !== (i === count - 1 ? CLOSE_ARRAY : COMMA)) throw malformed('data is integers 0 to 255', 'data')
-  }
-  return data
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= ZERO && byte <= NINE
 }
 
 /** Beyond ASCII any code that base64 has no digit for. */

@@ -7,6 +7,8 @@
 export const FRAME_BYTES_MAX = 1_900_000
 /** To a connection that has used no ext field (section 1). */
 export const PLAIN_FRAME_BYTES_MAX = 65_536
+/** The name of a message's type in framing N. */
+export const TYPE_NAME_BYTES_MAX = 64
 export const DEPTH_MAX = 8
 /** Values in one message outside `data`: 4,096 files of a dozen fields, or a report of 65,536 runs, fit well. */
 export const ELEMENTS_MAX = 300_000

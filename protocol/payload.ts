@@ -21,6 +21,6 @@ export function encodingOf(payload: Uint8Array): Encoding {
 
 /** `takeData`: `data` is wanted as bytes, whatever its form (JSON). `base64` tells that it was that form. Throws `malformed`. */
 export function decodePayload(payload: Uint8Array, encoding: Encoding, takeData: boolean): { map: PlainMap; base64: boolean } {
-  if (encoding === 'json') return parseJson(payload, takeData)
+  if (encoding === 'json') return parseJson(payload, takeData ? 'bytes' : 'value')
   return { map: parseMsgpack(payload), base64: false }
 }

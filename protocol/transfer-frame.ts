@@ -2,7 +2,7 @@
  * The one shape that nearly every TRANSFER and every Ok has, read and written without building values in between. What has another
  * shape is left to the general path (codec.ts), which gives the same results.
  */
-import { type Framing, frameBytes, writeHeader } from './frame.ts'
+import { type BinaryFraming, type Framing, frameBytes, writeHeader, writeTrailer } from './frame.ts'
 import { type ChunkWords, type Encoding, MESSAGE_TYPE, type Transfer } from './messages.ts'
 import { takeBytes } from './slab.ts'
 import { encodeUtf8 } from './utf8.ts'
@@ -69,10 +69,10 @@ export function decodeTransfer(payload: Uint8Array): Transfer | undefined {
 }
 
 /** A whole frame with a TRANSFER in msgpack. `messageId` is a UUID's 36 characters. Throws `message-too-large`. */
-export function encodeTransferFrame(framing: Framing, messageId: string, chunk: ChunkWords, data: Uint8Array): Uint8Array {
+export function encodeTransferFrame(framing: BinaryFraming, messageId: string, chunk: ChunkWords, data: Uint8Array): Uint8Array {
   const lengthBytes = data.length < 0x100 ? 1 : data.length < 0x10000 ? 2 : 4
   const payloadBytes = TRANSFER_FIXED_BYTES + 1 + lengthBytes + data.length
-  const frame = takeBytes(frameBytes(framing, payloadBytes))
+  const frame = takeBytes(frameBytes(framing, MESSAGE_TYPE.TRANSFER, payloadBytes))
   let at = writeHeader(frame, 0, framing, MESSAGE_TYPE.TRANSFER, payloadBytes)
   at = put(frame, at, TRANSFER_START)
   at = putText(frame, at, messageId)
@@ -85,17 +85,18 @@ export function encodeTransferFrame(framing: Framing, messageId: string, chunk: 
   return frame
 }
 
-/** One buffer with a plain Ok for each message-id, in order; each is a UUID's 36 characters. */
+/** One buffer with a plain Ok for each message-id, in order; each is a UUID's 36 characters. Framing N has JSON only. */
 export function encodeOkFrames(framing: Framing, encoding: Encoding, messageIds: readonly string[]): Uint8Array {
   const { head, tail } = OK_PARTS[encoding]
   const payloadBytes = head.length + UUID_BYTES + tail.length
-  const frames = takeBytes(messageIds.length * frameBytes(framing, payloadBytes))
+  const frames = takeBytes(messageIds.length * frameBytes(framing, MESSAGE_TYPE.RESPONSE, payloadBytes))
   let at = 0
   for (const messageId of messageIds) {
     at = writeHeader(frames, at, framing, MESSAGE_TYPE.RESPONSE, payloadBytes)
     at = put(frames, at, head)
     at = putText(frames, at, messageId)
     at = put(frames, at, tail)
+    at = writeTrailer(frames, at, framing)
   }
   return frames
 }

@@ -13,6 +13,7 @@ import { type Authentication, type ChunkWords, type Fetch, type FileAnnouncement
 import type { Plain, PlainMap } from './payload.ts'
 import { present } from './present.ts'
 import { malformed } from './refused.ts'
+import type { FrameType } from './text-frame.ts'
 import { response, usesExtInResponse } from './validate-response.ts'
 
 const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
@@ -21,7 +22,7 @@ const state = oneOf('receiving', 'finishing', 'stored', 'removed')
 const findTags = tags(FIND_TAGS_MAX)
 
 /** The message that a map is, by the frame's type. Throws `malformed`, `unsupported-type` and the codes of the limits of section 3.1. */
-export function validate(type: number, map: PlainMap): Message {
+export function validate(type: FrameType, map: PlainMap): Message {
   const messageId = required(map, 'message-id', uuid)
   switch (type) {
     case MESSAGE_TYPE.AUTHENTICATION: return authentication(messageId, map)
@@ -35,7 +36,7 @@ export function validate(type: number, map: PlainMap): Message {
 }
 
 /** Whether a valid message uses anything beyond the original protocol (base64 apart, which the payload tells). */
-export function usesExt(type: number, map: PlainMap): boolean {
+export function usesExt(type: FrameType, map: PlainMap): boolean {
   switch (type) {
     case MESSAGE_TYPE.AUTHENTICATION: return has(map, AUTHENTICATION_EXT) || ((map.files ?? []) as PlainMap[]).some(fileUsesExt)
     case MESSAGE_TYPE.RESPONSE: return usesExtInResponse(map)

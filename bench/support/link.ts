@@ -29,7 +29,7 @@ export class Link {
   private constructor(socket: Socket, encoding: Encoding) {
     this.socket = socket
     this.#encoding = encoding
-    const onFrame = (_type: number, payload: Uint8Array): void => {
+    const onFrame = (_type: unknown, payload: Uint8Array): void => {
       if (this.hook?.(payload) !== true) this.#answer(payload)
     }
     socket.on('data', bytes => {

@@ -24,7 +24,7 @@ const NOISE_FRAMES = 20_000
 const NOISE_GROWTH_BYTES_MAX = 100 * 2 ** 20
 
 const { refusals } = JSON.parse(readFileSync(VECTORS, 'utf8')) as { refusals: readonly Refusal[] }
-const FRAMINGS = ['A', 'B'] as const
+const FRAMINGS = ['A', 'B', 'N'] as const
 
 t.test('every refusal of the vectors gets its code, and the next good client is served', async t => {
   const daemon = await startDaemon(t)
@@ -50,7 +50,7 @@ for (const framing of FRAMINGS) {
     t.teardown(() => client.destroy())
     client.socket.setNoDelay(true)
     const id = '11111111-2222-4333-8444-555555555555'
-    const whole = message(framing, 'msgpack', TYPE.authentication, { 'message-id': id, token: daemon.token() })
+    const whole = message(framing, client.payload, TYPE.authentication, { 'message-id': id, token: daemon.token() })
     for (let cut = 1; cut < whole.length; cut++) {
       const answer = client.answer(id)
       client.raw(whole.subarray(0, cut))
@@ -73,7 +73,7 @@ for (const framing of FRAMINGS) {
     const ids = Array.from({ length: count }, () => random.uuid())
     const answers = ids.map(id => client.answer(id))
     client.raw(Buffer.concat(ids.map((id, i) =>
-      message(framing, 'msgpack', TYPE.transfer, { 'message-id': id, chunk: numberedChunk(fid, 0, i), data: contentOf(i, 16) }))))
+      message(framing, client.payload, TYPE.transfer, { 'message-id': id, chunk: numberedChunk(fid, 0, i), data: contentOf(i, 16) }))))
     t.equal((await Promise.all(answers)).filter(({ response }) => response === 'Ok').length, count)
   })
 }

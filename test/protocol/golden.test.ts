@@ -30,7 +30,7 @@ for (const frame of GOLDEN) {
     const encoding = frame.exact === 'msgpack' ? 'msgpack' : 'json'
     const payload = encodeMessage(message, encoding, { data: frame.exact === 'json array' ? 'array' : 'base64' })
     t.equal(text(encodeFrame(frame.framing, frame.type, payload)), text(frame.bytes))
-    if (message.type === 3 && encoding === 'msgpack')
+    if (message.type === 3 && encoding === 'msgpack' && frame.framing !== 'N')
       t.equal(text(encodeTransferFrame(frame.framing, ID, message.chunk, message.data)), text(frame.bytes))
     if (frame.message.response === 'Ok') t.equal(text(encodeOkFrames(frame.framing, encoding, [ID, ID])), text(frame.bytes).repeat(2))
   })

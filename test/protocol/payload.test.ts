@@ -45,14 +45,14 @@ const JSON_REFUSED: Record<string, string> = {
 }
 for (const [what, text] of Object.entries(JSON_REFUSED)) {
   t.test(`JSON: refuses ${what}`, async t => {
-    t.equal(refusal(() => parseJson(utf8(text), false)).code, 'malformed')
+    t.equal(refusal(() => parseJson(utf8(text), 'value')).code, 'malformed')
   })
 }
 
 t.test('JSON: refuses ill-formed UTF-8 in a value, in a key and beside escapes', async t => {
   for (const middle of ['22ff22', '22c3', '22 5c6e ff 22'])
-    t.equal(refusal(() => parseJson(hex('7b2261223a', middle, '7d'), false)).code, 'malformed')
-  t.equal(refusal(() => parseJson(hex('7b 22ff22 3a31 7d'), false)).code, 'malformed')
+    t.equal(refusal(() => parseJson(hex('7b2261223a', middle, '7d'), 'value')).code, 'malformed')
+  t.equal(refusal(() => parseJson(hex('7b 22ff22 3a31 7d'), 'value')).code, 'malformed')
 })
 
 t.test('JSON: reads what JSON.parse reads, for any value', async t => {
@@ -61,50 +61,50 @@ t.test('JSON: reads what JSON.parse reads, for any value', async t => {
     fc.property(value, fc.nat(3), (map, space) => {
       fc.pre(!JSON.stringify(map).includes('__proto__') && JSON.stringify(map).isWellFormed())
       const text = JSON.stringify(map, null, space)
-      t.strictSame(parseJson(utf8(text), false).map, JSON.parse(text))
+      t.strictSame(parseJson(utf8(text), 'value').map, JSON.parse(text))
     }),
   )
 })
 
 t.test('JSON: equal keys in different maps are no duplicates', async t => {
   const text = '{"a":{"b":1,"c":{"b":2}},"b":[{"b":1},{"b":2}]}'
-  t.strictSame(parseJson(utf8(text), false).map, JSON.parse(text))
+  t.strictSame(parseJson(utf8(text), 'value').map, JSON.parse(text))
 })
 
 t.test('long keys are told apart to their last letter', async t => {
   const long = 'k'.repeat(1000)
   const map = { [`${long}1`]: 1, [`${long}2`]: 2, [`${long}é`]: 3 }
-  t.strictSame(parseJson(json(map), false).map, map)
+  t.strictSame(parseJson(json(map), 'value').map, map)
   t.strictSame(JSON.parse(JSON.stringify(parseMsgpack(msgpack(map)))), map)
-  t.equal(refusal(() => parseJson(utf8(`{"${long}":1,"${long}":2}`), false)).code, 'malformed')
+  t.equal(refusal(() => parseJson(utf8(`{"${long}":1,"${long}":2}`), 'value')).code, 'malformed')
   const half = msgpack({ [long]: 1 }).subarray(1)
   t.equal(refusal(() => parseMsgpack(Buffer.concat([hex('82'), half, half]))).code, 'malformed')
 })
 
 t.test('JSON: paired surrogates, brackets and quotes inside strings are text', async t => {
   const text = '{ "a" : "\\ud834\\udd1e" , "b\\"}" : "]}\\\\" , "é" : "{[,:" }'
-  t.strictSame(parseJson(utf8(text), false).map, JSON.parse(text))
+  t.strictSame(parseJson(utf8(text), 'value').map, JSON.parse(text))
 })
 
 t.test(`JSON: allows depth ${DEPTH_MAX} and refuses one more`, async t => {
-  t.ok(parseJson(utf8(nested(DEPTH_MAX)), false))
+  t.ok(parseJson(utf8(nested(DEPTH_MAX)), 'value'))
   t.match(
-    refusal(() => parseJson(utf8(nested(DEPTH_MAX + 1)), false)),
+    refusal(() => parseJson(utf8(nested(DEPTH_MAX + 1)), 'value')),
     { code: 'malformed', details: { limit: DEPTH_MAX } },
   )
-  t.equal(refusal(() => parseJson(utf8(nested(400_000)), false)).code, 'malformed')
+  t.equal(refusal(() => parseJson(utf8(nested(400_000)), 'value')).code, 'malformed')
 })
 
 t.test('JSON: refuses more values than the limit, as commas and as containers', async t => {
   t.match(
-    refusal(() => parseJson(utf8(values(ELEMENTS_MAX + 1)), false)),
+    refusal(() => parseJson(utf8(values(ELEMENTS_MAX + 1)), 'value')),
     { code: 'malformed', details: { limit: ELEMENTS_MAX } },
   )
   t.match(
-    refusal(() => parseJson(utf8(`{"a":[${'{},'.repeat(ELEMENTS_MAX / 2)}1]}`), false)),
+    refusal(() => parseJson(utf8(`{"a":[${'{},'.repeat(ELEMENTS_MAX / 2)}1]}`), 'value')),
     { code: 'malformed', details: { limit: ELEMENTS_MAX } },
   )
-  t.ok(parseJson(utf8(values(ELEMENTS_MAX - 10)), false))
+  t.ok(parseJson(utf8(values(ELEMENTS_MAX - 10)), 'value'))
 })
 
 const DATA_READ: Record<string, [text: string, bytes: number[], base64: boolean]> = {
@@ -119,7 +119,7 @@ const DATA_READ: Record<string, [text: string, bytes: number[], base64: boolean]
 for (const [what, [text, bytes, base64]] of Object.entries(DATA_READ)) {
   t.test(`JSON: takes data as bytes from ${what}, before or after other fields`, async t => {
     for (const payload of [`{"data":${text}}`, `{"data" : ${text} ,"z":["é",1]}`, `{"z":"é","data":${text}}`, `{"d\\u0061ta":${text}}`]) {
-      const read = parseJson(utf8(payload), true)
+      const read = parseJson(utf8(payload), 'bytes')
       t.strictSame(Array.from(read.map.data as Uint8Array), bytes)
       t.equal(read.base64, base64)
       if (payload.includes('é')) t.match(JSON.stringify(read.map.z), /é/)
@@ -148,20 +148,20 @@ const DATA_REFUSED = [
 ]
 for (const text of DATA_REFUSED) {
   t.test(`JSON: refuses data ${text}`, async t => {
-    t.equal(refusal(() => parseJson(utf8(`{"data":${text}}`), true)).code, 'malformed')
+    t.equal(refusal(() => parseJson(utf8(`{"data":${text}}`), 'bytes')).code, 'malformed')
   })
 }
 
 t.test('JSON: data that is deeper down, not wanted, or of another type is a value like any other', async t => {
-  t.strictSame(parseJson(utf8('{"a":{"data":[300]}}'), true).map, { a: { data: [300] } })
-  t.strictSame(parseJson(utf8('{"data":[300]}'), false).map, { data: [300] })
-  t.strictSame(parseJson(utf8('{"data":{"a":1}}'), true).map, { data: { a: 1 } })
-  t.strictSame(parseJson(utf8('{"data":null}'), true).map, { data: null })
+  t.strictSame(parseJson(utf8('{"a":{"data":[300]}}'), 'bytes').map, { a: { data: [300] } })
+  t.strictSame(parseJson(utf8('{"data":[300]}'), 'value').map, { data: [300] })
+  t.strictSame(parseJson(utf8('{"data":{"a":1}}'), 'bytes').map, { data: { a: 1 } })
+  t.strictSame(parseJson(utf8('{"data":null}'), 'bytes').map, { data: null })
 })
 
 t.test('JSON: an array of data may be longer than the limit on values', async t => {
   const data = new Array(ELEMENTS_MAX + 5).fill(7)
-  t.equal((parseJson(json({ data }), true).map.data as Uint8Array).length, data.length)
+  t.equal((parseJson(json({ data }), 'bytes').map.data as Uint8Array).length, data.length)
 })
 
 const MSGPACK_REFUSED: Record<string, string> = {

@@ -4,7 +4,7 @@
 import { type Decoded, decodeMessage, type FrameDecoder, TallyError } from '../../protocol/index.ts'
 
 export interface Frame {
-  readonly type: number
+  readonly type: number | string
   readonly payload: string
 }
 

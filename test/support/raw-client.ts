@@ -79,7 +79,7 @@ export class RawClient {
   constructor(socket: Socket, options: RawClientOptions) {
     this.socket = socket
     this.framing = options.framing ?? 'A'
-    this.payload = options.payload ?? 'msgpack'
+    this.payload = options.payload ?? (this.framing === 'N' ? 'json-base64' : 'msgpack')
     const reader = new FrameReader(this.framing)
     this.ended = new Promise(resolve => {
       const over = () => {

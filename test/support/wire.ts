@@ -1,11 +1,11 @@
 /**
- * A second, independent encoder and decoder of the wire for tests: framings A and B, JSON (both forms of `data`) and msgpack,
+ * A second, independent encoder and decoder of the wire for tests: framings A, B and N, JSON (both forms of `data`) and msgpack,
  * numbered chunk ids. It shares no code with `protocol/`, checks nothing, and will encode whatever a test wants to send.
  */
 import { createHash } from 'node:crypto'
 import { Packr, Unpackr } from 'msgpackr'
 
-export type Framing = 'A' | 'B'
+export type Framing = 'A' | 'B' | 'N'
 export type Payload = 'json-array' | 'json-base64' | 'msgpack'
 export type Fields = Readonly<Record<string, unknown>>
 
@@ -19,8 +19,12 @@ export interface Frame {
 const packr = new Packr({ useRecords: false, variableMapSize: true })
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' })
 
-/** One whole frame around a payload. */
+/** One whole frame around a payload. In framing N the type is a name where it has one. */
 export function frame(framing: Framing, type: number, payload: Uint8Array): Buffer {
+  if (framing === 'N') {
+    const name = Object.entries(TYPE).find(([, number]) => number === type)?.[0].toUpperCase() ?? type
+    return Buffer.concat([Buffer.from(`{"type": ${JSON.stringify(name)}, "data": `), payload, Buffer.from('}\f')])
+  }
   const header = Buffer.alloc(framing === 'A' ? 6 : 5)
   if (framing === 'A') {
     header[0] = 2
@@ -76,6 +80,15 @@ export class FrameReader {
     const all = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
     const frames: Frame[] = []
     let at = 0
+    if (this.framing === 'N') {
+      for (let end = all.indexOf('\f'); end >= 0; end = all.indexOf('\f', at)) {
+        const { type, data } = JSON.parse(all.toString('utf8', at, end)) as { type: string; data: unknown }
+        frames.push({ type: TYPE[type.toLowerCase() as keyof typeof TYPE], payload: Buffer.from(JSON.stringify(data)) })
+        at = end + 1
+      }
+      this.#rest = Buffer.from(all.subarray(at))
+      return frames
+    }
     for (;;) {
       const headerBytes = this.framing === 'A' ? 6 : 5
       if (all.length - at < headerBytes) break

@@ -5,7 +5,7 @@
 
 export interface GoldenFrame {
   readonly name: string
-  readonly framing: 'A' | 'B'
+  readonly framing: 'A' | 'B' | 'N'
   readonly type: number
   /** The whole frame. */
   readonly bytes: Uint8Array
@@ -86,11 +86,22 @@ export const GOLDEN: readonly GoldenFrame[] = [
 
   golden('REMOVE', 'A', remove, 'json', '02 00000062 07', `{"message-id":"${ID}","fid":"${FID}"}`),
   golden('REMOVE', 'B', remove, 'msgpack', '0000005d 07', '82', MESSAGE_ID, ID_STR, FID_FIELD),
+
+  // N: the name of the type and the payload in JSON, then a form feed (0c), which needs no escape in a template
+  golden('AUTHENTICATION', 'N', auth, 'json', '',
+    `{"type":"AUTHENTICATION","data":{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}}\f`),
+  golden('RESPONSE Ok', 'N', ok, 'json', '', `{"type":"RESPONSE","data":{"message-id":"${ID}","response":"Ok"}}\f`),
+  golden('RESPONSE Error', 'N', error, undefined, '', `{"data" : {"message-id":"${ID}","response":"Error","reason":"no"}, "type": 2 }\f`),
+  golden('TRANSFER, base64', 'N', transfer, 'json', '', `{"type":"TRANSFER","data":{"message-id":"${ID}","chunk":"${CHUNK}","data":"AH//"}}\f`),
+  golden('TRANSFER', 'N', transfer, 'json array', '',
+    `{"type":"TRANSFER","data":{"message-id":"${ID}","chunk":"${CHUNK}","data":[0,127,255]}}\f`),
+  golden('FIND', 'N', find, 'json', '', `{"type":"FIND","data":{"message-id":"${ID}","tags":["x"],"limit":100}}\f`),
+  golden('FETCH', 'N', fetch, 'json', '', `{"type":"FETCH","data":{"message-id":"${ID}","fid":"${FID}","file":0}}\f`),
 ]
 
 function golden(
   name: string,
-  framing: 'A' | 'B',
+  framing: 'A' | 'B' | 'N',
   message: { type: number },
   exact: GoldenFrame['exact'],
   header: string,
