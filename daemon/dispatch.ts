@@ -12,6 +12,7 @@ import { handleFetch } from './handlers/fetch.ts'
 import { handleFind } from './handlers/find.ts'
 import { handleRemove } from './handlers/remove.ts'
 import { handleResponse } from './handlers/response.ts'
+import { handleTag } from './handlers/tag.ts'
 import { handleTransfer } from './handlers/transfer.ts'
 import type { Served } from './listener.ts'
 import { NIL_UUID, type Session } from './session.ts'
@@ -24,6 +25,7 @@ function handle(session: Session, { message, encoding }: Decoded): void | Promis
     case MESSAGE_TYPE.TRANSFER: return handleTransfer(session, message, encoding)
     case MESSAGE_TYPE.FIND: return handleFind(session, message, encoding)
     case MESSAGE_TYPE.FETCH: return handleFetch(session, message, encoding)
+    case MESSAGE_TYPE.TAG: return handleTag(session, message, encoding)
     case MESSAGE_TYPE.REMOVE: return handleRemove(session, message, encoding)
   }
 }

@@ -3,7 +3,7 @@
  */
 import { wordsToUuid } from './chunk-id.ts'
 import { type Authentication, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
-  type Remove, type Response, type Transfer } from './messages.ts'
+  type Remove, type Response, type Tag, type Transfer } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 
 type Fields = { readonly [key: string]: Plain | undefined }
@@ -20,6 +20,7 @@ function fieldsOf(message: Message): Fields {
     case MESSAGE_TYPE.TRANSFER: return transfer(message)
     case MESSAGE_TYPE.FIND: return find(message)
     case MESSAGE_TYPE.FETCH: return fetch(message)
+    case MESSAGE_TYPE.TAG: return tag(message)
     case MESSAGE_TYPE.REMOVE: return remove(message)
   }
 }
@@ -139,6 +140,10 @@ function fetch(message: Fetch): Fields {
     acks: message.acks,
     window: message.window,
   }
+}
+
+function tag(message: Tag): Fields {
+  return { 'message-id': message.messageId, fid: message.fid, file: message.file, add: some(message.add), remove: some(message.remove) }
 }
 
 function remove(message: Remove): Fields {

@@ -170,6 +170,16 @@ export interface Fetch {
   readonly window?: number
 }
 
+export interface Tag {
+  readonly type: typeof MESSAGE_TYPE.TAG
+  readonly messageId: string
+  readonly fid: string
+  /** Absent: all files of the transfer. */
+  readonly file?: number
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
+}
+
 export interface Remove {
   readonly type: typeof MESSAGE_TYPE.REMOVE
   readonly messageId: string
@@ -178,6 +188,6 @@ export interface Remove {
 }
 
 /** What the daemon accepts. */
-export type Request = Authentication | Response | Transfer | Find | Fetch | Remove
+export type Request = Authentication | Response | Transfer | Find | Fetch | Tag | Remove
 /** What either side may send. */
 export type Message = Request

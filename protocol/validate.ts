@@ -9,7 +9,7 @@ import { uuidToWords } from './chunk-id.ts'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_PER_FILE_MAX, CURSOR_BYTES_MAX, FILES_MAX, FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX, FIND_TAGS_MAX,
   MEDIA_TYPE_BYTES_MAX, TAGS_PER_FILE_MAX, TOKEN_BYTES_MAX } from './limits.ts'
 import { type Authentication, type ChunkWords, type Fetch, type FileAnnouncement, type Find, MESSAGE_TYPE, type Message,
-  type Remove, type Run, type Transfer } from './messages.ts'
+  type Remove, type Run, type Tag, type Transfer } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 import { present } from './present.ts'
 import { malformed } from './refused.ts'
@@ -20,6 +20,7 @@ const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
 const acks = oneOf('each', 'ranges')
 const state = oneOf('receiving', 'finishing', 'stored', 'removed')
 const findTags = tags(FIND_TAGS_MAX)
+const fileTags = tags(TAGS_PER_FILE_MAX)
 
 /** The message that a map is, by the frame's type. Throws `malformed`, `unsupported-type` and the codes of the limits of section 3.1. */
 export function validate(type: FrameType, map: PlainMap): Message {
@@ -30,6 +31,7 @@ export function validate(type: FrameType, map: PlainMap): Message {
     case MESSAGE_TYPE.TRANSFER: return transfer(messageId, map)
     case MESSAGE_TYPE.FIND: return find(messageId, map)
     case MESSAGE_TYPE.FETCH: return fetch(messageId, map)
+    case MESSAGE_TYPE.TAG: return tag(messageId, map)
     case MESSAGE_TYPE.REMOVE: return remove(messageId, map)
     default: throw new TallyError('unsupported-type', `messages of type ${type} are not known here`, { type })
   }
@@ -58,7 +60,7 @@ function has(map: PlainMap, fields: readonly string[]): boolean {
 }
 
 function authentication(messageId: string, map: PlainMap): Authentication {
-  const shared = optional(map, 'tags', tags(TAGS_PER_FILE_MAX)) ?? []
+  const shared = optional(map, 'tags', fileTags) ?? []
   return present<Authentication>({
     type: MESSAGE_TYPE.AUTHENTICATION,
     messageId,
@@ -81,7 +83,7 @@ function announcements(shared: readonly string[]): (value: Plain, field: string)
 }
 
 function announcement(map: PlainMap, path: string, shared: readonly string[]): FileAnnouncement {
-  const own = optional(map, 'tags', tags(TAGS_PER_FILE_MAX), path)
+  const own = optional(map, 'tags', fileTags, path)
   if (own !== undefined && new Set([...shared, ...own]).size > TAGS_PER_FILE_MAX) throw tooManyTags(`${path}tags`, TAGS_PER_FILE_MAX)
   return present<FileAnnouncement>({
     name: required(map, 'name', name, path),
@@ -167,6 +169,17 @@ function ascending(value: Plain, field: string): Run[] {
     if (first < from || length < 1 || end > CHUNKS_PER_FILE_MAX) throw malformed(`${field} is not ascending`, field, CHUNKS_PER_FILE_MAX)
   }
   return all
+}
+
+function tag(messageId: string, map: PlainMap): Tag {
+  return present<Tag>({
+    type: MESSAGE_TYPE.TAG,
+    messageId,
+    fid: required(map, 'fid', fid),
+    file: optional(map, 'file', count),
+    add: optional(map, 'add', fileTags) ?? [],
+    remove: optional(map, 'remove', fileTags) ?? [],
+  })
 }
 
 function remove(messageId: string, map: PlainMap): Remove {

@@ -6,7 +6,7 @@ import { TallyError } from '../../protocol/errors.ts'
 import { globMatcher } from './glob.ts'
 import type {
   Amendment, Catalog, ExpiryLimits, FileId, FileRecord, FindQuery, FoundRecord, HeldBytes, Mark, NewTransfer, Pair, StoredContent,
-  TransferId, TransferRecord,
+  Tagging, TransferId, TransferRecord,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -85,6 +85,15 @@ export class MemoryCatalog implements Catalog {
       const file = this.state.files.get(id)
       if (file === undefined) throw notFound()
       this.state.files.set(id, { ...file, ...told, tags: [...new Set([...file.tags, ...(addTags ?? [])])] })
+    }
+  }
+
+  async tag({ transfer, files, add, remove }: Tagging): Promise<void> {
+    const found = files.map(id => this.state.files.get(id))
+    for (const file of found) if (file === undefined || file.state === 'removed' || file.transfer !== transfer) throw notFound()
+    for (const file of found as MemoryFile[]) {
+      const tags = [...new Set([...file.tags, ...add])].filter(tag => !remove.includes(tag))
+      this.state.files.set(file.id, { ...file, tags })
     }
   }
 

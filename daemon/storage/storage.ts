@@ -127,6 +127,14 @@ export interface Amendment {
   }[]
 }
 
+/** What TAG asks: a tag in both is removed; what stays keeps its place, what is new follows. */
+export interface Tagging {
+  readonly transfer: TransferId
+  readonly files: readonly FileId[]
+  readonly add: readonly string[]
+  readonly remove: readonly string[]
+}
+
 export interface FindQuery extends Query {
   readonly user: string
   readonly limit: number
@@ -167,6 +175,8 @@ export interface Catalog {
   /** Transfers with a file whose every chunk is marked and that is not stored: what a crash while finishing leaves behind. */
   complete(): Promise<readonly { user: string; fid: string }[]>
   amend(amendment: Amendment): Promise<void>
+  /** Changes the tags of all of these files. `not-found` where one of them was removed, or the transfer is gone: then nothing has changed. */
+  tag(tagging: Tagging): Promise<void>
   /**
    * Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing.
    * What concerns a file that is not receiving any more (removed meanwhile) is left out.

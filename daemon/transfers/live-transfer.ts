@@ -13,6 +13,7 @@ import { finish } from './finish.ts'
 import type { Group } from './group.ts'
 import { OpaqueChunks } from './opaque.ts'
 import type { ChunkReply } from './reply.ts'
+import { commonTags, retagged } from './tags.ts'
 import { Upload, type UploadHost } from './upload.ts'
 
 export interface TransferParts {
@@ -134,6 +135,23 @@ export class LiveTransfer implements UploadHost {
       }
       for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
       await this.emptyFilesStored()
+    })
+  }
+
+  /**
+   * Adds and removes tags of a file (undefined: of all that are there), durably; answers the tags that the file has then, or that all
+   * of them have. Throws `not-found`, and `tag-invalid` where a file would have too many; then nothing has changed.
+   */
+  tag(file: number | undefined, add: readonly string[], remove: readonly string[]): Promise<readonly string[]> {
+    return this.#exclusively(async () => {
+      const targets = this.uploads.filter(({ number, state }) => state !== 'removed' && (file === undefined || number === file))
+      if (targets.length === 0) throw new TallyError('not-found', 'there is no such file')
+      const told = targets.map(({ number }) => ({ number, tags: retagged(this.#tags[number] ?? [], add, remove, number) }))
+      if (add.length + remove.length > 0) {
+        await this.#parts.store.catalog.tag({ transfer: this.id, files: targets.map(({ id }) => id), add, remove })
+        for (const { number, tags } of told) this.#tags[number] = tags
+      }
+      return commonTags(told.map(({ tags }) => tags))
     })
   }
 

@@ -459,6 +459,26 @@ t.test('one removed file leaves the others their numbers', async t => {
   await t.rejects(registry.remove(transfer, 0), { code: 'not-found' })
 })
 
+t.test('tags that were added and removed count for the next announcement', async t => {
+  const files = [{ name: 'a', sizeBytes: 1, tags: ['x', 'y'] }, { name: 'b', sizeBytes: 1, tags: ['y'] }]
+  const { transfer, registry } = await setUp(files)
+  t.strictSame(await transfer.tag(undefined, [], []), ['y'])
+  t.strictSame(await transfer.tag(0, ['z', 'y'], ['x', 'absent']), ['y', 'z'])
+  t.strictSame(await transfer.tag(undefined, ['both'], ['both']), ['y'], 'what is added and removed is removed')
+  await transfer.amend(authentication(files))
+  t.strictSame(await transfer.tag(0, [], []), ['y', 'z', 'x'], 'an announcement adds its tags again')
+  const many = Array.from({ length: 64 }, (_, i) => `${i}`)
+  t.strictSame(await transfer.tag(1, many, ['y']), many, 'the limit holds for what is left')
+  await t.rejects(transfer.tag(undefined, ['y'], []), { code: 'tag-invalid', details: { field: 'add', limit: 64 } })
+  t.strictSame(await transfer.tag(0, [], []), ['y', 'z', 'x'], 'one that is refused changes no file')
+  await registry.remove(transfer, 1)
+  await t.rejects(transfer.tag(1, [], []), { code: 'not-found' })
+  await t.rejects(transfer.tag(2, ['a'], []), { code: 'not-found' })
+  t.strictSame(await transfer.tag(undefined, [], ['x']), ['y', 'z'], 'a removed file does not count')
+  await registry.remove(transfer, 0)
+  await t.rejects(transfer.tag(undefined, ['a'], []), { code: 'not-found' })
+})
+
 t.test('a made fid is dropped when its connection goes before the first chunk', async t => {
   const { transfer, registry, connection } = await setUp([{ name: 'a', sizeBytes: 1 }])
   t.equal(transfer.isMade, false)

@@ -112,6 +112,7 @@ const messages: Record<string, fc.Arbitrary<Message>> = {
       acks,
     },
   ),
+  TAG: message({ type: fc.constant(6), messageId: id, fid, add: tags, remove: tags }, { file: fc.nat(4095) }),
   REMOVE: message({ type: fc.constant(7), messageId: id, fid }, { file: fc.nat(4095) }),
 }
 
@@ -124,7 +125,7 @@ for (const [name, arbitrary] of Object.entries(messages)) {
   for (const encoding of ['json', 'msgpack'] as const) {
     t.test(`${name} survives ${encoding} unchanged`, async t => {
       fc.assert(
-        fc.property(arbitrary, fc.constantFrom('base64', 'array'), fc.constantFrom('A', 'B'), (value, data, framing) => {
+        fc.property(arbitrary, fc.constantFrom('base64', 'array'), fc.constantFrom(...(encoding === 'json' ? (['A', 'B', 'N'] as const) : (['A', 'B'] as const))), (value, data, framing) => {
           const frame = encodeFrame(framing, value.type, encodeMessage(value, encoding, { data }))
           const back: Message[] = []
           new FrameDecoder().push(frame, (type, payload) => {

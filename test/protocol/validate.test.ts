@@ -8,11 +8,14 @@ import {
   MESSAGE_TYPE,
   RefusedMessage,
   type Remove,
+  TAG_BYTES_MAX,
+  TAGS_PER_FILE_MAX,
+  type Tag,
   type Transfer,
 } from '../../protocol/index.ts'
 import { DIGEST, decodeJson, FID, hex, ID, json, msgpack, refusal, refusalOf, utf8 } from './support.ts'
 
-const { AUTHENTICATION, RESPONSE, TRANSFER, FIND, FETCH, REMOVE } = MESSAGE_TYPE
+const { AUTHENTICATION, RESPONSE, TRANSFER, FIND, FETCH, TAG, REMOVE } = MESSAGE_TYPE
 const CHUNK = '00000000-0001-8000-9ed4-ab89cecade19'
 const auth = (fields: Record<string, unknown>): Authentication =>
   decodeJson(AUTHENTICATION, { token: 't', ...fields }).message as Authentication
@@ -56,7 +59,7 @@ t.test('what is no refusal stays what it is', async t => {
 })
 
 t.test('types that are not spoken are unsupported, after their form was judged', async t => {
-  for (const type of [0, 6, 8, 9, 10, 15, 16, 255]) {
+  for (const type of [0, 8, 9, 10, 15, 16, 255]) {
     t.match(refusalOf(type, {}), { code: 'unsupported-type', details: { type }, messageId: ID })
     t.equal(refusal(() => decodeMessage(type, utf8('{}'))).code, 'malformed')
   }
@@ -379,6 +382,24 @@ for (const [field, fields] of FETCH_MALFORMED) {
   })
 }
 
+t.test('TAG: a file, or all of a transfer; tags to add and tags to remove, each once', async t => {
+  const bare = { type: 6, messageId: ID, fid: FID, add: [], remove: [] }
+  t.strictSame(decodeJson(TAG, { fid: FID.toUpperCase() }).message as Tag, bare)
+  const fields = { fid: FID, file: 3, add: ['b', 'a', 'b'], remove: ['c', 'c', 'a'] }
+  t.strictSame(decodeJson(TAG, fields).message as Tag, { ...bare, file: 3, add: ['b', 'a'], remove: ['c', 'a'] })
+  t.match(refusalOf(TAG, { add: ['a'] }), { code: 'malformed', details: { field: 'fid' } })
+  t.match(refusalOf(TAG, { fid: FID, file: -1 }), { code: 'malformed', details: { field: 'file' } })
+  for (const field of ['add', 'remove']) {
+    t.match(refusalOf(TAG, { fid: FID, [field]: 'a' }), { code: 'malformed', details: { field } })
+    t.match(refusalOf(TAG, { fid: FID, [field]: null }), { code: 'malformed', details: { field } })
+    for (const tag of ['', 'x'.repeat(TAG_BYTES_MAX + 1), 'a\nb'])
+      t.match(refusalOf(TAG, { fid: FID, [field]: ['ok', tag] }), { code: 'tag-invalid', details: { field: `${field}[1]`, limit: TAG_BYTES_MAX } })
+    const many = Array.from({ length: TAGS_PER_FILE_MAX + 1 }, (_, i) => `${i}`)
+    t.match(refusalOf(TAG, { fid: FID, [field]: many }), { code: 'tag-invalid', details: { field, limit: TAGS_PER_FILE_MAX } })
+    t.ok(decodeJson(TAG, { fid: FID, [field]: many.slice(1) }))
+  }
+})
+
 t.test('REMOVE: a file, or all of a transfer', async t => {
   t.strictSame(decodeJson(REMOVE, { fid: FID }).message as Remove, { type: 7, messageId: ID, fid: FID })
   t.strictSame(decodeJson(REMOVE, { fid: FID, file: 3 }).message as Remove, { type: 7, messageId: ID, fid: FID, file: 3 })
@@ -413,6 +434,7 @@ const EXT: [type: number, fields: Record<string, unknown>][] = [
   [RESPONSE, { response: 'Ok', fid: FID, chunks: [[0, 0, 1]] }],
   [FIND, {}],
   [FETCH, { digest: DIGEST }],
+  [TAG, { fid: FID }],
   [REMOVE, { fid: FID }],
 ]
 for (const [type, fields] of EXT) {

@@ -57,6 +57,27 @@ test('what a first start left half done does not hinder the next one', async t =
   t.equal(fs.readFileSync(path.join(directory, 'version'), 'latin1'), '1\n')
 })
 
+test('how many files have a tag is counted through every change, and a tag that none has is forgotten', async t => {
+  const directory = freshDirectory(t)
+  const { catalog } = await openAt(t, directory)
+  const transfer = await catalog.announce(newTransfer(1, [newFile({ tags: ['a', 'b'] }), newFile({ tags: ['a'] }), newFile()]))
+  const files = transfer.files.map(({ id }) => id) as [number, number, number]
+  const counts = (): unknown => {
+    const db = new DatabaseSync(path.join(directory, 'catalog.db'), { readOnly: true })
+    const rows = db.prepare(`SELECT tag, files, (SELECT count(*) FROM tagged WHERE label = label.id) AS listed FROM label ORDER BY tag`).all()
+    db.close()
+    return rows.map(({ tag, files, listed }) => [tag, files, listed])
+  }
+  t.same(counts(), [['a', 2, 2], ['b', 1, 1]])
+  await catalog.tag({ transfer: transfer.id, files, add: ['a', 'c'], remove: ['b', 'nobody'] })
+  t.same(counts(), [['a', 3, 3], ['c', 3, 3]])
+  await catalog.tag({ transfer: transfer.id, files: [files[0]], add: ['d'], remove: ['d', 'c'] })
+  await catalog.remove(transfer.id, [files[1]], 1)
+  t.same(counts(), [['a', 2, 2], ['c', 1, 1]])
+  await catalog.tag({ transfer: transfer.id, files: [files[0], files[2]], add: [], remove: ['a', 'c'] })
+  t.same(counts(), [])
+})
+
 test('a commit without room changes nothing, and later ones succeed', async t => {
   let fails = false
   const store = await openAt(t, freshDirectory(t), 'power', { beforeCommit: () => { if (fails) throw sqliteError(SQLITE_FULL) } })

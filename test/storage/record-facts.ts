@@ -158,6 +158,46 @@ export function recordFacts(fact: Fact): void {
     t.equal(await codeOf(catalog.amend({ transfer: transfer.id, files: [] })), 'not-found')
   })
 
+  fact('tags are added and removed in all the files named or in none, and FIND follows', async (t, { catalog }, under) => {
+    const transfer = await catalog.announce(newTransfer(1, [newFile({ tags: ['a', 'b', 'c'] }), newFile({ tags: ['c'] }), newFile({ tags: ['a'] })]))
+    const other = await catalog.announce(newTransfer(2, [newFile({ tags: ['a'] })]))
+    const [zero, one, two] = transfer.files.map(({ id }) => id) as [number, number, number]
+    for (const id of [zero, two]) await catalog.store(id, digestOf('x'), 3000, 1)
+    await catalog.tag({ transfer: transfer.id, files: [zero, one], add: ['d', 'a', 'e', 'd'], remove: ['b', 'e', 'nobody'] })
+    const tags = async ({ catalog }: Store): Promise<unknown> => (await catalog.load(USER, fidOf(1)))?.files.map(file => file.tags)
+    t.same(await tags(under.store), [['a', 'c', 'd'], ['c', 'd', 'a'], ['a']])
+    const found = async ({ catalog }: Store, tag: string): Promise<unknown> => [
+      ...(await catalog.find(query({ tags: [tag] }))), ...(await catalog.find(query({ tags: [tag], state: 'receiving' }))),
+    ].map(({ id }) => id)
+    const check = async (store: Store): Promise<void> => {
+      t.same(await found(store, 'a'), [two, zero, fileOf(other, 0).id, one])
+      t.same(await found(store, 'd'), [zero, one])
+      for (const tag of ['b', 'e', 'nobody']) t.same(await found(store, tag), [])
+      t.same((await store.catalog.content(USER, { fid: fidOf(1), file: 0 }))?.tags, ['a', 'c', 'd'])
+    }
+    await check(under.store)
+    await check(await under.reopen())
+  })
+
+  fact('tags of what is not there cannot be changed, and then nothing is', async (t, _store, under) => {
+    const { catalog } = under.store
+    const transfer = await catalog.announce(newTransfer(1, [newFile({ tags: ['a'] }), newFile(), newFile()]))
+    const other = await catalog.announce(newTransfer(2, [newFile()]))
+    const [zero, one, two] = transfer.files.map(({ id }) => id) as [number, number, number]
+    await catalog.remove(transfer.id, [one], 1)
+    for (const absent of [one, fileOf(other, 0).id, 10_000]) {
+      t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [zero, absent], add: ['b'], remove: ['a'] })), 'not-found')
+    }
+    t.same((await catalog.load(USER, fidOf(1)))?.files.map(file => file.tags), [['a'], [], []])
+    t.same(await catalog.find(query({ tags: ['b'], state: 'receiving' })), [])
+    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).map(({ id }) => id), [zero])
+    await catalog.tag({ transfer: transfer.id, files: [two], add: ['a'], remove: [] })
+    await catalog.remove(transfer.id, [zero], 2)
+    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).map(({ id }) => id), [two])
+    await catalog.remove(transfer.id, undefined, 3)
+    t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [two], add: ['b'], remove: [] })), 'not-found')
+  })
+
   fact('a removed file keeps its number; with the last one the transfer is gone', async (t, { catalog }, under) => {
     const transfer = await catalog.announce(newTransfer(1, [newFile({ tags: ['t'] }), newFile({ name: 'b' })]))
     const [first, second] = [fileOf(transfer, 0).id, fileOf(transfer, 1).id]

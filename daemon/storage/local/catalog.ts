@@ -4,7 +4,7 @@
  */
 import type { TallyError } from '../../../protocol/errors.ts'
 import type {
-  Amendment, Catalog, ExpiryLimits, FileId, FindQuery, FoundRecord, Mark, NewTransfer, Pair, StoredContent, TransferId, TransferRecord,
+  Amendment, Catalog, ExpiryLimits, FileId, FindQuery, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
@@ -54,6 +54,10 @@ export class LocalCatalog implements Catalog {
   amend(amendment: Amendment): Promise<void> {
     const files = amendment.files.map(file => (file.meta === undefined ? file : { ...file, meta: compact(file.meta) }))
     return this.#change('amend', [{ ...amendment, files }]) as Promise<void>
+  }
+
+  tag(tagging: Tagging): Promise<void> {
+    return this.#change('tag', [tagging]) as Promise<void>
   }
 
   mark(marks: readonly Mark[], nowMs: number): Promise<void> {

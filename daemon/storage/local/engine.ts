@@ -3,7 +3,7 @@
  * synchronous and does not know on which thread it runs. Time's work is in `expiry.ts`.
  */
 import { TallyError } from '../../../protocol/errors.ts'
-import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, TransferId, TransferRecord } from '../storage.ts'
+import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { applyTime } from './expiry.ts'
 import { loadTransfer } from './records.ts'
@@ -55,6 +55,19 @@ export class Engine {
       if (added.length === 0) continue
       this.#db.run('UPDATE file SET tags = ? WHERE id = ?', JSON.stringify([...tags, ...added]), id)
       if (row.state !== REMOVED) this.#tag(row.owner as number, id, added)
+    }
+  }
+
+  tag({ transfer, files, add, remove }: Tagging): void {
+    const gone = new Set(remove)
+    for (const id of files) {
+      const row = this.#db.get(`SELECT owner, tags FROM file WHERE id = ? AND transfer = ? AND state <> ${REMOVED}`, id, transfer)
+      if (row === undefined) throw notFound()
+      const before = new Set(JSON.parse(row.tags as string) as string[])
+      const after = new Set([...before, ...add].filter(tag => !gone.has(tag)))
+      this.#db.run('UPDATE file SET tags = ? WHERE id = ?', JSON.stringify([...after]), id)
+      this.#untag(row.owner as number, id, [...before].filter(tag => !after.has(tag)))
+      this.#tag(row.owner as number, id, [...after].filter(tag => !before.has(tag)))
     }
   }
 

@@ -55,7 +55,7 @@ CREATE TABLE file (
   modified INTEGER,
   expires INTEGER,
   meta BLOB,
-  tags TEXT NOT NULL,           -- JSON array, in the order announced
+  tags TEXT NOT NULL,           -- JSON array, in the order added
   state INTEGER NOT NULL,
   kind TEXT,
   chunk_size INTEGER NOT NULL,

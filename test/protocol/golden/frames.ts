@@ -32,6 +32,8 @@ const RESPONSE_OK = 'a8 726573706f6e7365' + 'a2 4f6b'
 const RESPONSE_ERROR = 'a8 726573706f6e7365' + 'a5 4572726f72' + 'a6 726561736f6e' + 'a2 6e6f'
 const CHUNK_FIELD = 'a5 6368756e6b' + CHUNK_STR
 const DATA_BIN = 'a4 64617461' + 'c403 007fff'
+const ADD_X = 'a3 616464' + '91 a1 78'
+const REMOVE_Y = 'a6 72656d6f7665' + '91 a1 79'
 const FID_FIELD = 'a3 666964' + FID_STR
 const FILE_0 = 'a4 66696c65' + '00'
 
@@ -41,6 +43,7 @@ const error = { type: 2, messageId: ID, response: 'Error', reason: 'no' }
 const transfer = { type: 3, messageId: ID, chunk: [0, 0x00018000, 0x9ed4ab89, 0xcecade19], data: [0, 127, 255] }
 const find = { type: 4, messageId: ID, tags: ['x'], anyTags: [], notTags: [], limit: 100 }
 const fetch = { type: 5, messageId: ID, fid: FID, file: 0 }
+const tag = { type: 6, messageId: ID, fid: FID, file: 0, add: ['x'], remove: ['y'] }
 const remove = { type: 7, messageId: ID, fid: FID }
 
 export const GOLDEN: readonly GoldenFrame[] = [
@@ -83,6 +86,10 @@ export const GOLDEN: readonly GoldenFrame[] = [
 
   golden('FETCH', 'A', fetch, 'msgpack', '02 00000062 05', '83', MESSAGE_ID, ID_STR, FID_FIELD, FILE_0),
   golden('FETCH', 'B', fetch, 'json', '0000006c 05', `{"message-id":"${ID}","fid":"${FID}","file":0}`),
+
+  golden('TAG', 'A', tag, 'msgpack', '02 00000073 06', '85', MESSAGE_ID, ID_STR, FID_FIELD, FILE_0, ADD_X, REMOVE_Y),
+  golden('TAG', 'B', tag, 'json', '00000087 06', `{"message-id":"${ID}","fid":"${FID}","file":0,"add":["x"],"remove":["y"]}`),
+  golden('TAG', 'N', tag, 'json', '', `{"type":"TAG","data":{"message-id":"${ID}","fid":"${FID}","file":0,"add":["x"],"remove":["y"]}}\f`),
 
   golden('REMOVE', 'A', remove, 'json', '02 00000062 07', `{"message-id":"${ID}","fid":"${FID}"}`),
   golden('REMOVE', 'B', remove, 'msgpack', '0000005d 07', '82', MESSAGE_ID, ID_STR, FID_FIELD),
