@@ -1,5 +1,5 @@
 /**
- * The client's library: `connect`, then put, get, find and remove. Reconnecting, resuming and asking again happen inside; what happens is
+ * The client's library: `connect`, then put, get, find, tag and remove. Reconnecting, resuming and asking again happen inside; what happens is
  * told through `onEvent`, and an `AbortSignal` ends each call. Failures are `TallyError` (the daemon's word) or `ClientError` (ours).
  */
 import { homedir } from 'node:os'
@@ -63,6 +63,12 @@ export interface FindOptions {
   /** At most so many files; default: all of them. */
   readonly limit?: number
   readonly signal?: AbortSignal
+}
+
+/** A tag that is both added and removed is removed. */
+export interface TagChange {
+  readonly add?: readonly string[]
+  readonly remove?: readonly string[]
 }
 
 /** Where a file goes: to disk (see `FileTarget`), or piece by piece, in order, to a function that is waited for. */
@@ -155,6 +161,19 @@ export class Tally {
       type: MESSAGE_TYPE.AUTHENTICATION, token: await this.#link.token(), fid, files: [], tags: [],
     }, options.signal)
     return (ok.files ?? []) as readonly FileReport[]
+  }
+
+  /**
+   * Adds and removes tags of a transfer's file, or of all of its files. Resolves with the tags that the file has then, or that all of
+   * them have; durable then. A change of nothing reads. Throws `not-found`, `tag-invalid`, and then nothing has changed.
+   */
+  async tag(
+    id: { readonly fid: string; readonly file?: number }, { add = [], remove = [] }: TagChange, options: { signal?: AbortSignal } = {},
+  ): Promise<readonly string[]> {
+    const ok = await this.#link.askUntilAnswered({
+      type: MESSAGE_TYPE.TAG, fid: id.fid, ...(id.file === undefined ? {} : { file: id.file }), add, remove,
+    }, options.signal)
+    return ok.tags ?? []
   }
 
   /** Removes a transfer's file, or all of its files. Resolves with how many; durable then. Throws `unknown-fid`, `not-found`. */

@@ -15,9 +15,10 @@ import { Output, escaped, jsonText } from './output.ts'
 import { packageRoot } from './places.ts'
 import { put } from './put.ts'
 import { rm } from './rm.ts'
+import { tag } from './tag.ts'
 import { token } from './token.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, rm, token, demo]
+const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, token, demo]
 
 // Whoever read our output has gone: that is their decision, and no failure to speak of.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,9 +1,9 @@
 /** `tally rm`: removes files, or abandons transfers that are not complete. */
-import { TallyError } from '../../protocol/index.ts'
 import type { FileId } from '../file-id.ts'
 import type { Tally } from '../index.ts'
 import { UsageError } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
+import { filesOfDigest } from './digest.ts'
 import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
 import { labelOf, parseId } from './get.ts'
 import { escaped } from './output.ts'
@@ -41,10 +41,7 @@ export const rm: Command = {
 
 async function remove(tally: Tally, id: FileId, signal: AbortSignal): Promise<number> {
   if ('fid' in id) return tally.remove(id, { signal })
-  const found: { fid: string; file: number }[] = []
-  for await (const { fid, file, digest } of tally.find({}, { signal })) if (digest === id.digest) found.push({ fid, file })
   let removed = 0
-  for (const file of found) removed += await tally.remove(file, { signal })
-  if (removed === 0) throw new TallyError('not-found', 'no file has this digest')
+  for (const file of await filesOfDigest(tally, id.digest, signal)) removed += await tally.remove(file, { signal })
   return removed
 }

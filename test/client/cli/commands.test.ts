@@ -29,6 +29,31 @@ t.test('puts, lists, fetches and removes', async t => {
   t.same(readdirSync(directory).sort(), ['a.bin', 'b.bin'], 'no partial files stay')
 })
 
+t.test('adds and removes tags, of a file, of a transfer, of every file with a content', async t => {
+  const { directory, run } = await setUp(t)
+  for (const name of ['a', 'b']) writeFileSync(join(directory, name), 'the same')
+  const put = await run(['put', 'a', 'b', '--tag', 'x', '--tag', 'odd\u202e', '--json'])
+  const [a, b] = put.json as [{ fid: string; digest: string }, { fid: string }]
+  const one = await run(['tag', `${a.fid}/0`, '--add', 'y', '-a', 'z', '--remove', 'x', '-r', 'absent', '--json'])
+  t.equal(one.code, 0, one.stderr)
+  t.strictSame(one.json, [{ id: `${a.fid}/0`, tags: ['odd\u202e', 'y', 'z'] }])
+  t.match((await run(['ls', '--tag', 'y', '--json'])).json, [{ fid: a.fid, name: 'a' }])
+  t.match((await run(['ls', '--tag', 'x', '--json'])).json, [{ fid: b.fid, name: 'b' }])
+  const text = await run(['tag', b.fid, a.digest, '--add', 'z'])
+  t.equal(text.stdout.toString(), `${b.fid}  #x  #odd\\u{202e}  #z\n${a.digest}  #odd\\u{202e}  #z\n`, 'for several files, what all of them have')
+  t.equal((await run(['rm', b.fid])).code, 0)
+  const mixed = await run(['tag', b.fid, a.fid, '--remove', 'z', '--json'])
+  t.equal(mixed.code, 3, 'one is not there')
+  t.match(mixed.json, [{ id: b.fid, error: { code: 'not-found' } }, { id: a.fid, tags: ['odd\u202e', 'y'] }])
+  t.equal((await run(['tag', `sha256:${'0'.repeat(64)}`, '--add', 'z'])).code, 3)
+  t.match((await run(['tag', a.fid, '--add', '', '--json'])).json, [{ error: { code: 'tag-invalid' } }])
+  t.equal((await run(['tag', a.fid, '--add', ''])).code, 1)
+  for (const wrong of [['--add', 'z'], [a.fid], [a.fid, '--add'], [a.fid, '--add', 'z', '--remove', 'z'], [a.fid, '--tag', 'z']])
+    t.equal((await run(['tag', ...wrong])).code, 2, wrong.join(' '))
+  writeFileSync(join(directory, 'token'), (await run(['token', '--user', 'ada', '--scope', 'find'])).stdout)
+  t.equal((await run(['tag', a.fid, '--add', 'z', '--token-file', 'token'])).code, 4)
+})
+
 t.test('stores standard input, whose size is not known before', async t => {
   const { run } = await setUp(t)
   const bytes = contentOf(2, 1_234_567)
@@ -63,7 +88,7 @@ t.test('help and version need no daemon, and examples come first', async t => {
   const help = await run(['--help'])
   t.equal(help.code, 0)
   t.ok(help.stdout.indexOf('tally put *.jpg') < help.stdout.indexOf('Commands'))
-  for (const command of ['put', 'get', 'ls', 'rm', 'token', 'demo']) t.equal((await run([command, '--help'])).code, 0)
+  for (const command of ['put', 'get', 'ls', 'tag', 'rm', 'token', 'demo']) t.equal((await run([command, '--help'])).code, 0)
   t.match((await run(['--version'])).stdout.toString(), /^tally \d/)
 })
 
