@@ -149,7 +149,9 @@ export class LiveTransfer implements UploadHost {
       const told = targets.map(({ number }) => ({ number, tags: retagged(this.#tags[number] ?? [], add, remove, number) }))
       if (add.length + remove.length > 0) {
         await this.#parts.store.catalog.tag({ transfer: this.id, files: targets.map(({ id }) => id), add, remove })
-        for (const { number, tags } of told) this.#tags[number] = tags
+        const after = [...this.#tags]
+        for (const { number, tags } of told) after[number] = tags
+        this.#tags = shared(after)
       }
       return commonTags(told.map(({ tags }) => tags))
     })
