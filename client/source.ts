@@ -54,6 +54,8 @@ export class FileSource implements Source {
 
   /** Throws what the file system says (`ENOENT`, `EACCES`), or `not-a-file`. */
   static async open(path: string): Promise<FileSource> {
+    // Before it is opened: opening a FIFO waits for its writer, and nothing could interrupt it.
+    await identify(path)
     const handle = await open(path)
     try {
       return new FileSource(path, handle, await identify(path, handle))

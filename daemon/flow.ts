@@ -13,7 +13,9 @@ const TOTAL_BYTES_MAX = 134_217_728
 const CHUNK_OVERHEAD_BYTES = 512
 /** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
 const CONNECTION_BYTES_MIN = 131_072
-const UNFINISHED_FRAMES_BYTES_MAX = 67_108_864
+/** Unfinished frames of those who have authenticated, and of those who have not. */
+const KNOWN_FRAMES_BYTES_MAX = 67_108_864
+const STRANGERS_FRAMES_BYTES_MAX = 33_554_432
 
 /** How many bytes of a transfer or a FETCH may be unanswered; told in chunks. More is no error, it only waits. */
 const WINDOW_BYTES = 8_388_608
@@ -72,13 +74,39 @@ export class Flow {
   }
 }
 
-/** The one memory budget of all unfinished frames (docs/protocol.md, "Frames"). */
+/** The budgets of all unfinished frames: strangers have one of their own, so that they cannot shut out who has authenticated. */
+export class FrameBudgets {
+  readonly #known = new FrameBudget(KNOWN_FRAMES_BYTES_MAX)
+  readonly #strangers = new FrameBudget(STRANGERS_FRAMES_BYTES_MAX)
+
+  /** One connection's way to them. A frame is charged where it began, whoever the peer has become since. */
+  of(isTrusted: () => boolean): MemoryBudget {
+    let charged: FrameBudget | undefined
+    return {
+      charge: bytes => {
+        charged ??= isTrusted() ? this.#known : this.#strangers
+        charged.charge(bytes)
+      },
+      release: bytes => {
+        charged?.release(bytes)
+        charged = undefined
+      },
+    }
+  }
+}
+
+/** So many bytes of unfinished frames. */
 export class FrameBudget implements MemoryBudget {
+  readonly #limitBytes: number
   #usedBytes = 0
+
+  constructor(limitBytes = KNOWN_FRAMES_BYTES_MAX) {
+    this.#limitBytes = limitBytes
+  }
 
   /** Throws `busy`, fatal: the frame cannot be received, so neither can what follows it. */
   charge(bytes: number): void {
-    if (this.#usedBytes + bytes > UNFINISHED_FRAMES_BYTES_MAX) {
+    if (this.#usedBytes + bytes > this.#limitBytes) {
       throw new TallyError('busy', 'too much memory is taken by unfinished messages', { 'retry-after': 1_000 }, { fatal: true })
     }
     this.#usedBytes += bytes

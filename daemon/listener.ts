@@ -7,7 +7,7 @@ import { type Socket, connect } from 'node:net'
 import { dirname } from 'node:path'
 import nodeIpc from 'node-ipc'
 import { Connection, type FrameHandler } from './connection.ts'
-import { FrameBudget } from './flow.ts'
+import { FrameBudgets } from './flow.ts'
 
 /** sockaddr_un has 108 bytes with the closing zero. */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -36,7 +36,7 @@ export class Listener {
   readonly #serve: Serve
   readonly #nowMs: () => number
   readonly #connectionsMax: number
-  readonly #budget = new FrameBudget()
+  readonly #budgets = new FrameBudgets()
   readonly #peers = new Set<Peer>()
   readonly #servers: { stop(): void }[] = []
   readonly #sweep: NodeJS.Timeout
@@ -95,7 +95,8 @@ export class Listener {
     }
     const isOverLimit = this.#peers.size >= this.#connectionsMax
     let served: Served | undefined
-    const connection = new Connection(socket, made => (served = this.#serve(made, isOverLimit)), this.#budget, this.#nowMs)
+    const budget = this.#budgets.of(() => served?.isAuthenticated ?? false)
+    const connection = new Connection(socket, made => (served = this.#serve(made, isOverLimit)), budget, this.#nowMs)
     const peer = { connection, served: served as unknown as Served, sinceMs: this.#nowMs() }
     this.#peers.add(peer)
     socket.on('close', () => this.#peers.delete(peer))

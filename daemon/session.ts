@@ -138,11 +138,11 @@ export class Session {
   }
 
   /** The transfer was announced or resumed on this connection. */
-  open(transfer: LiveTransfer, acks: Acks): void {
+  open(transfer: LiveTransfer, acks: Acks, mayFill: boolean): void {
     if (this.connection.isClosed) return
     for (const open of this.#open.keys()) if (open.isGone) this.#open.delete(open)
     transfer.openedBy.add(this)
-    transfer.fillBy(this)
+    if (mayFill) transfer.fillBy(this)
     this.#latest = { transfer, acks }
     this.#open.set(transfer, this.#latest)
   }

@@ -91,7 +91,8 @@ async function targetOf({ given, output }: Context, files: number): Promise<GetT
   const path = given.one('output')
   if (path === undefined) return { directory: '.', names: new LocalNames(), force }
   const isDirectory = path.endsWith('/') || await stat(path).then(found => found.isDirectory(), () => false)
-  if (files === 1 && !isDirectory) return { path, force }
+  // What has a tag is a set, also when there is one of it: the same command means the same tomorrow.
+  if (files === 1 && !given.has('tag') && !isDirectory) return { path, force }
   await mkdir(path, { recursive: true })
   return { directory: path, names: new LocalNames(), force }
 }

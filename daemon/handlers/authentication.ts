@@ -22,16 +22,18 @@ export async function handleAuthentication(session: Session, message: Authentica
     session.ok(message.messageId, encoding, { user: identity.user })
     return
   }
-  checkScope(identity, MESSAGE_TYPE.TRANSFER)
+  // Whoever may not put may still ask what there is.
+  const mayPut = identity.scope.has('put')
+  if (message.files.length > 0 || message.tags.length > 0) checkScope(identity, MESSAGE_TYPE.TRANSFER)
   // Held by this message until the session has it: a failure must not close what the session had open before.
   const { registry } = session.services
   const holder = {}
   const { transfer, isNew } = await openTransfer(session, holder, message, identity)
   try {
     if (isNew) await transfer.emptyFilesStored()
-    else await transfer.amend(message)
+    else if (mayPut) await transfer.amend(message)
     session.become(identity)
-    session.open(transfer, message.acks ?? transfer.acks)
+    session.open(transfer, message.acks ?? transfer.acks, mayPut)
     // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
     await transfer.settled()
     session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))

@@ -169,6 +169,39 @@ t.test('a scope that lacks a word refuses its messages', async t => {
   client.destroy()
 })
 
+t.test('a token that may not put may ask for a report, and does not become the one who fills', async t => {
+  const { path } = await start(t)
+  const writer = await RawClient.connect(path)
+  const reader = await RawClient.connect(path)
+  const fid = randomUUID()
+  await writer.authenticate(token, { fid, files: [{ name: 'a', size: 2000 }] })
+  const readerToken = mintToken(SECRET, { sub: 'ada', scope: 'get' })
+  t.strictSame((await reader.authenticate(readerToken, { fid })).files?.[0]?.missing, [[0, 2]])
+  t.equal((await reader.authenticate(readerToken, { fid, tags: ['x'] })).code, 'forbidden')
+  t.equal((await reader.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1024))).code, 'forbidden')
+  t.equal((await writer.sendChunk(randomUUID(), Buffer.alloc(1000))).response, 'Ok')
+  reader.destroy()
+  writer.destroy()
+})
+
+t.test('half frames of strangers do not shut out who has authenticated', async t => {
+  const { path } = await start(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  const size = 3 * 1_048_576
+  await client.authenticate(token, { fid, files: [{ name: 'a', size }], 'chunk-size': 1_048_576 })
+  const half = Buffer.alloc(1_000_000, 0x20)
+  half.set(Buffer.from('02001cfde001', 'hex'))
+  const strangers = await Promise.all(Array.from({ length: 80 }, () => RawClient.connect(path)))
+  for (const stranger of strangers) stranger.raw(half)
+  for (let chunk = 0; chunk < 3; chunk++) {
+    const answer = await client.sendChunk(numberedChunk(fid, 0, chunk), Buffer.alloc(1_048_576))
+    t.equal(answer.response, 'Ok')
+  }
+  for (const stranger of strangers) stranger.destroy()
+  client.destroy()
+})
+
 t.test('a stop answers what was received, says shutting-down, and closes', async t => {
   const { daemon, path } = await start(t)
   const client = await RawClient.connect(path)

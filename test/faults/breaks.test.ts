@@ -6,12 +6,12 @@ import t from 'tap'
 import { chooseSeed } from '../support/random.ts'
 import { catchBreak } from './prove.ts'
 
-const KILLS_TO_NOTICE = 60
+const KILLS_TO_NOTICE = 300
 const seed = chooseSeed()
 t.comment(`TALLY_TEST_SEED=${seed}`)
 
 for (const broken of ['ack-before-mark', 'mark-before-bytes'] as const) {
-  t.test(`kills give away a daemon with the break ${broken}`, { timeout: 110_000 }, async t => {
+  t.test(`kills give away a daemon with the break ${broken}`, { timeout: 550_000 }, async t => {
     const caught = await catchBreak(broken, seed, KILLS_TO_NOTICE)
     t.comment(caught?.message.split('\n')[0] ?? '')
     t.ok(caught, 'a violation was found')

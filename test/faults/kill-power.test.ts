@@ -2,4 +2,4 @@
 import t from 'tap'
 import { sampleKills } from './sample.ts'
 
-t.test('loses nothing that was acknowledged over 10 kills with durability power', { timeout: 110_000 }, t => sampleKills(t, 'power'))
+t.test('loses nothing that was acknowledged over 10 kills with durability power', { timeout: 550_000 }, t => sampleKills(t, 'power'))

@@ -2,4 +2,4 @@
 import t from 'tap'
 import { sampleKills } from './sample.ts'
 
-t.test('loses nothing that was acknowledged over 10 kills with durability process', { timeout: 110_000 }, t => sampleKills(t, 'process'))
+t.test('loses nothing that was acknowledged over 10 kills with durability process', { timeout: 550_000 }, t => sampleKills(t, 'process'))

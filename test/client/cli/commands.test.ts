@@ -54,6 +54,15 @@ t.test('adds and removes tags, of a file, of a transfer, of every file with a co
   t.equal((await run(['tag', a.fid, '--add', 'z', '--token-file', 'token'])).code, 4)
 })
 
+t.test('what has a tag is a set: it goes into a directory, also when there is one of it', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'a'), 'content')
+  await run(['put', 'a', '--tag', 'x', '--json'])
+  const got = await run(['get', '--tag', 'x', '-o', 'photos'])
+  t.equal(got.code, 0, got.stderr)
+  t.equal(readFileSync(join(directory, 'photos', 'a'), 'utf8'), 'content')
+})
+
 t.test('stores standard input, whose size is not known before', async t => {
   const { run } = await setUp(t)
   const bytes = contentOf(2, 1_234_567)
