@@ -27,6 +27,8 @@ function handle(session: Session, { message, encoding }: Decoded): void | Promis
     case MESSAGE_TYPE.FETCH: return handleFetch(session, message, encoding)
     case MESSAGE_TYPE.TAG: return handleTag(session, message, encoding)
     case MESSAGE_TYPE.REMOVE: return handleRemove(session, message, encoding)
+    case MESSAGE_TYPE.WATCH:
+    case MESSAGE_TYPE.EVENT: throw new TallyError('unsupported-type', 'the daemon takes no such message', { type: message.type })
   }
 }
 

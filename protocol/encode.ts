@@ -2,8 +2,8 @@
  * Messages to plain maps: the wire's names, in the order of docs/protocol.md. The mirror of validate.ts.
  */
 import { wordsToUuid } from './chunk-id.ts'
-import { type Authentication, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
-  type Remove, type Response, type Tag, type Transfer } from './messages.ts'
+import { type Authentication, type Event, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
+  type Query, type Remove, type Response, type Tag, type Transfer, type Watch } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 
 type Fields = { readonly [key: string]: Plain | undefined }
@@ -22,6 +22,8 @@ function fieldsOf(message: Message): Fields {
     case MESSAGE_TYPE.FETCH: return fetch(message)
     case MESSAGE_TYPE.TAG: return tag(message)
     case MESSAGE_TYPE.REMOVE: return remove(message)
+    case MESSAGE_TYPE.WATCH: return watch(message)
+    case MESSAGE_TYPE.EVENT: return event(message)
   }
 }
 
@@ -76,6 +78,7 @@ function response(message: Response): Fields {
     chunks: message.chunks,
     next: message.next,
     sequence: message.sequence,
+    truncated: message.truncated,
     done: message.done,
     removed: message.removed,
   }
@@ -85,7 +88,7 @@ function fileReport(file: FileReport): Fields {
   return { state: file.state, missing: file.missing, 'chunk-size': file.chunkSizeBytes, digest: file.digest }
 }
 
-function foundFile(file: FoundFile): Fields {
+function foundFile(file: FoundFile | Event): Fields {
   return {
     fid: file.fid,
     file: file.file,
@@ -115,16 +118,11 @@ function transfer(message: Transfer): Fields {
 }
 
 function find(message: Find): Fields {
-  return {
-    'message-id': message.messageId,
-    tags: some(message.tags),
-    'any-tags': some(message.anyTags),
-    'not-tags': some(message.notTags),
-    name: message.name,
-    state: message.state,
-    limit: message.limit,
-    after: message.after,
-  }
+  return { 'message-id': message.messageId, ...query(message), limit: message.limit, after: message.after }
+}
+
+function query({ tags, anyTags, notTags, name, state }: Query): Fields {
+  return { tags: some(tags), 'any-tags': some(anyTags), 'not-tags': some(notTags), name, state }
 }
 
 function fetch(message: Fetch): Fields {
@@ -148,6 +146,15 @@ function tag(message: Tag): Fields {
 
 function remove(message: Remove): Fields {
   return { 'message-id': message.messageId, fid: message.fid, file: message.file }
+}
+
+function watch(message: Watch): Fields {
+  return { 'message-id': message.messageId, ...query(message), since: message.since }
+}
+
+function event(message: Event): Fields {
+  const { messageId, watch, event, sequence } = message
+  return { 'message-id': messageId, watch, event, sequence, ...foundFile(message) }
 }
 
 /** An empty array means the same as none. */

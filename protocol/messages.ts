@@ -90,6 +90,8 @@ export interface OkFields {
   readonly chunks?: readonly (readonly [file: number, first: number, count: number])[]
   readonly next?: string
   readonly sequence?: number
+  /** WATCH's `since` is no longer kept: what happened between is not told. */
+  readonly truncated?: true
   readonly file?: number
   readonly name?: string
   readonly sizeBytes?: number
@@ -187,7 +189,27 @@ export interface Remove {
   readonly file?: number
 }
 
-/** What the daemon accepts. */
-export type Request = Authentication | Response | Transfer | Find | Fetch | Tag | Remove
+export interface Watch extends Query {
+  readonly type: typeof MESSAGE_TYPE.WATCH
+  readonly messageId: string
+  /** Tell what came after this number; absent: only what comes from now on. */
+  readonly since?: number
+}
+
+export type EventName = 'receiving' | 'stored' | 'tagged' | 'removed'
+
+/** What happened to a file, with the file as it was then: `removed` as it was before. Ours has every field; another daemon's may lack some. */
+export interface Event extends Omit<FoundFile, 'state' | 'receivedBytes' | 'createdMs'>, Partial<Pick<FoundFile, 'state' | 'receivedBytes' | 'createdMs'>> {
+  readonly type: typeof MESSAGE_TYPE.EVENT
+  readonly messageId: string
+  /** The messageId of the WATCH. */
+  readonly watch: string
+  readonly event: EventName
+  /** Counts per user; absent for `receiving`. */
+  readonly sequence?: number
+}
+
+/** What a client sends. */
+export type Request = Authentication | Response | Transfer | Find | Fetch | Tag | Remove | Watch
 /** What either side may send. */
-export type Message = Request
+export type Message = Request | Event

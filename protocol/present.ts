@@ -3,8 +3,11 @@
  * wire.
  */
 
+/** Every field of T, undefined where T may do without it: none is forgotten. */
+export type Told<T> = { readonly [K in keyof T]-?: T[K] | undefined }
+
 /** A copy without the fields that are undefined. What is required in T has to be given by the caller. */
-export function present<T extends object>(fields: { readonly [K in keyof T]-?: T[K] | undefined }): T {
+export function present<T extends object>(fields: Told<T>): T {
   const copy: Partial<Record<string, unknown>> = {}
   for (const [key, value] of Object.entries(fields)) if (value !== undefined) copy[key] = value
   return copy as T

@@ -3,14 +3,13 @@
  * are read leniently, because a newer peer may have codes that we do not know.
  */
 import { type ErrorDetails, isErrorCode } from './errors.ts'
-import { arrayOf, count, counts, digest, fid, integer, list, meta, oneOf, optional, place, plainMap, required, runs, sizeOrUnknown,
-  text } from './fields.ts'
+import { arrayOf, count, counts, digest, fid, list, meta, oneOf, optional, place, plainMap, required, runs, text } from './fields.ts'
 import { type ErrorResponse, type FileReport, type FoundFile, MESSAGE_TYPE, type OkFields, type OkResponse,
   type Response } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 import { present } from './present.ts'
+import { foundFile, state } from './validate-file.ts'
 
-const state = oneOf('receiving', 'finishing', 'stored', 'removed')
 const texts = arrayOf(text)
 const ERROR_FIELDS = new Set(['message-id', 'response', 'reason', 'code', 'fatal'])
 /** What an Ok or an Error of the original protocol does not have. */
@@ -69,6 +68,7 @@ function okFields(map: PlainMap): OkFields {
     chunks: optional(map, 'chunks', arrayOf(chunkRun)),
     next: optional(map, 'next', text),
     sequence: optional(map, 'sequence', count),
+    truncated: map.truncated === true ? true : undefined,
     done: map.done === true ? true : undefined,
     removed: optional(map, 'removed', count),
   })
@@ -87,25 +87,6 @@ function fileReport(map: PlainMap, path: string): FileReport {
     missing: required(map, 'missing', runs, path),
     chunkSizeBytes: optional(map, 'chunk-size', count, path),
     digest: optional(map, 'digest', digest, path),
-  })
-}
-
-function foundFile(map: PlainMap, path: string): FoundFile {
-  return present<FoundFile>({
-    fid: required(map, 'fid', fid, path),
-    file: required(map, 'file', count, path),
-    name: required(map, 'name', text, path),
-    sizeBytes: required(map, 'size', sizeOrUnknown, path),
-    digest: optional(map, 'digest', digest, path),
-    mediaType: optional(map, 'media-type', text, path),
-    modifiedMs: optional(map, 'modified', integer, path),
-    meta: optional(map, 'meta', meta, path),
-    tags: required(map, 'tags', texts, path),
-    state: required(map, 'state', state, path),
-    receivedBytes: required(map, 'received', count, path),
-    createdMs: required(map, 'created', integer, path),
-    storedMs: optional(map, 'stored', integer, path),
-    expiresMs: optional(map, 'expires', integer, path),
   })
 }
 

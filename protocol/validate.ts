@@ -9,16 +9,16 @@ import { uuidToWords } from './chunk-id.ts'
 import { CHUNK_SIZE_BYTES_MAX, CHUNKS_PER_FILE_MAX, CURSOR_BYTES_MAX, FILES_MAX, FIND_LIMIT_DEFAULT, FIND_LIMIT_MAX, FIND_TAGS_MAX,
   MEDIA_TYPE_BYTES_MAX, TAGS_PER_FILE_MAX, TOKEN_BYTES_MAX } from './limits.ts'
 import { type Authentication, type ChunkWords, type Fetch, type FileAnnouncement, type Find, MESSAGE_TYPE, type Message,
-  type Remove, type Run, type Tag, type Transfer } from './messages.ts'
+  type Query, type Remove, type Run, type Tag, type Transfer, type Watch } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
-import { present } from './present.ts'
+import { present, type Told } from './present.ts'
 import { malformed } from './refused.ts'
 import type { FrameType } from './text-frame.ts'
+import { event, state } from './validate-file.ts'
 import { response, usesExtInResponse } from './validate-response.ts'
 
 const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
 const acks = oneOf('each', 'ranges')
-const state = oneOf('receiving', 'finishing', 'stored', 'removed')
 const findTags = tags(FIND_TAGS_MAX)
 const fileTags = tags(TAGS_PER_FILE_MAX)
 
@@ -33,6 +33,8 @@ export function validate(type: FrameType, map: PlainMap): Message {
     case MESSAGE_TYPE.FETCH: return fetch(messageId, map)
     case MESSAGE_TYPE.TAG: return tag(messageId, map)
     case MESSAGE_TYPE.REMOVE: return remove(messageId, map)
+    case MESSAGE_TYPE.WATCH: return watch(messageId, map)
+    case MESSAGE_TYPE.EVENT: return event(messageId, map)
     default: throw new TallyError('unsupported-type', `messages of type ${type} are not known here`, { type })
   }
 }
@@ -118,21 +120,22 @@ function data(value: Plain, field: string): Uint8Array {
 }
 
 function find(messageId: string, map: PlainMap): Find {
+  return present<Find>({
+    type: MESSAGE_TYPE.FIND,
+    messageId,
+    ...query(map),
+    limit: optional(map, 'limit', countWithin(1, FIND_LIMIT_MAX)) ?? FIND_LIMIT_DEFAULT,
+    after: optional(map, 'after', textWithin(CURSOR_BYTES_MAX)),
+  })
+}
+
+/** The conditions of FIND and WATCH. */
+function query(map: PlainMap): Told<Query> {
   const all = optional(map, 'tags', findTags) ?? []
   const any = optional(map, 'any-tags', findTags) ?? []
   const not = optional(map, 'not-tags', findTags) ?? []
   if (all.length + any.length + not.length > FIND_TAGS_MAX) throw tooManyTags('tags', FIND_TAGS_MAX)
-  return present<Find>({
-    type: MESSAGE_TYPE.FIND,
-    messageId,
-    tags: all,
-    anyTags: any,
-    notTags: not,
-    name: optional(map, 'name', name),
-    state: optional(map, 'state', state),
-    limit: optional(map, 'limit', countWithin(1, FIND_LIMIT_MAX)) ?? FIND_LIMIT_DEFAULT,
-    after: optional(map, 'after', textWithin(CURSOR_BYTES_MAX)),
-  })
+  return { tags: all, anyTags: any, notTags: not, name: optional(map, 'name', name), state: optional(map, 'state', state) }
 }
 
 /** Either fid and file, or a digest; either runs of chunks, or a range of bytes, or the whole. */
@@ -189,4 +192,8 @@ function remove(messageId: string, map: PlainMap): Remove {
     fid: required(map, 'fid', fid),
     file: optional(map, 'file', count),
   })
+}
+
+function watch(messageId: string, map: PlainMap): Watch {
+  return present<Watch>({ type: MESSAGE_TYPE.WATCH, messageId, ...query(map), since: optional(map, 'since', count) })
 }

@@ -78,6 +78,7 @@ const messages: Record<string, fc.Arbitrary<Message>> = {
       chunks: fc.array(fc.tuple(uint, uint, uint), { maxLength: 3 }),
       next: text,
       sequence: uint,
+      truncated: fc.constant(true),
       file: fc.nat(4095),
       name: text,
       sizeBytes: uint,
@@ -113,6 +114,14 @@ const messages: Record<string, fc.Arbitrary<Message>> = {
     },
   ),
   TAG: message({ type: fc.constant(6), messageId: id, fid, add: tags, remove: tags }, { file: fc.nat(4095) }),
+  WATCH: message({ type: fc.constant(8), messageId: id, tags, anyTags: tags, notTags: tags }, { name: text, state, since: uint }),
+  EVENT: message(
+    {
+      type: fc.constant(9), messageId: id, watch: id, event: fc.constantFrom('receiving', 'stored', 'tagged', 'removed'), fid, file: fc.nat(4095),
+      name: text, sizeBytes: fc.oneof(uint, fc.constant(null)), tags,
+    },
+    { sequence: uint, digest, mediaType: text, modifiedMs: uint, meta, state, receivedBytes: uint, createdMs: uint, storedMs: uint, expiresMs: uint },
+  ),
   REMOVE: message({ type: fc.constant(7), messageId: id, fid }, { file: fc.nat(4095) }),
 }
 

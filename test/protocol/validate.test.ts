@@ -15,7 +15,7 @@ import {
 } from '../../protocol/index.ts'
 import { DIGEST, decodeJson, FID, hex, ID, json, msgpack, refusal, refusalOf, utf8 } from './support.ts'
 
-const { AUTHENTICATION, RESPONSE, TRANSFER, FIND, FETCH, TAG, REMOVE } = MESSAGE_TYPE
+const { AUTHENTICATION, RESPONSE, TRANSFER, FIND, FETCH, TAG, REMOVE, WATCH, EVENT } = MESSAGE_TYPE
 const CHUNK = '00000000-0001-8000-9ed4-ab89cecade19'
 const auth = (fields: Record<string, unknown>): Authentication =>
   decodeJson(AUTHENTICATION, { token: 't', ...fields }).message as Authentication
@@ -59,7 +59,7 @@ t.test('what is no refusal stays what it is', async t => {
 })
 
 t.test('types that are not spoken are unsupported, after their form was judged', async t => {
-  for (const type of [0, 8, 9, 10, 15, 16, 255]) {
+  for (const type of [0, 10, 15, 16, 255]) {
     t.match(refusalOf(type, {}), { code: 'unsupported-type', details: { type }, messageId: ID })
     t.equal(refusal(() => decodeMessage(type, utf8('{}'))).code, 'malformed')
   }
@@ -407,6 +407,40 @@ t.test('REMOVE: a file, or all of a transfer', async t => {
   t.match(refusalOf(REMOVE, { fid: FID, file: null }), { code: 'malformed', details: { field: 'file' } })
 })
 
+t.test('WATCH: the conditions of FIND, and since', async t => {
+  t.strictSame(decodeJson(WATCH, {}).message, { type: 8, messageId: ID, tags: [], anyTags: [], notTags: [] })
+  const all = { tags: ['a'], 'any-tags': ['b'], 'not-tags': ['c'], name: '*.jpg', state: 'receiving', since: 0 }
+  t.strictSame(decodeJson(WATCH, all).message, {
+    type: 8, messageId: ID, tags: ['a'], anyTags: ['b'], notTags: ['c'], name: '*.jpg', state: 'receiving', since: 0,
+  })
+  for (const since of [-1, 1.5, '1', null]) t.match(refusalOf(WATCH, { since }), { code: 'malformed', details: { field: 'since' } })
+  t.match(refusalOf(WATCH, { 'any-tags': strings(33) }), { code: 'tag-invalid', details: { field: 'any-tags', limit: 32 } })
+  t.match(refusalOf(WATCH, { name: '' }), { code: 'name-invalid', details: { field: 'name' } })
+})
+
+const EVENT_LEAST = { watch: ID, event: 'stored', fid: FID, file: 0, name: 'a', size: 5, tags: [] }
+
+t.test('EVENT: what happened to which file, and what may be absent', async t => {
+  const least = { type: 9, messageId: ID, watch: ID, event: 'stored', fid: FID, file: 0, name: 'a', sizeBytes: 5, tags: [] }
+  t.strictSame(decodeJson(EVENT, EVENT_LEAST).message, least)
+  const rest = { sequence: 3, digest: DIGEST, state: 'stored', meta: { a: 1 } }
+  const all = { ...rest, 'media-type': 'm', modified: -1, received: 5, created: 1, stored: 2, expires: 9 }
+  const told = { ...rest, mediaType: 'm', modifiedMs: -1, receivedBytes: 5, createdMs: 1, storedMs: 2, expiresMs: 9 }
+  t.strictSame(decodeJson(EVENT, { ...EVENT_LEAST, ...all }).message, { ...least, ...told })
+})
+
+for (const field of Object.keys(EVENT_LEAST)) {
+  t.test(`EVENT: refuses one without ${field}`, async t => {
+    const { [field as keyof typeof EVENT_LEAST]: _absent, ...rest } = EVENT_LEAST
+    t.match(refusalOf(EVENT, rest), { code: 'malformed', details: { field } })
+  })
+}
+for (const fields of [{ event: 'finishing' }, { watch: 'x' }, { sequence: -1 }, { state: 'x' }, { size: -1 }, { tags: [1] }]) {
+  t.test(`EVENT: refuses ${JSON.stringify(fields)}`, async t => {
+    t.match(refusalOf(EVENT, { ...EVENT_LEAST, ...fields }), { code: 'malformed' })
+  })
+}
+
 t.test('an original client uses no ext, whatever unknown fields it adds', async t => {
   t.equal(decodeJson(AUTHENTICATION, { token: 't' }).usesExt, false)
   t.equal(
@@ -436,6 +470,7 @@ const EXT: [type: number, fields: Record<string, unknown>][] = [
   [FETCH, { digest: DIGEST }],
   [TAG, { fid: FID }],
   [REMOVE, { fid: FID }],
+  [WATCH, {}],
 ]
 for (const [type, fields] of EXT) {
   t.test(`type ${type} with ${JSON.stringify(fields)} uses ext`, async t => {

@@ -1,7 +1,6 @@
 /**
  * The vectors of an independent encoder: every frame decodes to the message that stands beside it, survives our encoder, and every
- * refusal has its code. The types 8 and 9 are not spoken yet, and are held to be
- * refused.
+ * refusal has its code.
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -26,7 +25,6 @@ interface RefusalVector {
 const vectors: { frames: FrameVector[]; refusals: RefusalVector[] } = JSON.parse(
   readFileSync(new URL('golden/vectors.json', import.meta.url), 'utf8'),
 )
-const UNSPOKEN = new Set([8, 9])
 
 function frames(bytes: Uint8Array): { decoder: FrameDecoder; found: { type: number | string; payload: Uint8Array }[] } {
   const decoder = new FrameDecoder()
@@ -63,14 +61,6 @@ function refusal(run: () => unknown): TallyError {
 for (const vector of vectors.frames) {
   const bytes = Buffer.from(vector.hex, 'hex')
   const title = `${vector.name}, ${vector.framing}, ${vector.encoding}`
-  if (UNSPOKEN.has(vector.type)) {
-    t.test(`answers unsupported-type and repeats the message-id: ${title}`, async t => {
-      const frame = frames(bytes).found[0]
-      const error = refusal(() => decodeMessage(vector.type, frame?.payload ?? new Uint8Array(0)))
-      t.match(error, { code: 'unsupported-type', fatal: false, messageId: vector.message['message-id'], details: { type: vector.type } })
-    })
-    continue
-  }
   t.test(`decodes ${title}`, async t => {
     const { decoder, found } = frames(bytes)
     t.equal(decoder.framing, vector.framing)

@@ -35,6 +35,7 @@ const DATA_BIN = 'a4 64617461' + 'c403 007fff'
 const ADD_X = 'a3 616464' + '91 a1 78'
 const REMOVE_Y = 'a6 72656d6f7665' + '91 a1 79'
 const FID_FIELD = 'a3 666964' + FID_STR
+const SINCE_41 = 'a5 73696e6365' + '29'
 const FILE_0 = 'a4 66696c65' + '00'
 
 const auth = { type: 1, messageId: ID, token: 't', files: [{ name: 'é', sizeBytes: 3 }], tags: ['x'] }
@@ -45,6 +46,13 @@ const find = { type: 4, messageId: ID, tags: ['x'], anyTags: [], notTags: [], li
 const fetch = { type: 5, messageId: ID, fid: FID, file: 0 }
 const tag = { type: 6, messageId: ID, fid: FID, file: 0, add: ['x'], remove: ['y'] }
 const remove = { type: 7, messageId: ID, fid: FID }
+
+const watch = { type: 8, messageId: ID, tags: ['x'], anyTags: [], notTags: [], since: 41 }
+const event = { type: 9, messageId: ID, watch: ID, event: 'stored', sequence: 42, fid: FID, file: 0, name: 'é', sizeBytes: 3, tags: ['x'] }
+const receiving = { type: 9, messageId: ID, watch: ID, event: 'receiving', fid: FID, file: 0, name: 'é', sizeBytes: null, tags: [] }
+// after the message-id: watch, event, sequence, fid, file, name, size, tags
+const EVENT_FIELDS = 'a5 7761746368' + ID_STR + 'a5 6576656e74' + 'a6 73746f726564' + 'a8 73657175656e6365' + '2a' + FID_FIELD + FILE_0 +
+  'a4 6e616d65' + 'a2 c3a9' + 'a4 73697a65' + '03' + TAGS_X
 
 export const GOLDEN: readonly GoldenFrame[] = [
   // A: kind 02 = data, length of the payload, user-type.  B: length of user-type and payload, user-type.
@@ -94,6 +102,11 @@ export const GOLDEN: readonly GoldenFrame[] = [
   golden('REMOVE', 'A', remove, 'json', '02 00000062 07', `{"message-id":"${ID}","fid":"${FID}"}`),
   golden('REMOVE', 'B', remove, 'msgpack', '0000005d 07', '82', MESSAGE_ID, ID_STR, FID_FIELD),
 
+  golden('WATCH', 'A', watch, 'msgpack', '02 00000041 08', '83', MESSAGE_ID, ID_STR, TAGS_X, SINCE_41),
+  golden('WATCH', 'B', watch, 'json', '0000004e 08', `{"message-id":"${ID}","tags":["x"],"since":41}`),
+  golden('EVENT', 'A', event, 'msgpack', '02 000000bb 09', '89', MESSAGE_ID, ID_STR, EVENT_FIELDS),
+  golden('EVENT', 'B', event, 'msgpack', '000000bc 09', '89', MESSAGE_ID, ID_STR, EVENT_FIELDS),
+
   // N: the name of the type and the payload in JSON, then a form feed (0c), which needs no escape in a template
   golden('AUTHENTICATION', 'N', auth, 'json', '',
     `{"type":"AUTHENTICATION","data":{"message-id":"${ID}","token":"t","files":[{"name":"é","size":3}],"tags":["x"]}}\f`),
@@ -103,6 +116,9 @@ export const GOLDEN: readonly GoldenFrame[] = [
   golden('TRANSFER', 'N', transfer, 'json array', '',
     `{"type":"TRANSFER","data":{"message-id":"${ID}","chunk":"${CHUNK}","data":[0,127,255]}}\f`),
   golden('FIND', 'N', find, 'json', '', `{"type":"FIND","data":{"message-id":"${ID}","tags":["x"],"limit":100}}\f`),
+  golden('WATCH', 'N', watch, 'json', '', `{"type":"WATCH","data":{"message-id":"${ID}","tags":["x"],"since":41}}\f`),
+  golden('EVENT', 'N', receiving, 'json', '',
+    `{"type":"EVENT","data":{"message-id":"${ID}","watch":"${ID}","event":"receiving","fid":"${FID}","file":0,"name":"é","size":null,"tags":[]}}\f`),
   golden('FETCH', 'N', fetch, 'json', '', `{"type":"FETCH","data":{"message-id":"${ID}","fid":"${FID}","file":0}}\f`),
 ]
 
