@@ -42,16 +42,16 @@ export const FLAGS: readonly Flag[] = [
 export type FlagValues = ReadonlyMap<string, readonly string[]>
 
 /** Reads the arguments. Throws a UsageError for what the table does not know, for a value too many or too few. */
-export function readArguments(args: readonly string[]): FlagValues {
-  const options = Object.fromEntries(FLAGS.map(({ name, value, short }) =>
+export function readArguments(args: readonly string[], flags: readonly Flag[] = FLAGS, program = 'tallyd'): FlagValues {
+  const options = Object.fromEntries(flags.map(({ name, value, short }) =>
     [name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short === undefined ? {} : { short }) }]))
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true })
   const values = new Map<string, string[]>()
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
-    if (token.kind === 'positional') throw new UsageError(`tallyd takes no arguments besides flags: ${JSON.stringify(token.value)}`)
-    const flag = FLAGS.find(({ name }) => name === token.name)
-    if (flag === undefined) throw new UsageError(unknownFlag(token.rawName))
+    if (token.kind === 'positional') throw new UsageError(`${program} takes no arguments besides flags: ${JSON.stringify(token.value)}`)
+    const flag = flags.find(({ name }) => name === token.name)
+    if (flag === undefined) throw new UsageError(unknownFlag(token.rawName, flags, program))
     const given = values.get(flag.name) ?? []
     if (given.length > 0 && flag.repeatable !== true) throw new UsageError(`--${flag.name} is given twice`)
     values.set(flag.name, [...given, valueOf(flag, token.value, token.inlineValue === true)])
@@ -60,9 +60,9 @@ export function readArguments(args: readonly string[]): FlagValues {
 }
 
 /** What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset. */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): FlagValues {
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>, flags: readonly Flag[] = FLAGS): FlagValues {
   const values = new Map<string, string[]>()
-  for (const flag of FLAGS) {
+  for (const flag of flags) {
     const value = flag.env ? env[variableOf(flag)] : undefined
     if (value === undefined || value === '') continue
     if (flag.value !== undefined || value === 'true' || value === '1') values.set(flag.name, [flag.value === undefined ? 'true' : value])
@@ -71,20 +71,28 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return values
 }
 
-/** Examples first. */
-export function helpText(): string {
-  const left = (flag: Flag) => `  ${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`
-  const width = Math.max(...FLAGS.map(flag => left(flag).length)) + 2
+/** One line for each: what to type, and what it does. */
+export function table(rows: readonly (readonly [typed: string, help: string])[]): string {
+  const width = Math.max(...rows.map(([typed]) => typed.length)) + 2
+  return rows.map(([typed, help]) => `  ${typed.padEnd(width)}${help}`).join('\n')
+}
+
+export function flagRow({ name, value, short, help }: Flag): [string, string] {
+  return [`${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`, help]
+}
+
+/** Examples first. `commands` are the rows of what works on a store without serving it. */
+export function helpText(commands: readonly (readonly [typed: string, help: string])[] = []): string {
   return `tallyd receives files over a local socket, and acknowledges every chunk once it is safe.
 
   tallyd                                          listen on the default socket, store under ~/.local/share/tally
   tallyd --socket /run/tally/tally.sock --store /var/lib/tally --secret-file /etc/tally/secret
   tallyd --socket /run/ipc/filestorage            serve clients of libipc as well
   tallyd --jwks /etc/tally/keys.json --issuer https://id.example --require-exp
-
+${commands.length === 0 ? '' : `\nCommands, on the store of a tallyd that is stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
 Flags, each of them also as TALLY_… in the environment (--secret-file is TALLY_SECRET_FILE), where flags come first:
 
-${FLAGS.map(flag => `${left(flag).padEnd(width)}${flag.help}`).join('\n')}
+${table(FLAGS.map(flagRow))}
 `
 }
 
@@ -102,11 +110,15 @@ function variableOf({ name }: Flag): string {
   return `TALLY_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
-function unknownFlag(rawName: string): string {
-  const name = rawName.replace(/^-+/, '')
-  const nearest = FLAGS.map(flag => ({ flag, edits: edits(name, flag.name) })).sort((a, b) => a.edits - b.edits)[0]
-  const hint = nearest !== undefined && nearest.edits <= Math.max(2, name.length / 3) ? `; did you mean --${nearest.flag.name}?` : ''
-  return `there is no flag ${rawName}${hint} (tallyd --help lists them)`
+function unknownFlag(rawName: string, flags: readonly Flag[], program: string): string {
+  const near = nearest(rawName.replace(/^-+/, ''), flags.map(({ name }) => name))
+  return `there is no flag ${rawName}${near === undefined ? '' : `; did you mean --${near}?`} (${program} --help lists them)`
+}
+
+/** What was probably meant; undefined where nothing is close. */
+export function nearest(typed: string, known: readonly string[]): string | undefined {
+  const [best] = known.map(name => ({ name, edits: edits(typed, name) })).sort((a, b) => a.edits - b.edits)
+  return best !== undefined && best.edits <= Math.max(2, typed.length / 3) ? best.name : undefined
 }
 
 /** Levenshtein's distance, bounded work: both are names that a person typed. */

@@ -64,7 +64,8 @@ function escaped(text: string): string {
   return escapeUnsafe(shortened(text))
 }
 
-function escapeUnsafe(text: string): string {
+/** Text that may come from a stranger, harmless on one line of a terminal. */
+export function escapeUnsafe(text: string): string {
   return text.replaceAll(UNSAFE, character => [...Array(character.length).keys()]
     .map(index => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`).join(''))
 }

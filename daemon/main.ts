@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /**
  * tallyd's arguments and signals. It runs in the foreground, says in one line where it listens and what holds, and ends with exit code 0 after
- * INT or TERM, 2 for a usage error, 1 for everything else.
+ * INT or TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { loadKeys } from './auth/keys.ts'
 import { verifyToken } from './auth/token.ts'
+import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
+import { commandOf, commandRows } from './commands/index.ts'
 import { type Config, UsageError, readConfig } from './config.ts'
 import { Daemon } from './daemon.ts'
 import { makeSecret } from './first-secret.ts'
@@ -18,8 +20,14 @@ import { openLocalStore } from './storage/local/index.ts'
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
 
 async function main(): Promise<void> {
-  const command = readConfig(process.argv.slice(2), process.env, homedir())
-  if (command.run === 'help') process.stdout.write(helpText())
+  const args = process.argv.slice(2)
+  const storeCommand = commandOf(args)
+  if (storeCommand !== undefined) {
+    process.exitCode = await runCommand(storeCommand, args.slice(1), process.env).catch(commandFailed)
+    return
+  }
+  const command = readConfig(args, process.env, homedir())
+  if (command.run === 'help') process.stdout.write(helpText(commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else await run(command.config)
 }
@@ -79,9 +87,18 @@ function version(): string {
 }
 
 function fail(error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error)
-  process.stderr.write(`tallyd: ${message}\n`)
+  say(error)
   process.exit(error instanceof UsageError ? 2 : 1)
+}
+
+/** A command's exit code 1 says something about the store; that it could not be asked is another matter. */
+function commandFailed(error: unknown): CommandExit {
+  say(error)
+  return COMMAND_EXIT.FAILED
+}
+
+function say(error: unknown): void {
+  process.stderr.write(`tallyd: ${error instanceof Error ? error.message : String(error)}\n`)
 }
 
 main().catch(fail)

@@ -16,6 +16,12 @@ export type Durability = 'power' | 'process'
 /** Which of the two kinds of chunks a file takes; null until its first one (protocol, 3.2). */
 export type ChunkKind = 'numbered' | 'opaque'
 
+/**
+ * What damage is found, told and repaired by. A FETCH reads about as much at once, so it can verify what it sends without keeping more in
+ * memory; a file of one block needs no sum besides its digest.
+ */
+export const BLOCK_BYTES = 262_144
+
 export interface NewFile {
   readonly name: string
   readonly sizeBytes: number | null

@@ -21,9 +21,16 @@ export function prepareDirectory(directory: string): void {
     if (strangers.length > 0) throw new Error(`${directory} is neither empty nor a tally store (it holds ${strangers[0]})`)
     writeVersion(directory)
   } else if (found !== STORE_VERSION) {
-    throw new Error(`${directory} is a store of version ${found}; this tallyd reads version ${STORE_VERSION}`)
+    throw new Error(otherVersion(directory, found))
   }
   fs.chmodSync(directory, 0o700)
+}
+
+/** Throws an Error with a sentence for the operator unless there is a store of this version; makes nothing. */
+export function checkVersion(directory: string): void {
+  const found = readVersion(directory)
+  if (found === undefined) throw new Error(`there is no tally store in ${directory}`)
+  if (found !== STORE_VERSION) throw new Error(otherVersion(directory, found))
 }
 
 /** Makes the names in a directory durable. */
@@ -34,6 +41,10 @@ export function syncDirectory(directory: string): void {
   } finally {
     fs.closeSync(fd)
   }
+}
+
+function otherVersion(directory: string, found: number): string {
+  return `${directory} is a store of version ${found}; this tallyd reads version ${STORE_VERSION}`
 }
 
 function readVersion(directory: string): number | undefined {

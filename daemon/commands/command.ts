@@ -1,0 +1,67 @@
+/**
+ * What a command of tallyd is: work on a store itself, without serving it. Its line in the table of commands, its flags, and what it gets
+ * to work with. `index.ts` has the table.
+ */
+import { homedir } from 'node:os'
+import { resolve } from 'node:path'
+import { storePath } from '../../protocol/defaults.ts'
+import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, readEnvironment, table } from '../flags.ts'
+import { escapeUnsafe } from '../log.ts'
+
+/** Done and well; the store is not as it should be; the command line is wrong, or the work could not be done. */
+export const COMMAND_EXIT = { DONE: 0, UNSOUND: 1, FAILED: 2 } as const
+export type CommandExit = typeof COMMAND_EXIT[keyof typeof COMMAND_EXIT]
+
+export interface StoreCommand {
+  readonly name: string
+  readonly summary: string
+  /** The first one stands in tallyd's own help, too. */
+  readonly examples: readonly (readonly [typed: string, help: string])[]
+  /** Besides `--store`, `--json` and `--help`, which all have. */
+  readonly flags: readonly Flag[]
+  /** Throws an Error with a sentence for the operator (exit code 2). */
+  run(context: CommandContext): Promise<CommandExit>
+}
+
+export interface CommandContext {
+  /** Absolute. */
+  readonly storePath: string
+  readonly given: FlagValues
+  /** The outcome, on standard output: the value with `--json`, else the text. Control characters are escaped. */
+  tell(text: string, value: Readonly<Record<string, unknown>>): void
+}
+
+const COMMON_FLAGS: readonly Flag[] = [
+  ...FLAGS.filter(({ name }) => name === 'store'),
+  { name: 'json', env: false, help: 'print JSON, one object a line' },
+  ...FLAGS.filter(({ name }) => name === 'help'),
+]
+
+/** Reads the arguments and runs the command. Throws a UsageError, and what `run` throws. */
+export async function runCommand(command: StoreCommand, args: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<CommandExit> {
+  const flags = [...command.flags, ...COMMON_FLAGS]
+  const given = readArguments(args, flags, `tallyd ${command.name}`)
+  if (given.has('help')) {
+    process.stdout.write(helpOf(command, flags))
+    return COMMAND_EXIT.DONE
+  }
+  const store = given.get('store')?.[0] ?? readEnvironment(env, COMMON_FLAGS).get('store')?.[0] ?? storePath(env, homedir())
+  const isJson = given.has('json')
+  const tell: CommandContext['tell'] = (text, value) => {
+    process.stdout.write(isJson ? `${escapeUnsafe(JSON.stringify(value))}\n` : `${escapeUnsafe(text)}\n`)
+  }
+  return command.run({ storePath: resolve(store), given, tell })
+}
+
+function helpOf({ name, summary, examples }: StoreCommand, flags: readonly Flag[]): string {
+  return `tallyd ${name}: ${summary}
+
+${table(examples)}
+
+Flags:
+
+${table(flags.map(flagRow))}
+
+Exit codes: 0 done and well, 1 the store is not as it should be, 2 usage, or it could not be done.
+`
+}

@@ -1,0 +1,42 @@
+/**
+ * `tallyd fsck`: checks a store that no daemon serves, and says what is wrong with it in the words of those whose files they are: user,
+ * name, tags, and the bytes concerned. What is looked at is `storage/local/fsck.ts`'s matter.
+ */
+import { checkStore, type Finding, type Summary } from '../storage/local/fsck.ts'
+import { COMMAND_EXIT, type StoreCommand } from './command.ts'
+
+export const fsck: StoreCommand = {
+  name: 'fsck',
+  summary: 'checks every file and record of a store',
+  examples: [
+    ['tallyd fsck', 'check every file and record of the store'],
+    ['tallyd fsck --store /var/lib/tally --json', 'the same of another store, for a program'],
+  ],
+  flags: [],
+  run: async ({ storePath, tell }) => {
+    const summary = checkStore({ path: storePath, found: finding => tell(findingText(finding), { ...finding }) })
+    tell(summaryText(summary), { kind: 'summary', ...summary })
+    return summary.problems === 0 ? COMMAND_EXIT.DONE : COMMAND_EXIT.UNSOUND
+  },
+}
+
+function findingText(finding: Finding): string {
+  switch (finding.kind) {
+    case 'catalog': return `catalog  ${finding.problem}`
+    case 'orphan': return `orphan  ${finding.path}  ${finding.sizeBytes} bytes that no record refers to`
+    case 'damaged':
+    case 'incomplete': {
+      const { kind, user, fid, file, name, tags, ranges, sizeBytes, digest } = finding
+      const bytes = ranges.map(([offset, length]) => `${offset}–${offset + length - 1}`).join(', ')
+      const labels = tags.map(tag => `  #${tag}`).join('')
+      return `${kind}  ${fid}/${file}  ${JSON.stringify(name)}${labels}  of user ${JSON.stringify(user)}: bytes ${bytes} of ${sizeBytes ?? 'yet unknown'}` +
+        (digest === null ? '' : `  ${digest}`)
+    }
+  }
+}
+
+function summaryText({ files, unfinished, contents, bytes, problems, orphans }: Summary): string {
+  const what = `${files} files with ${contents} contents of ${bytes} bytes, ${unfinished} unfinished ones`
+  const waste = orphans === 0 ? '' : `; ${orphans} orphans take room, and harm nothing`
+  return problems === 0 ? `checked ${what}: all is well${waste}` : `checked ${what}: ${problems} problems${waste}`
+}

@@ -1,0 +1,18 @@
+/** The table of tallyd's commands: one line each. `tallyd` without one of them is the daemon. */
+import { nearest, UsageError } from '../flags.ts'
+import type { StoreCommand } from './command.ts'
+import { fsck } from './fsck.ts'
+
+const COMMANDS: readonly StoreCommand[] = [fsck]
+
+/** The rows of tallyd's help. */
+export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])
+
+/** The command that the arguments begin with; undefined where they begin with a flag or there are none. Throws a UsageError for an unknown one. */
+export function commandOf([name]: readonly string[]): StoreCommand | undefined {
+  if (name === undefined || name.startsWith('-')) return undefined
+  const command = COMMANDS.find(each => each.name === name)
+  if (command !== undefined) return command
+  const near = nearest(name, COMMANDS.map(each => each.name))
+  throw new UsageError(`there is no command ${JSON.stringify(name)}${near === undefined ? '' : `; did you mean ${near}?`} (tallyd --help lists them)`)
+}

@@ -1,0 +1,218 @@
+/**
+ * Checks a whole store that no daemon serves: the catalog in itself, every stored content against its digest, every marked byte of what
+ * is unfinished against the length of its blob, and every blob against the catalog. It reads everything and changes nothing.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import { ChunkSet } from '../../../protocol/chunk-set.ts'
+import type { FileId } from '../storage.ts'
+import { BLOCK_BYTES } from '../storage.ts'
+import { blobPath } from './blob-path.ts'
+import { checkBlob } from './check-blob.ts'
+import { Database } from './database.ts'
+import type { Row } from './database.ts'
+import { lockStore } from './lock.ts'
+import { RECEIVING, REMOVED, STORED } from './schema.ts'
+import { checkVersion } from './version.ts'
+import { catalogFile } from './writer.ts'
+
+/** Offset and length, in bytes. */
+export type ByteRange = readonly [offsetBytes: number, lengthBytes: number]
+
+/** A file whose bytes are not there: of a stored one, `damaged`; of one that is not finished, `incomplete`. */
+export interface FileFinding {
+  readonly kind: 'damaged' | 'incomplete'
+  readonly user: string
+  readonly fid: string
+  readonly file: number
+  readonly name: string
+  readonly tags: readonly string[]
+  readonly sizeBytes: number | null
+  readonly digest: string | null
+  readonly blob: FileId
+  readonly ranges: readonly ByteRange[]
+}
+
+export type Finding =
+  | FileFinding
+  | { readonly kind: 'catalog'; readonly problem: string }
+  /** Relative to the store. */
+  | { readonly kind: 'orphan'; readonly path: string; readonly sizeBytes: number }
+
+export interface Summary {
+  /** Stored files, and what they consist of. */
+  readonly files: number
+  readonly contents: number
+  readonly bytes: number
+  readonly unfinished: number
+  /** Findings other than orphans, which take room and harm nothing. */
+  readonly problems: number
+  readonly orphans: number
+}
+
+export interface CheckOptions {
+  readonly path: string
+  readonly found: (finding: Finding) => void
+}
+
+/** Throws an Error with a sentence where there is no store, it is of another version or in use, or its catalog cannot be opened. */
+export function checkStore({ path: directory, found }: CheckOptions): Summary {
+  checkVersion(directory)
+  const lock = lockStore(directory)
+  try {
+    const db = new Database(catalogFile(directory), 'reader', 'power')
+    try {
+      return new Check(db, directory, found).run()
+    } finally {
+      db.close()
+    }
+  } finally {
+    lock.release()
+  }
+}
+
+class Check {
+  readonly #db: Database
+  readonly #directory: string
+  readonly #report: (finding: Finding) => void
+  #problems = 0
+  #orphans = 0
+
+  constructor(db: Database, directory: string, report: (finding: Finding) => void) {
+    this.#db = db
+    this.#directory = directory
+    this.#report = report
+  }
+
+  run(): Summary {
+    // What SQLite itself finds broken is not worth reading any further.
+    if (!this.#checkDatabase()) return { files: 0, contents: 0, bytes: 0, unfinished: 0, problems: this.#problems, orphans: 0 }
+    this.#checkRecords()
+    const contents = this.#checkContents()
+    const unfinished = this.#checkUnfinished()
+    this.#checkBlobs()
+    const files = this.#db.get(`SELECT count(*) AS files FROM file WHERE state = ${STORED}`)?.files as number
+    return { files, ...contents, unfinished, problems: this.#problems, orphans: this.#orphans }
+  }
+
+  #found(finding: Finding): void {
+    if (finding.kind === 'orphan') this.#orphans++
+    else this.#problems++
+    this.#report(finding)
+  }
+
+  #checkDatabase(): boolean {
+    try {
+      for (const row of this.#db.all('PRAGMA integrity_check')) {
+        if (row.integrity_check !== 'ok') this.#found({ kind: 'catalog', problem: String(row.integrity_check) })
+      }
+      for (const { table, rowid, parent } of this.#db.all('PRAGMA foreign_key_check')) {
+        this.#found({ kind: 'catalog', problem: `row ${rowid} of ${table} refers to a ${parent} that is not there` })
+      }
+    } catch (cause) {
+      this.#found({ kind: 'catalog', problem: (cause as Error).message })
+    }
+    return this.#problems === 0
+  }
+
+  /** What no constraint of the schema holds. */
+  #checkRecords(): void {
+    const rules: readonly (readonly [what: string, sql: string])[] = [
+      ['file is stored without a content', `SELECT id FROM file WHERE state = ${STORED} AND content IS NULL`],
+      ['file is not stored and has a content', `SELECT id FROM file WHERE state <> ${STORED} AND content IS NOT NULL`],
+      ['file has another owner than its transfer', 'SELECT f.id FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.owner <> f.owner'],
+      ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
+      ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
+      ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}`],
+      ['content belongs to no file', 'SELECT c.blob AS id FROM content c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.blob)'],
+      ['content is garbage and in use', 'SELECT c.blob AS id FROM content c JOIN garbage g ON g.blob = c.blob'],
+      ['tag counts other files than have it', 'SELECT l.id FROM label l WHERE l.files <> (SELECT count(*) FROM tagged d WHERE d.label = l.id)'],
+      ['tagged file is not there', `SELECT d.file AS id FROM tagged d LEFT JOIN file f ON f.id = d.file WHERE f.id IS NULL OR f.state = ${REMOVED}`],
+    ]
+    for (const [what, sql] of rules) for (const { id } of this.#db.all(sql)) this.#found({ kind: 'catalog', problem: `${what} (${id})` })
+  }
+
+  #checkContents(): { contents: number; bytes: number } {
+    const rows = this.#db.all(`SELECT c.blob, c.digest, max(f.size) AS size FROM content c JOIN file f ON f.content = c.blob GROUP BY c.blob ORDER BY c.blob`)
+    let bytes = 0
+    for (const { blob, digest, size } of rows) {
+      bytes += size as number
+      const damaged = checkBlob(this.#pathOf(blob as FileId), size as number, digest as string)
+      if (damaged.length === 0) continue
+      const ranges = damaged.map(([first, count]): ByteRange => {
+        const offset = first * BLOCK_BYTES
+        return [offset, Math.min(count * BLOCK_BYTES, (size as number) - offset)]
+      })
+      for (const row of this.#files('f.content = ?', blob as FileId)) this.#found({ ...fileOf(row, blob as FileId), kind: 'damaged', ranges })
+    }
+    return { contents: rows.length, bytes }
+  }
+
+  /** Chunks have no sums: what can be told is whether the blob is long enough for those that are marked and not held. */
+  #checkUnfinished(): number {
+    const rows = this.#files('f.state = ?', RECEIVING)
+    for (const row of rows) {
+      const id = row.id as FileId
+      const pages = this.#db.all('SELECT page, bytes FROM receipt WHERE file = ? ORDER BY page', id)
+      const held = this.#db.all('SELECT offset, length(bytes) AS length FROM held WHERE file = ?', id)
+      const blobBytes = fs.statSync(this.#pathOf(id), { throwIfNoEntry: false })?.size ?? 0
+      let marked: ChunkSet
+      try {
+        marked = ChunkSet.fromPages(pages.map(({ page, bytes }) => ({ page: page as number, bytes: bytes as Uint8Array })))
+      } catch (cause) {
+        this.#found({ kind: 'catalog', problem: `receipts of file ${id} cannot be read: ${(cause as Error).message}` })
+        continue
+      }
+      const lacking = lackingOf(marked, row.chunk_size as number, row.size as number | null, blobBytes, held)
+      if (lacking.length > 0) this.#found({ ...fileOf(row, id), kind: 'incomplete', ranges: lacking })
+    }
+    return rows.length
+  }
+
+  #checkBlobs(): void {
+    const isKnown = 'SELECT 1 FROM file WHERE id = ?1 AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ?1 UNION ALL SELECT 1 FROM garbage WHERE blob = ?1'
+    const blobs = path.join(this.#directory, 'blobs')
+    for (const shard of fs.readdirSync(blobs).sort()) {
+      for (const name of fs.readdirSync(path.join(blobs, shard)).sort()) {
+        const file = path.join(blobs, shard, name)
+        const id = Number.parseInt(name, 16)
+        if (file === blobPath(blobs, id).file && this.#db.get(isKnown, id) !== undefined) continue
+        this.#found({ kind: 'orphan', path: path.relative(this.#directory, file), sizeBytes: fs.statSync(file).size })
+      }
+    }
+  }
+
+  #files(condition: string, value: number): Row[] {
+    return this.#db.all(`SELECT u.name AS user, t.fid, f.id, f.number, f.name, f.tags, f.size, f.chunk_size, coalesce(c.digest, f.digest) AS digest
+      FROM file f JOIN transfer t ON t.id = f.transfer JOIN user u ON u.id = f.owner LEFT JOIN content c ON c.blob = f.content
+      WHERE ${condition} ORDER BY f.id`, value)
+  }
+
+  #pathOf(blob: FileId): string {
+    return blobPath(path.join(this.#directory, 'blobs'), blob).file
+  }
+}
+
+function fileOf(row: Row, blob: FileId): Omit<FileFinding, 'kind' | 'ranges'> {
+  return {
+    user: row.user as string, fid: row.fid as string, file: row.number as number, name: row.name as string, blob,
+    tags: JSON.parse(row.tags as string) as string[], sizeBytes: row.size as number | null, digest: row.digest as string | null,
+  }
+}
+
+/** What is marked beyond the end of the blob and not held. */
+function lackingOf(marked: ChunkSet, chunkSizeBytes: number, sizeBytes: number | null, blobBytes: number, held: readonly Row[]): ByteRange[] {
+  const heldChunks = new ChunkSet()
+  for (const { offset, length } of held) heldChunks.addRun((offset as number) / chunkSizeBytes, Math.ceil((length as number) / chunkSizeBytes))
+  const firstBeyond = Math.floor(blobBytes / chunkSizeBytes)
+  const lacking: ByteRange[] = []
+  for (const [first, count] of marked.runs()) {
+    const endBytes = Math.min((first + count) * chunkSizeBytes, sizeBytes ?? Number.MAX_SAFE_INTEGER)
+    if (endBytes <= blobBytes) continue
+    for (const [gap, length] of heldChunks.missing(first + count, Infinity, Math.max(first, firstBeyond))) {
+      const offsetBytes = gap * chunkSizeBytes
+      lacking.push([offsetBytes, Math.min(length * chunkSizeBytes, endBytes - offsetBytes)])
+    }
+  }
+  return lacking
+}
