@@ -30,7 +30,11 @@ export interface Config {
 }
 
 /** What the command line asks for. */
-export type Command = { readonly run: 'help' } | { readonly run: 'version' } | { readonly run: 'daemon'; readonly config: Config }
+export type Command =
+  | { readonly run: 'help' }
+  | { readonly run: 'version' }
+  | { readonly run: 'migrate'; readonly storePath: string }
+  | { readonly run: 'daemon'; readonly config: Config }
 
 /** `sun_path` has 108 bytes on Linux, the last of which is a NUL. */
 const SOCKET_PATH_BYTES_MAX = 107
@@ -47,8 +51,10 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
     const value = flags.get(name) ?? variables.get(name)
     return value === undefined ? [] : [[name, value] as const]
   }))
-  const keySource = keySourceOf(flags) ?? keySourceOf(variables)
   const one = (name: string) => values.get(name)?.[0]
+  const store = resolve(one('store') ?? storePath(env, home))
+  if (flags.has('migrate')) return { run: 'migrate', storePath: store }
+  const keySource = keySourceOf(flags) ?? keySourceOf(variables)
   const issuer = one('issuer')
   const audience = one('audience')
   const userClaim = one('user-claim')
@@ -56,7 +62,7 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
     run: 'daemon',
     config: {
       sockets: (values.get('socket') ?? [socketPath(env, home)]).map(checkedSocket),
-      storePath: resolve(one('store') ?? storePath(env, home)),
+      storePath: store,
       keySource: keySource ?? { kind: 'secret', path: secretPath(env, home) },
       makeSecret: keySource === undefined,
       ...(issuer === undefined ? {} : { issuer }),

@@ -34,6 +34,7 @@ export const FLAGS: readonly Flag[] = [
   { name: 'max-file-size', value: 'SIZE', env: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
   { name: 'log-format', value: 'KIND', env: true, help: 'text (default) or json' },
   { name: 'log-level', value: 'LEVEL', env: true, help: 'debug, info (default), warn or error' },
+  { name: 'migrate', env: false, help: 'bring the store of an older tallyd to this one\'s format, and exit' },
   { name: 'help', short: 'h', env: false, help: 'print this and exit' },
   { name: 'version', env: false, help: 'print the version and exit' },
 ]

@@ -15,6 +15,8 @@ import { makeSecret } from './first-secret.ts'
 import { helpText } from './flags.ts'
 import { createLogger, stderrWriter } from './log.ts'
 import { openLocalStore } from './storage/local/index.ts'
+import { migrateStore } from './storage/local/migrate.ts'
+import { STORE_VERSION } from './storage/local/version.ts'
 
 /** Before anything uses the pool: writes and syncs of many files wait for each other on four threads (+ 60 % with 100 busy files). */
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
   const command = readConfig(args, process.env, homedir())
   if (command.run === 'help') process.stdout.write(helpText(commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
+  else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
   else await run(command.config)
 }
 
@@ -77,6 +80,11 @@ async function run(config: Config): Promise<void> {
   }
   const { sockets, storePath, durability } = config
   log.info('tallyd is ready', { sockets: sockets.join(' '), store: storePath, durability, pid: process.pid, version: version() })
+}
+
+function migrated(storePath: string): string {
+  const from = migrateStore(storePath)
+  return from === STORE_VERSION ? `${storePath} has version ${from} already\n` : `${storePath}: from version ${from} to ${STORE_VERSION}\n`
 }
 
 /** The package's, from the sources as well as from `dist/`. */

@@ -1,5 +1,5 @@
 /**
- * The catalog's tables, version 1 of the store's format. States are small numbers so that partial indexes stay small; everything
+ * The catalog's tables, version 2 of the store's format (migrations/ leads there from older ones). States are small numbers so that partial indexes stay small; everything
  * that a person would look for by hand (names, tags, digests) is text.
  */
 
@@ -14,7 +14,8 @@ export const REMOVED = 2
 export const SCHEMA = `
 CREATE TABLE user (
   id INTEGER PRIMARY KEY,
-  name TEXT NOT NULL UNIQUE
+  name TEXT NOT NULL UNIQUE,
+  sequence INTEGER NOT NULL DEFAULT 0   -- of the last event
 ) STRICT;
 
 CREATE TABLE transfer (
@@ -112,5 +113,29 @@ CREATE TABLE garbage (
   blob INTEGER PRIMARY KEY
 ) STRICT;
 
-PRAGMA user_version = 1;
+-- What happened to files, for WATCH: the newest of each user, numbered without gaps, each with the file as it was then.
+CREATE TABLE event (
+  owner INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  event TEXT NOT NULL,          -- stored, tagged, removed
+  file INTEGER NOT NULL,        -- id; the record may be gone
+  fid TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  size INTEGER,
+  digest TEXT,
+  media_type TEXT,
+  modified INTEGER,
+  expires INTEGER,
+  tags TEXT NOT NULL,           -- JSON array
+  tags_before TEXT,             -- of tagged: what they were
+  state INTEGER NOT NULL,       -- of removed: what it was
+  received INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  stored INTEGER,
+  PRIMARY KEY (owner, sequence)
+) STRICT, WITHOUT ROWID;
+
+PRAGMA user_version = 2;
 `

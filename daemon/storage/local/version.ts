@@ -5,7 +5,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 
-export const STORE_VERSION = 1
+export const STORE_VERSION = 2
 const VERSION_FILE = 'version'
 /** What an unfinished first start, or the file system itself, may have left in a directory that is not a store yet. */
 const TOLERATED = new Set(['version.new', 'lost+found'])
@@ -43,11 +43,14 @@ export function syncDirectory(directory: string): void {
   }
 }
 
-function otherVersion(directory: string, found: number): string {
-  return `${directory} is a store of version ${found}; this tallyd reads version ${STORE_VERSION}`
+/** Why a store of this version is not opened, for the operator. */
+export function otherVersion(directory: string, found: number): string {
+  if (found > STORE_VERSION) return `${directory} is a store of version ${found}; this tallyd reads version ${STORE_VERSION}`
+  return `${directory} is a store of version ${found}; \`tallyd --migrate\` brings it to version ${STORE_VERSION} (copy it first)`
 }
 
-function readVersion(directory: string): number | undefined {
+/** The number of the store's format; undefined where there is no store. */
+export function readVersion(directory: string): number | undefined {
   let text: string
   try {
     text = fs.readFileSync(path.join(directory, VERSION_FILE), 'latin1')
@@ -60,7 +63,7 @@ function readVersion(directory: string): number | undefined {
 }
 
 /** Renamed into place, so that a version is whole or absent. */
-function writeVersion(directory: string): void {
+export function writeVersion(directory: string): void {
   const fresh = path.join(directory, 'version.new')
   const fd = fs.openSync(fresh, 'w', 0o600)
   try {

@@ -1,0 +1,102 @@
+-- The catalog of format 1, as it was.
+CREATE TABLE user (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE transfer (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  owner INTEGER NOT NULL REFERENCES user,
+  fid TEXT NOT NULL,
+  state INTEGER NOT NULL,
+  chunk_size INTEGER NOT NULL,
+  acks TEXT NOT NULL,
+  made INTEGER NOT NULL,        -- 1: the daemon made the fid
+  created INTEGER NOT NULL,     -- times are milliseconds since 1970
+  touched INTEGER NOT NULL,     -- the last mark, or the announcement
+  gone INTEGER,
+  pairs INTEGER NOT NULL,       -- how many rows in pair
+  UNIQUE (owner, fid)
+) STRICT;
+CREATE INDEX transfer_gone ON transfer (gone) WHERE state = 1;
+CREATE INDEX transfer_paired ON transfer (id) WHERE pairs > 0;
+
+-- The bytes of stored files: once per user and digest, in the blob of the file that brought them.
+CREATE TABLE content (
+  blob INTEGER PRIMARY KEY,
+  owner INTEGER NOT NULL,
+  digest TEXT NOT NULL,
+  UNIQUE (owner, digest)
+) STRICT;
+
+-- AUTOINCREMENT: an id is never used again, because blobs are named by it.
+CREATE TABLE file (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  transfer INTEGER NOT NULL REFERENCES transfer,
+  number INTEGER NOT NULL,
+  owner INTEGER NOT NULL,       -- as in transfer: FIND walks by it
+  name TEXT NOT NULL,
+  size INTEGER,
+  digest TEXT,                  -- as announced; once stored, content has the computed one
+  media_type TEXT,
+  modified INTEGER,
+  expires INTEGER,
+  meta BLOB,
+  tags TEXT NOT NULL,           -- JSON array, in the order added
+  state INTEGER NOT NULL,
+  kind TEXT,
+  chunk_size INTEGER NOT NULL,
+  received INTEGER NOT NULL,    -- bytes marked
+  content INTEGER REFERENCES content,
+  stored INTEGER,
+  UNIQUE (transfer, number)
+) STRICT;
+CREATE INDEX file_listed ON file (owner, state);
+CREATE INDEX file_unfinished ON file (transfer) WHERE state = 0;
+CREATE INDEX file_content ON file (content) WHERE content IS NOT NULL;
+CREATE INDEX file_expires ON file (expires) WHERE state = 1 AND expires IS NOT NULL;
+
+-- The tags of files that were not removed: first the owner's tag, with how many files have it, then the files by growing id.
+CREATE TABLE label (
+  id INTEGER PRIMARY KEY,
+  owner INTEGER NOT NULL,
+  tag TEXT NOT NULL,
+  files INTEGER NOT NULL,
+  UNIQUE (owner, tag)
+) STRICT;
+CREATE TABLE tagged (
+  label INTEGER NOT NULL,
+  file INTEGER NOT NULL,
+  PRIMARY KEY (label, file)
+) STRICT, WITHOUT ROWID;
+
+-- Of receiving files: which chunks are marked, and the bytes that are not in the blob yet.
+CREATE TABLE receipt (
+  file INTEGER NOT NULL REFERENCES file,
+  page INTEGER NOT NULL,
+  bytes BLOB NOT NULL,
+  PRIMARY KEY (file, page)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE held (
+  id INTEGER PRIMARY KEY,
+  file INTEGER NOT NULL REFERENCES file,
+  offset INTEGER NOT NULL,
+  bytes BLOB NOT NULL
+) STRICT;
+CREATE INDEX held_file ON held (file);
+
+CREATE TABLE pair (
+  transfer INTEGER NOT NULL REFERENCES transfer,
+  uuid BLOB NOT NULL,
+  file INTEGER NOT NULL,        -- number of the file in the transfer
+  chunk INTEGER NOT NULL,
+  PRIMARY KEY (transfer, uuid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pair_place ON pair (transfer, file, chunk);
+
+-- Blobs to unlink.
+CREATE TABLE garbage (
+  blob INTEGER PRIMARY KEY
+) STRICT;
+
+PRAGMA user_version = 1;
