@@ -5,13 +5,15 @@
  */
 import { type Socket, connect } from 'node:net'
 import {
-  FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
+  type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
   encodeMessage,
 } from '../protocol/index.ts'
+
+import { unlessAborted } from './abort.ts'
 import { ClientError, errorOf } from './errors.ts'
 import { NIL_UUID, messageId, messageIdPrefix, prefixOf } from './message-id.ts'
 import { Outgoing } from './outgoing.ts'
-import { checkSocket } from './socket-trust.ts'
+import { checkSocket, notReached } from './socket-trust.ts'
 
 /** Whoever sends many messages under one prefix takes their answers here, in the order of arrival. Must not throw. */
 export interface Route {
@@ -22,6 +24,13 @@ export interface Route {
 /** Takes what a FETCH brings: chunks, then (or instead) one last RESPONSE. Must not throw. */
 export interface Stream {
   onTransfer(message: Transfer): void
+  onResponse(response: Response): void
+  onLost(error: Error): void
+}
+
+/** Takes what a WATCH brings: events, then one RESPONSE where the daemon ends it. Must not throw. */
+export interface Watcher {
+  onEvent(event: Event): void
   onResponse(response: Response): void
   onLost(error: Error): void
 }
@@ -41,6 +50,7 @@ export class Connection {
   readonly #asked = new Map<string, Asked>()
   readonly #routes = new Map<string, Route>()
   readonly #streams = new Map<string, Stream>()
+  readonly #watchers = new Map<string, Watcher>()
   readonly #prefix = messageIdPrefix()
   #lastNumber = 0
 
@@ -53,18 +63,21 @@ export class Connection {
     socket.on('close', () => this.#end(new ClientError('connection-lost', `the connection to ${path} was closed`)))
   }
 
-  /** Throws `untrusted-socket` before anything is sent, or `connect-failed`. */
-  static async open(path: string, trustedUids?: readonly number[]): Promise<Connection> {
+  /** Throws `untrusted-socket` before anything is sent, `access-denied`, `connect-failed`, or the signal's reason. */
+  static async open(path: string, trustedUids?: readonly number[], signal?: AbortSignal): Promise<Connection> {
     await checkSocket(path, trustedUids)
+    signal?.throwIfAborted()
     const socket = connect(path)
-    await new Promise<void>((resolve, reject) => {
-      const failed = (cause: Error): void => reject(new ClientError('connect-failed', `no tallyd listens at ${path}`, { cause }))
-      socket.once('error', failed)
-      socket.once('connect', () => {
-        socket.off('error', failed)
-        resolve()
-      })
+    const connected = new Promise<void>((resolve, reject) => {
+      socket.once('error', cause => reject(notReached(path, cause)))
+      socket.once('connect', resolve)
     })
+    try {
+      await unlessAborted(connected, signal)
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
     return new Connection(path, socket)
   }
 
@@ -122,6 +135,15 @@ export class Connection {
     this.#streams.delete(fetchId)
   }
 
+  /** The events and the answers of the WATCH with this message-id go to the watcher from now on. */
+  openWatch(watchId: string, watcher: Watcher): void {
+    this.#watchers.set(watchId, watcher)
+  }
+
+  closeWatch(watchId: string): void {
+    this.#watchers.delete(watchId)
+  }
+
   /** Queues a whole frame. What is queued in one turn goes out in one write. */
   send(frame: Uint8Array): void {
     this.#outgoing.send(frame)
@@ -177,6 +199,8 @@ export class Connection {
     }
     if (message.type === MESSAGE_TYPE.TRANSFER) {
       if (message.fetch !== undefined) this.#streams.get(message.fetch)?.onTransfer(message)
+    } else if (message.type === MESSAGE_TYPE.EVENT) {
+      this.#watchers.get(message.watch)?.onEvent(message)
     } else if (message.type === MESSAGE_TYPE.RESPONSE) {
       this.#answer(message)
     }
@@ -192,7 +216,8 @@ export class Connection {
       if (response.response === 'Ok') asked?.resolve(response)
       else asked?.reject(errorOf(response))
     } else {
-      this.#streams.get(id)?.onResponse(response)
+      const taker = this.#streams.get(id) ?? this.#watchers.get(id)
+      taker?.onResponse(response)
     }
     if (response.response === 'Error' && (response.fatal === true || id === NIL_UUID)) this.#end(errorOf(response))
   }
@@ -209,6 +234,7 @@ export class Connection {
       for (const id of [...this.#asked.keys()]) this.#settle(id)?.reject(cause)
       for (const route of [...this.#routes.values()]) route.onLost(cause)
       for (const stream of [...this.#streams.values()]) stream.onLost(cause)
+      for (const watcher of [...this.#watchers.values()]) watcher.onLost(cause)
       this.#outgoing.end()
     }
     if (destroy) this.#socket.destroy()

@@ -3,17 +3,20 @@
  * and after a break goes on from the first byte that is missing.
  */
 import { type Hash, createHash } from 'node:crypto'
-import { ChunkIds, MESSAGE_TYPE, type Run, TallyError, uuidToBytes } from '../protocol/index.ts'
+import { ChunkIds, MESSAGE_TYPE, TallyError, uuidToBytes } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
 import type { OnEvent } from './events.ts'
 import type { FileId } from './file-id.ts'
 import { Inbox } from './inbox.ts'
 import type { Link } from './link.ts'
-import type { FileInfo, Sink } from './sink.ts'
+import type { Extent, FileInfo, Sink } from './sink.ts'
 import { Final, withRetries } from './timings.ts'
 
 export interface DownloadOptions {
   readonly id: FileId
+  /** Default: the whole file. */
+  readonly offsetBytes?: number | undefined
+  readonly lengthBytes?: number | undefined
   readonly sink: Sink
   readonly signal?: AbortSignal | undefined
   readonly onEvent?: OnEvent | undefined
@@ -30,11 +33,12 @@ export interface DownloadResult extends FileInfo {
 const CHUNK_SIZE_BYTES = 262_144
 const WINDOW = 16
 
-/** Invariant: the sink holds the first `#received` chunks, and `#hash` covers just these. */
+/** Invariant: the sink holds what is wanted of the chunks before `#received`, and `#hash` covers just that. */
 export class Download {
   readonly #link: Link
   readonly #options: DownloadOptions
   #info: FileInfo | undefined
+  #extent: Extent = { offsetBytes: 0, endBytes: 0, isPart: false }
   #hash: Hash = createHash('sha256')
   #received = 0
   #resumedBytes = 0
@@ -65,17 +69,22 @@ export class Download {
     return this.#info
   }
 
-  get #chunkCount(): number {
-    return Math.ceil(this.#file.sizeBytes / CHUNK_SIZE_BYTES)
+  /** The first chunk after the last one that is wanted. */
+  get #chunkEnd(): number {
+    return Math.ceil(this.#extent.endBytes / CHUNK_SIZE_BYTES)
+  }
+
+  get #firstChunk(): number {
+    return Math.floor(this.#extent.offsetBytes / CHUNK_SIZE_BYTES)
   }
 
   async #attempt(progressed: () => void): Promise<void> {
-    if (this.#info !== undefined && this.#received === this.#chunkCount) return
-    const connection = await this.#link.connection()
-    const asked = this.#info === undefined ? 0 : this.#received
+    if (this.#info !== undefined && this.#received >= this.#chunkEnd) return
+    const connection = await this.#link.connection(this.#options.signal)
+    const asked = this.#info === undefined ? undefined : this.#received
     const inbox = await this.#fetch(connection)
     try {
-      if (this.#received === asked) {
+      if (this.#received === (asked ?? this.#firstChunk)) {
         await this.#receive(connection, inbox, progressed)
         return
       }
@@ -83,17 +92,19 @@ export class Download {
       inbox.close()
     }
     // What the sink holds became known only with the answer, which names the file: ask again, for the rest of it.
-    if (this.#received < this.#chunkCount) await this.#attempt(progressed)
+    if (this.#received < this.#chunkEnd) await this.#attempt(progressed)
   }
 
   /** FETCH for what is missing, or for all while it is not known. The first answer opens the sink. */
   async #fetch(connection: Connection): Promise<Inbox> {
-    const inbox = new Inbox(connection, this.#link.timings.answerTimeoutMs, this.#options.signal)
-    const missing: readonly Run[] | undefined = this.#info === undefined ? undefined : [[this.#received, this.#chunkCount - this.#received]]
+    const inbox = new Inbox(connection, WINDOW, this.#link.timings.answerTimeoutMs, this.#options.signal)
+    const { offsetBytes, lengthBytes } = this.#options
+    const range = { ...(offsetBytes === undefined ? {} : { offsetBytes }), ...(lengthBytes === undefined ? {} : { lengthBytes }) }
+    const wanted = this.#info === undefined ? range : { missing: [[this.#received, this.#chunkEnd - this.#received]] as const }
     try {
       const ok = await this.#link.ask(connection, {
         type: MESSAGE_TYPE.FETCH, messageId: inbox.fetchId, ...wireId(this.#options.id), chunkSizeBytes: CHUNK_SIZE_BYTES, acks: 'ranges',
-        window: WINDOW, ...(missing === undefined ? {} : { missing }),
+        window: WINDOW, ...wanted,
       }, this.#options.signal)
       const { fid, file, name, sizeBytes, digest } = ok
       if (fid === undefined || file === undefined || name === undefined || sizeBytes === undefined || digest === undefined) {
@@ -112,11 +123,15 @@ export class Download {
   }
 
   async #begin(info: FileInfo): Promise<void> {
-    const { presentBytes, hash, whole } = await this.#options.sink.begin(info, CHUNK_SIZE_BYTES)
+    const { offsetBytes = 0, lengthBytes = Infinity } = this.#options
+    const from = Math.min(offsetBytes, info.sizeBytes)
+    const endBytes = Math.min(from + lengthBytes, info.sizeBytes)
+    this.#extent = { offsetBytes: from, endBytes, isPart: endBytes - from < info.sizeBytes }
+    const { presentBytes, hash, whole } = await this.#options.sink.begin(info, this.#extent, CHUNK_SIZE_BYTES).catch(noRetry)
     this.#info = info
     this.#hash = hash
     this.#whole = whole === true
-    this.#received = Math.ceil(presentBytes / CHUNK_SIZE_BYTES)
+    this.#received = endBytes === from ? this.#chunkEnd : this.#firstChunk + Math.ceil(presentBytes / CHUNK_SIZE_BYTES)
     this.#resumedBytes = presentBytes
   }
 
@@ -133,9 +148,10 @@ export class Download {
         if (place === undefined || place.file !== file || data.length !== lengthBytes) {
           throw new TallyError('internal', 'the daemon sent a chunk that does not belong to the file')
         }
-        if (place.chunk >= this.#received) early.set(place.chunk, data)
+        if (place.chunk >= this.#received && place.chunk < this.#chunkEnd) early.set(place.chunk, this.#wantedOf(place.chunk, data))
         latest = messageId
       }
+      if (early.size > WINDOW) throw new TallyError('internal', 'the daemon sends more than was asked for')
       const first = this.#received
       const due: Uint8Array[] = []
       for (let data = early.get(first); data !== undefined; data = early.get(first + due.length)) {
@@ -145,30 +161,50 @@ export class Download {
       if (due.length === 0) continue
       const bytes = due.length === 1 ? due[0] as Uint8Array : Buffer.concat(due)
       this.#hash.update(bytes)
-      await this.#options.sink.write(bytes).catch((error: unknown) => { throw error instanceof Error ? new Final(error) : error })
+      await this.#options.sink.write(bytes).catch(noRetry)
       this.#received += due.length
       progressed()
       connection.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: latest, response: 'Ok', fid, chunks: [[file, first, due.length]] })
-      const acknowledgedBytes = Math.min(this.#received * CHUNK_SIZE_BYTES, sizeBytes)
-      this.#options.onEvent?.({ type: 'progress', acknowledgedBytes, totalBytes: sizeBytes })
+      this.#moved(early.size)
     }
-    if (this.#received < this.#chunkCount) throw new TallyError('internal', 'the daemon ended the FETCH before its last chunk')
+    if (this.#received < this.#chunkEnd) throw new TallyError('internal', 'the daemon ended the FETCH before its last chunk')
+  }
+
+  /** A chunk without what lies outside of the range. */
+  #wantedOf(chunk: number, data: Uint8Array): Uint8Array {
+    const { offsetBytes, endBytes } = this.#extent
+    const at = chunk * CHUNK_SIZE_BYTES
+    return data.subarray(Math.max(0, offsetBytes - at), endBytes - at)
+  }
+
+  #moved(earlyChunks: number): void {
+    const { offsetBytes, endBytes } = this.#extent
+    const totalBytes = endBytes - offsetBytes
+    const bytesBefore = (chunk: number): number => Math.max(0, Math.min(chunk * CHUNK_SIZE_BYTES - offsetBytes, totalBytes))
+    this.#options.onEvent?.({
+      type: 'progress', sentBytes: bytesBefore(this.#received + earlyChunks), acknowledgedBytes: bytesBefore(this.#received), totalBytes,
+    })
   }
 
   /** A partial file may have been spoilt while nobody watched: fetched whole once more. */
   async #verify(): Promise<void> {
-    if (this.#whole) return
+    if (this.#whole || this.#extent.isPart) return
     const actual = `sha256:${this.#hash.digest('hex')}`
     const { digest: expected } = this.#file
     if (actual === expected) return
     const spoilt = this.#resumedBytes > 0
     const error = new TallyError('digest-mismatch', 'what was fetched does not have the digest of the file', { expected, actual })
     if (!(await this.#options.sink.discard()) || !spoilt) throw new Final(error)
-    this.#received = 0
+    this.#received = this.#firstChunk
     this.#resumedBytes = 0
     this.#hash = createHash('sha256')
     throw error
   }
+}
+
+/** What fails on this side of the wire, whatever its code. */
+function noRetry(cause: unknown): never {
+  throw new Final(cause)
 }
 
 function wireId(id: FileId): { fid: string; file: number } | { digest: string } {

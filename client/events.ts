@@ -20,16 +20,23 @@ export interface UploadCounts {
 
 export type ClientEvent =
   | { readonly type: 'connected'; readonly path: string; readonly user: string }
-  | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error }
+  /** Something broke, and is tried again after a pause; `stop()` lets it fail now, with `gave-up`. `attempt` counts from 1. */
+  | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error; stop(): void }
   | { readonly type: 'announced'; readonly fid: string; readonly chunks: number; readonly presentChunks: number }
   | { readonly type: 'finishing'; readonly fid: string }
-  /** At most one per answer. `acknowledgedBytes` counts what was there before, too; `totalBytes` is null while a size is not known. */
+  /**
+   * At most one per answer. Acknowledged is what is safe at the daemon (a put) or written here (a get), what was there before included;
+   * sent is that and what is on its way. `totalBytes` is null while a size is not known. For `putAll` and `getAll`: over all files begun.
+   */
   | {
     readonly type: 'progress'
+    readonly sentBytes: number
     readonly acknowledgedBytes: number
     readonly totalBytes: number | null
     readonly counts?: Readonly<UploadCounts>
   }
+  /** A watch begins, or goes on, after events that the daemon keeps no longer: some were missed. */
+  | { readonly type: 'truncated'; readonly since: number }
   | { readonly type: 'stored'; readonly fid: string; readonly file: number; readonly digest: string }
 
 export type OnEvent = (event: ClientEvent) => void

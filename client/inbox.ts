@@ -2,13 +2,14 @@
  * The chunks of one FETCH as they arrive, for whoever takes them in batches. It knows when the daemon is done, fell silent or went away,
  * and tells it when its chunks are no longer wanted.
  */
-import { MESSAGE_TYPE, type Response, type Transfer } from '../protocol/index.ts'
+import { MESSAGE_TYPE, type Response, TallyError, type Transfer } from '../protocol/index.ts'
 import type { Connection, Stream } from './connection.ts'
 import { ClientError, errorOf } from './errors.ts'
 
 export class Inbox implements Stream {
   readonly fetchId: string
   readonly #connection: Connection
+  readonly #window: number
   readonly #timeoutMs: number
   readonly #signal: AbortSignal | undefined
   #arrived: Transfer[] = []
@@ -17,8 +18,10 @@ export class Inbox implements Stream {
   #wake: (() => void) | undefined
   readonly #aborted = (): void => this.#fail(this.#signal?.reason)
 
-  constructor(connection: Connection, timeoutMs: number, signal: AbortSignal | undefined) {
+  /** @param window how many chunks the daemon may send before one is answered */
+  constructor(connection: Connection, window: number, timeoutMs: number, signal: AbortSignal | undefined) {
     this.#connection = connection
+    this.#window = window
     this.#timeoutMs = timeoutMs
     this.#signal = signal
     this.fetchId = connection.nextMessageId()
@@ -27,6 +30,10 @@ export class Inbox implements Stream {
   }
 
   onTransfer(message: Transfer): void {
+    if (this.#arrived.length >= this.#window) {
+      this.#fail(new TallyError('internal', 'the daemon sends more than was asked for'))
+      return
+    }
     this.#arrived.push(message)
     this.#wake?.()
   }

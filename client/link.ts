@@ -3,6 +3,7 @@
  * at a time and never retries; whoever uses it decides when to ask again.
  */
 import { MESSAGE_TYPE, type Message, type OkResponse, TallyError } from '../protocol/index.ts'
+import { unlessAborted } from './abort.ts'
 import { Connection } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { OnEvent } from './events.ts'
@@ -18,6 +19,12 @@ export interface LinkOptions {
   readonly onEvent?: OnEvent | undefined
 }
 
+/** Who asks: what ends it, and who hears of retries (default: whoever listens to the client). */
+export interface Asking {
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: OnEvent | undefined
+}
+
 export class Link {
   readonly timings: Timings
   readonly #options: LinkOptions
@@ -25,7 +32,7 @@ export class Link {
   #current: Promise<Connection> | undefined
   #open: Connection | undefined
   #user = ''
-  #closed = false
+  readonly #closing = new AbortController()
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -38,13 +45,17 @@ export class Link {
   }
 
   /** A token for an AUTHENTICATION. */
-  token(): Promise<string> {
-    return this.#options.token()
+  token(signal?: AbortSignal): Promise<string> {
+    return unlessAborted(this.#options.token(), signal)
   }
 
-  /** The open connection, else a new one that is logged in. */
-  async connection(): Promise<Connection> {
-    if (this.#closed) throw new ClientError('closed', 'this client was closed')
+  /** The open connection, else a new one that is logged in. A signal ends the waiting only: others may wait for the same. */
+  connection(signal?: AbortSignal): Promise<Connection> {
+    return unlessAborted(this.#connection(), signal)
+  }
+
+  async #connection(): Promise<Connection> {
+    this.#closing.signal.throwIfAborted()
     if (this.#current !== undefined && this.#open?.lost === undefined) return this.#current
     this.#open = undefined
     const opening = this.#connect()
@@ -58,9 +69,9 @@ export class Link {
   }
 
   /** Logs in anew on a connection whose token expired, or behind which a relay re-made its link. */
-  async logIn(connection: Connection): Promise<void> {
-    const token = await this.token()
-    const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token })
+  async logIn(connection: Connection, signal?: AbortSignal): Promise<void> {
+    const token = await this.token(signal)
+    const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token }, signal)
     this.#user = ok.user ?? this.#user
   }
 
@@ -73,34 +84,32 @@ export class Link {
       return await connection.request({ messageId: connection.nextMessageId(), ...message }, this.timings.answerTimeoutMs, signal)
     } catch (error) {
       if (error instanceof ClientError && error.code === 'connection-silent') connection.close(error)
-      if (message.type !== MESSAGE_TYPE.AUTHENTICATION && needsLogIn(error)) await this.logIn(connection)
+      if (message.type !== MESSAGE_TYPE.AUTHENTICATION && needsLogIn(error)) await this.logIn(connection, signal)
       throw error
     }
   }
 
   /** As `ask`, on whatever connection there is, until it is answered (see `withRetries`). For messages that may be repeated. */
-  askUntilAnswered(message: Question, signal?: AbortSignal): Promise<OkResponse> {
-    return withRetries(this.timings, signal, this.#options.onEvent, async () => this.ask(await this.connection(), message, signal))
+  askUntilAnswered(message: Question, { signal, onEvent = this.#options.onEvent }: Asking = {}): Promise<OkResponse> {
+    return withRetries(this.timings, signal, onEvent, async () => this.ask(await this.connection(signal), message, signal))
   }
 
   /** Everything that is under way fails with `closed`. */
   close(): void {
-    this.#closed = true
+    this.#closing.abort(new ClientError('closed', 'this client was closed'))
     this.#open?.finish()
   }
 
   async #connect(): Promise<Connection> {
     const { path, trustedUids, onEvent } = this.#options
-    const connection = await Connection.open(path, trustedUids)
+    const { signal } = this.#closing
+    const connection = await Connection.open(path, trustedUids, signal)
     try {
-      await this.logIn(connection)
+      await this.logIn(connection, signal)
+      signal.throwIfAborted()
     } catch (error) {
       connection.close()
       throw error
-    }
-    if (this.#closed) {
-      connection.finish()
-      throw new ClientError('closed', 'this client was closed')
     }
     this.#open = connection
     onEvent?.({ type: 'connected', path, user: this.#user })

@@ -20,7 +20,7 @@ export async function askReport(link: Link, connection: Connection, announcement
   let after: Place | undefined
   do {
     const ok = await link.ask(connection, {
-      ...announcement, token: await link.token(), ...(after === undefined ? {} : { missingAfter: after }),
+      ...announcement, token: await link.token(signal), ...(after === undefined ? {} : { missingAfter: after }),
     }, signal)
     window = ok.window ?? window
     for (const [number, report] of (ok.files ?? []).entries() as Iterable<[number, FileReport]>) {

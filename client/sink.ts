@@ -12,8 +12,16 @@ export interface FileInfo {
   readonly digest: string
 }
 
+/** What is fetched of a file, cut to its size. */
+export interface Extent {
+  readonly offsetBytes: number
+  readonly endBytes: number
+  /** Not the whole file: no digest can verify it. */
+  readonly isPart: boolean
+}
+
 export interface Beginning {
-  /** What the sink already holds: a multiple of the chunk size. */
+  /** What the sink already holds: a multiple of the chunk size, and 0 for a part of a file. */
   readonly presentBytes: number
   /** SHA-256 over what it holds. */
   readonly hash: Hash
@@ -24,7 +32,7 @@ export interface Beginning {
 export interface Sink {
   /** Where the file is going to be, once `begin` returned; undefined for what is no file. */
   readonly path: string | undefined
-  begin(info: FileInfo, chunkSizeBytes: number): Promise<Beginning>
+  begin(info: FileInfo, extent: Extent, chunkSizeBytes: number): Promise<Beginning>
   /** Takes what comes next; may be called again when it resolved. */
   write(bytes: Uint8Array): Promise<void>
   /** Everything was written, and its digest agrees. Durable on return, for files. */

@@ -9,7 +9,7 @@ import { ClientError } from './errors.ts'
 
 const WORLD_WRITABLE = 0o002
 
-/** Throws `connect-failed` where nothing is there, `untrusted-socket` where it must not be trusted. */
+/** Throws `connect-failed` where nothing is there, `access-denied` where we may not look, `untrusted-socket` where it must not be trusted. */
 export async function checkSocket(path: string, trustedUids: readonly number[] = []): Promise<void> {
   const trusted = new Set([0, process.getuid?.() ?? 0, ...trustedUids])
   for (const checked of [path, dirname(path)]) {
@@ -17,7 +17,7 @@ export async function checkSocket(path: string, trustedUids: readonly number[] =
     try {
       found = await stat(checked)
     } catch (cause) {
-      throw new ClientError('connect-failed', `no tallyd listens at ${path}`, { cause })
+      throw notReached(path, cause)
     }
     if (checked === path && !found.isSocket()) throw new ClientError('untrusted-socket', `${path} is not a socket`)
     if (!trusted.has(found.uid)) {
@@ -27,4 +27,11 @@ export async function checkSocket(path: string, trustedUids: readonly number[] =
       throw new ClientError('untrusted-socket', `${checked} is writable by everybody; no token is sent there`)
     }
   }
+}
+
+/** What it means that a socket could not be looked at or connected to. */
+export function notReached(path: string, cause: unknown): ClientError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'EACCES' || code === 'EPERM') return new ClientError('access-denied', `we may not use the socket ${path}`, { cause })
+  return new ClientError('connect-failed', `no tallyd listens at ${path}`, { cause })
 }

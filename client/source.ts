@@ -1,5 +1,5 @@
 /**
- * Where an upload's bytes come from: a file, memory, or a stream that ends some time. A source is hashed once, in order, however its chunks
+ * Where an upload's bytes come from: a file, a blob, memory, or a stream that ends some time. A source is hashed once, in order, however its chunks
  * are asked for, so the digest is known as soon as the last byte was read.
  */
 import { type Hash, createHash } from 'node:crypto'
@@ -33,37 +33,26 @@ export interface FileIdentity {
   readonly inode: bigint
 }
 
-/** A regular file. What is read must be what was there when it was opened: `digest` compares size, mtime and inode at the end. */
-export class FileSource implements Source {
+/** Content that can be read at any offset, again and again; hashed as far as it was read in order. What it reads from, others say. */
+abstract class SeekableSource implements Source {
   readonly sizeBytes: number
-  readonly identity: FileIdentity
-  readonly #path: string
-  readonly #handle: FileHandle
   #hash: Hash = createHash('sha256')
   #hashedBytes = 0
   #digest: string | undefined
   #block: Uint8Array = new Uint8Array(0)
   #blockOffset = 0
 
-  private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
-    this.#path = path
-    this.#handle = handle
-    this.identity = identity
-    this.sizeBytes = identity.sizeBytes
+  constructor(sizeBytes: number) {
+    this.sizeBytes = sizeBytes
   }
 
-  /** Throws what the file system says (`ENOENT`, `EACCES`), or `not-a-file`. */
-  static async open(path: string): Promise<FileSource> {
-    // Before it is opened: opening a FIFO waits for its writer, and nothing could interrupt it.
-    await identify(path)
-    const handle = await open(path)
-    try {
-      return new FileSource(path, handle, await identify(path, handle))
-    } catch (error) {
-      await handle.close()
-      throw error
-    }
-  }
+  /** Exactly these bytes, all of which lie within the size. Throws `file-changed` where they are not there any more. */
+  protected abstract load(offset: number, length: number): Promise<Uint8Array>
+
+  /** Throws `file-changed` where what was read is no longer what is there. */
+  protected abstract checkUnchanged(): Promise<void>
+
+  abstract close(): Promise<void>
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const held = this.peek(offset, length)
@@ -89,9 +78,7 @@ export class FileSource implements Source {
   async digest(): Promise<string> {
     if (this.#digest === undefined) {
       await this.#hashUpTo(this.sizeBytes)
-      const now = await identify(this.#path).catch((cause: unknown) => { throw changed(this.#path, cause) })
-      const { sizeBytes, mtimeNs, inode } = this.identity
-      if (now.sizeBytes !== sizeBytes || now.mtimeNs !== mtimeNs || now.inode !== inode) throw changed(this.#path)
+      await this.checkUnchanged()
       this.#digest = `sha256:${this.#hash.digest('hex')}`
     }
     return this.#digest
@@ -105,28 +92,87 @@ export class FileSource implements Source {
     return true
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
-  }
-
   async #hashUpTo(end: number): Promise<void> {
     while (this.#hashedBytes < end) await this.#readHashed(this.#hashedBytes, Math.min(BLOCK_BYTES * 4, end - this.#hashedBytes))
   }
 
-  /** Reads, and hashes what of it comes next in order. Throws `file-changed` where the file became shorter. */
+  /** Reads, and hashes what of it comes next in order. */
   async #readHashed(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(Math.min(length, this.sizeBytes - offset))
-    for (let filled = 0; filled < bytes.length;) {
-      const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, offset + filled)
-      if (bytesRead === 0) throw changed(this.#path)
-      filled += bytesRead
-    }
+    const bytes = await this.load(offset, Math.min(length, this.sizeBytes - offset))
     if (offset <= this.#hashedBytes && offset + bytes.length > this.#hashedBytes && this.#digest === undefined) {
       this.#hash.update(bytes.subarray(this.#hashedBytes - offset))
       this.#hashedBytes = offset + bytes.length
     }
     return bytes
   }
+}
+
+/** A regular file. What is read must be what was there when it was opened: `digest` compares size, mtime and inode at the end. */
+export class FileSource extends SeekableSource {
+  readonly identity: FileIdentity
+  readonly #path: string
+  readonly #handle: FileHandle
+
+  private constructor(path: string, handle: FileHandle, identity: FileIdentity) {
+    super(identity.sizeBytes)
+    this.#path = path
+    this.#handle = handle
+    this.identity = identity
+  }
+
+  /** Throws what the file system says (`ENOENT`, `EACCES`), or `not-a-file`. */
+  static async open(path: string): Promise<FileSource> {
+    // Before it is opened: opening a FIFO waits for its writer, and nothing could interrupt it.
+    await identify(path)
+    const handle = await open(path)
+    try {
+      return new FileSource(path, handle, await identify(path, handle))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+
+  protected async load(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = Buffer.allocUnsafe(length)
+    for (let filled = 0; filled < bytes.length;) {
+      const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, offset + filled)
+      if (bytesRead === 0) throw changed(this.#path)
+      filled += bytesRead
+    }
+    return bytes
+  }
+
+  protected async checkUnchanged(): Promise<void> {
+    const now = await identify(this.#path).catch((cause: unknown) => { throw changed(this.#path, cause) })
+    const { sizeBytes, mtimeNs, inode } = this.identity
+    if (now.sizeBytes !== sizeBytes || now.mtimeNs !== mtimeNs || now.inode !== inode) throw changed(this.#path)
+  }
+}
+
+/** A `Blob`, in memory or wherever it keeps its bytes. */
+export class BlobSource extends SeekableSource {
+  readonly #blob: Blob
+
+  constructor(blob: Blob) {
+    super(blob.size)
+    this.#blob = blob
+  }
+
+  async close(): Promise<void> {}
+
+  /** A blob over a file, such as `fs.openAsBlob` gives, refuses to be read once the file changed. */
+  protected async load(offset: number, length: number): Promise<Uint8Array> {
+    const bytes = await this.#blob.slice(offset, offset + length).arrayBuffer().catch((cause: unknown) => { throw changed('the blob', cause) })
+    if (bytes.byteLength !== length) throw changed('the blob')
+    return new Uint8Array(bytes)
+  }
+
+  protected async checkUnchanged(): Promise<void> {}
 }
 
 /** Bytes in memory; the caller leaves them alone until the upload is done. */
@@ -171,6 +217,6 @@ async function identify(path: string, handle?: FileHandle): Promise<FileIdentity
   return { sizeBytes: Number(found.size), mtimeNs: found.mtimeNs, inode: found.ino }
 }
 
-function changed(path: string, cause?: unknown): ClientError {
-  return new ClientError('file-changed', `${path} changed while it was sent`, cause === undefined ? undefined : { cause })
+function changed(what: string, cause?: unknown): ClientError {
+  return new ClientError('file-changed', `${what} changed while it was sent`, cause === undefined ? undefined : { cause })
 }

@@ -3,8 +3,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TallyError } from '../protocol/index.ts'
+import { anyOf } from './abort.ts'
 import { ClientError } from './errors.ts'
-import type { OnEvent } from './events.ts'
+import type { ClientEvent, OnEvent } from './events.ts'
 
 export interface Timings {
   /** Without an answer for so long the client asks again, then on a new connection (protocol, 3.3). */
@@ -38,10 +39,12 @@ const AFTER_A_WHILE: ReadonlySet<string> = new Set(['busy', 'storage-full', 'sto
 
 /** A failure that no retry can help, whatever its code; `withRetries` throws its cause. */
 export class Final extends Error {
-  constructor(cause: Error) {
-    super(cause.message, { cause })
+  constructor(cause: unknown) {
+    super('no retry can help', { cause })
   }
 }
+
+type RetryEvent = Extract<ClientEvent, { type: 'retry' }>
 
 /** Half of it is jitter, so that clients that failed together do not come back together. */
 export function backOffMs(timings: Timings, attempt: number): number {
@@ -51,8 +54,8 @@ export function backOffMs(timings: Timings, attempt: number): number {
 
 /**
  * Runs `operation` until it succeeds, fails for good, or only failed for `retryForMs`. `operation` calls `progressed` whenever
- * something new was acknowledged, which starts the back-off anew. Each retry is told by an event before its pause. Throws what the last
- * attempt threw where a retry cannot help, else `gave-up`; the signal's reason when it is aborted.
+ * something new was acknowledged, which starts the back-off anew. Each retry is told by an event before its pause, and whoever hears of it
+ * may stop it. Throws what the last attempt threw where a retry cannot help, else `gave-up`; the signal's reason when it is aborted.
  */
 export async function withRetries<T>(
   timings: Timings, signal: AbortSignal | undefined, onEvent: OnEvent | undefined, operation: (progressed: () => void) => Promise<T>,
@@ -79,10 +82,17 @@ export async function withRetries<T>(
       if (failures > 0 && nowMs - failingSinceMs >= timings.retryForMs) throw new ClientError('gave-up', error.message, { cause: error })
       const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(timings, failures), retryAfterMs(error))
       failures++
-      onEvent?.({ type: 'retry', attempt: failures, afterMs: pauseMs, cause: error })
-      if (pauseMs > 0) await pause(pauseMs, signal)
+      await untilRetry({ type: 'retry', attempt: failures, afterMs: pauseMs, cause: error }, signal, onEvent)
     }
   }
+}
+
+/** Tells of a retry and waits for it. Throws `gave-up` when it was stopped. */
+async function untilRetry(retry: Omit<RetryEvent, 'stop'>, signal: AbortSignal | undefined, onEvent: OnEvent | undefined): Promise<void> {
+  const stopped = new AbortController()
+  onEvent?.({ ...retry, stop: () => stopped.abort(new ClientError('gave-up', retry.cause.message, { cause: retry.cause })) })
+  if (retry.afterMs > 0) await pause(retry.afterMs, anyOf(stopped.signal, signal))
+  stopped.signal.throwIfAborted()
 }
 
 /** Rejects with the signal's reason when aborted. */

@@ -111,7 +111,7 @@ export class Upload implements LaneOwner {
 
   /** One connection's worth of work; whatever ends it early is thrown, and `withRetries` knows what may be tried again. */
   async #attempt(): Promise<void> {
-    const connection = await this.#link.connection()
+    const connection = await this.#link.connection(this.#options.signal)
     if (this.#connection !== undefined && this.#connection !== connection) this.counts.reconnects++
     this.#connection = connection
     for (let polls = 0; ; polls++) {
@@ -192,7 +192,7 @@ export class Upload implements LaneOwner {
   /** Rethrows what ended an attempt, after what has to be done about it first. */
   async #judge(error: unknown, connection: Connection): Promise<never> {
     if (error instanceof TallyError && error.code === 'digest-mismatch') await this.#startOver(error)
-    if (needsLogIn(error) && connection.lost === undefined) await this.#link.logIn(connection)
+    if (needsLogIn(error) && connection.lost === undefined) await this.#link.logIn(connection, this.#options.signal)
     throw error
   }
 
@@ -241,6 +241,8 @@ export class Upload implements LaneOwner {
       acknowledgedBytes += source.sizeBytes === null ? bytes : Math.min(bytes, source.sizeBytes)
       totalBytes = totalBytes === null || source.sizeBytes === null ? null : totalBytes + source.sizeBytes
     }
-    onEvent({ type: 'progress', acknowledgedBytes, totalBytes, counts: this.counts })
+    const inFlightBytes = (this.#lanes.at(-1)?.inFlight ?? 0) * (this.#files[0]?.chunkSizeBytes ?? 0)
+    const sentBytes = Math.min(acknowledgedBytes + inFlightBytes, totalBytes ?? Infinity)
+    onEvent({ type: 'progress', sentBytes, acknowledgedBytes, totalBytes, counts: this.counts })
   }
 }

@@ -15,11 +15,13 @@ const BY_CODE: Readonly<Record<string, ExitCode>> = {
   'forbidden': EXIT.DENIED,
   'no-token': EXIT.DENIED,
   'untrusted-socket': EXIT.DENIED,
+  'access-denied': EXIT.DENIED,
   'gave-up': EXIT.INCOMPLETE,
   'connection-lost': EXIT.INCOMPLETE,
   'connection-silent': EXIT.INCOMPLETE,
   'shutting-down': EXIT.INCOMPLETE,
   'busy': EXIT.INCOMPLETE,
+  'no-space': EXIT.INCOMPLETE,
 }
 
 /** The user pressed a key, or the process was told to end. */

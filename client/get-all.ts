@@ -1,0 +1,33 @@
+/** Many files out of the store, several at a time. */
+import type { FoundFile } from '../protocol/index.ts'
+import { anyOf } from './abort.ts'
+import type { FileId } from './file-id.ts'
+import { inFlight } from './in-flight.ts'
+import type { GetAllOptions, GetAllResult, GetAllTarget } from './options.ts'
+import { LocalNames } from './safe-name.ts'
+import type { Tally } from './tally.ts'
+
+const IN_FLIGHT_MAX = 16
+
+/** See `Tally.getAll`. */
+export async function* getAll(
+  tally: Tally, files: Iterable<FoundFile | FileId> | AsyncIterable<FoundFile | FileId>, target: GetAllTarget,
+  { signal, ...common }: GetAllOptions,
+): AsyncGenerator<GetAllResult, void, void> {
+  // One memory of names for all of them: equal names in one directory are told apart.
+  const named = 'directory' in target ? { names: new LocalNames(), ...target } : target
+  yield* inFlight(files, IN_FLIGHT_MAX, async (id, ending): Promise<GetAllResult> => {
+    try {
+      const result = await tally.get(idOf(id), named, { ...common, signal: anyOf(ending, signal) })
+      return { id, ...result, path: result.path ?? '' }
+    } catch (error) {
+      signal?.throwIfAborted()
+      return { id, error }
+    }
+  })
+}
+
+function idOf(file: FoundFile | FileId): FileId {
+  if (!('fid' in file)) return file
+  return file.file === undefined ? { fid: file.fid } : { fid: file.fid, file: file.file }
+}

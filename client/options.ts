@@ -1,0 +1,144 @@
+/** What the library's calls take and give: the types that an app's author meets. */
+import type { Event, FoundFile, Query, ValueMap } from '../protocol/index.ts'
+import type { DownloadResult } from './download.ts'
+import type { OnEvent } from './events.ts'
+import type { FileId } from './file-id.ts'
+import type { FileTarget } from './file-sink.ts'
+import type { Timings } from './timings.ts'
+import type { UploadResult } from './upload.ts'
+
+export interface ConnectOptions {
+  /** Default: `TALLY_SOCKET`, else where a daemon of the same user listens. */
+  readonly socket?: string
+  /** One of the three; default: `TALLY_TOKEN`, else minted with the secret of `TALLY_SECRET_FILE` or of the same user's daemon. */
+  readonly token?: string | (() => string | Promise<string>)
+  readonly tokenFile?: string
+  readonly secretFile?: string
+  /** Who besides ourselves and root may own the socket. */
+  readonly trustedUids?: readonly number[]
+  /** Also the first connection is tried again, as later ones always are. Default: only a daemon that says `busy` is waited for. */
+  readonly retry?: boolean
+  readonly timings?: Partial<Timings>
+  /** Hears what calls tell that have no `onEvent` of their own, and what concerns the connection. */
+  readonly onEvent?: OnEvent | undefined
+  /** Ends the connecting; what is connected then is ended by `close`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** What each call takes. */
+export interface CallOptions {
+  /** Ends the call, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  readonly onEvent?: OnEvent | undefined
+}
+
+/** What is said of a file besides its content; kept with it, and returned by `find`. */
+export interface PutLabel {
+  /** Default: the file's own name. Required for bytes and streams. */
+  readonly name?: string
+  readonly tags?: readonly string[]
+  /** Such as `image/jpeg`. Default: a blob's own. */
+  readonly mediaType?: string
+  /** Milliseconds since 1970. Default: the file's or blob's own time of change. */
+  readonly modifiedMs?: number
+  /** Milliseconds since 1970: the file is removed then. */
+  readonly expiresMs?: number
+  /** At most 16 KiB when encoded. */
+  readonly meta?: ValueMap
+}
+
+export interface PutOptions extends PutLabel, CallOptions {
+  /** 1 … 1,048,576; default 65,536. A transfer that is resumed keeps its first. */
+  readonly chunkSizeBytes?: number
+  /** At most so many chunks are sent before one of them is answered; default: what the daemon allows. */
+  readonly windowChunks?: number
+  /** Default: for a path derived from it and the file's state, so that the same put resumes after a break; else fresh. */
+  readonly fid?: string
+}
+
+/** Where it is stored, with the figures of the upload. */
+export interface PutResult extends UploadResult {
+  /** Its number in the transfer. */
+  readonly file: number
+  readonly name: string
+  readonly sizeBytes: number
+  /** `sha256:` and hex. */
+  readonly digest: string
+}
+
+/** One file of `putAll`. */
+export interface PutAllItem extends PutLabel {
+  readonly path: string
+}
+
+/** As for `put`; tags are put on each file, besides its own. */
+export type PutAllOptions = Omit<PutOptions, keyof PutLabel | 'fid'> & Pick<PutLabel, 'tags' | 'expiresMs' | 'meta'>
+
+/** One file is stored, or why it is not. */
+export type PutAllResult = { readonly path: string } & (
+  | {
+    readonly fid: string
+    readonly file: number
+    readonly name: string
+    readonly sizeBytes: number
+    readonly digest: string
+    readonly error?: undefined
+  }
+  | { readonly error: unknown }
+)
+
+/** A range of the file's bytes; what lies beyond its end is left out. Its content cannot be verified: a digest covers whole files. */
+export interface ByteRange {
+  readonly offsetBytes?: number
+  readonly lengthBytes?: number
+}
+
+export interface GetOptions extends ByteRange, CallOptions {}
+
+/** As for `get`. */
+export type GetAllOptions = CallOptions
+
+/** Where a file goes: to disk (see `FileTarget`), or piece by piece, in order, to a function that is waited for. */
+export type GetTarget = FileTarget | { readonly write: (bytes: Uint8Array) => void | Promise<void> }
+
+/** Where many files go, each under a name of its own. */
+export type GetAllTarget = Exclude<FileTarget, { readonly path: string }>
+
+/** One file is here, or why it is not; `id` is what was asked for. */
+export type GetAllResult = { readonly id: FoundFile | FileId } & (
+  | (DownloadResult & { readonly path: string; readonly error?: undefined })
+  | { readonly error: unknown }
+)
+
+/** Conditions that a file meets all of: `tags` all of, `anyTags` at least one, `notTags` none; `name` is a glob for the whole name. */
+export type FindQuery = Partial<Query>
+
+export interface FindOptions extends CallOptions {
+  /** At most so many files; default: all of them. */
+  readonly limit?: number
+}
+
+/** Without `state`: an event is told for a file in any. */
+export interface WatchOptions extends CallOptions {
+  /** After the event with this number; default: only what happens from now on. */
+  readonly since?: number
+}
+
+/**
+ * Something happened to a file, with the file as it was then (`removed`: as it was before). `sequence` counts per user; `receiving`, which is
+ * told at most once a second and never replayed, has none.
+ */
+export type TallyEvent = Omit<Event, 'type' | 'messageId' | 'watch'>
+
+/** A tag that is both added and removed is removed. */
+export interface TagChange {
+  readonly add?: readonly string[]
+  readonly remove?: readonly string[]
+}
+
+/** A transfer's file, or all of its files. */
+export interface FileOfTransfer {
+  readonly fid: string
+  readonly file?: number
+}
+
