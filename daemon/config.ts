@@ -1,13 +1,14 @@
 /**
- * How this daemon is to run: flags over environment over defaults, checked and typed. Pure but for the paths' resolution; the secret that
- * the first start makes is first-secret.ts's matter, and reading the keys auth/keys.ts's.
+ * How this daemon is to run: the settings, checked and typed. Where they come from is settings.ts's matter, the secret that the first start
+ * makes first-secret.ts's, and reading the keys auth/keys.ts's.
  */
 import { resolve } from 'node:path'
-import { type Environment, secretPath, socketPath, storePath } from '../protocol/defaults.ts'
+import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import type { KeySource } from './auth/keys.ts'
-import { FLAGS, type FlagValues, readArguments, readEnvironment, UsageError } from './flags.ts'
+import { readArguments, UsageError } from './flags.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
+import { KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
 
 export { UsageError } from './flags.ts'
@@ -34,55 +35,58 @@ export type Command =
   | { readonly run: 'help' }
   | { readonly run: 'version' }
   | { readonly run: 'migrate'; readonly storePath: string }
-  | { readonly run: 'daemon'; readonly config: Config }
+  | { readonly run: 'print-config'; readonly text: string }
+  | { readonly run: 'check-config' | 'daemon'; readonly config: Config; readonly settings: Settings }
 
 /** `sun_path` has 108 bytes on Linux, the last of which is a NUL. */
 const SOCKET_PATH_BYTES_MAX = 107
-const KEY_FLAGS = [['secret-file', 'secret'], ['public-key', 'public-key'], ['jwks', 'jwks']] as const
+const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
-/** Throws a UsageError (exit code 2) that names the flag or variable at fault. */
+/** Throws a UsageError (exit code 2) that names the flag, the variable or the file at fault. */
 export function readConfig(args: readonly string[], env: Environment, home: string): Command {
   const flags = readArguments(args)
   if (flags.has('help')) return { run: 'help' }
   if (flags.has('version')) return { run: 'version' }
-  const variables = readEnvironment(env)
-  const values: FlagValues = new Map(FLAGS.flatMap(({ name }) => {
-    const value = flags.get(name) ?? variables.get(name)
-    return value === undefined ? [] : [[name, value] as const]
-  }))
-  const one = (name: string) => values.get(name)?.[0]
-  const store = resolve(one('store') ?? storePath(env, home))
-  if (flags.has('migrate')) return { run: 'migrate', storePath: store }
-  const keySource = keySourceOf(flags) ?? keySourceOf(variables)
+  const settings = readSettings(flags, env, home)
+  if (flags.has('migrate')) return { run: 'migrate', storePath: storePathOf(settings) }
+  // A setting that is wrong is refused here, too: what is printed could be used.
+  const config = configOf(settings)
+  if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings) }
+  return { run: flags.has('check-config') ? 'check-config' : 'daemon', config, settings }
+}
+
+/** Where the store is; absolute. */
+export function storePathOf(settings: Settings): string {
+  return resolve(settings.get('store')?.values[0] ?? '')
+}
+
+function configOf(settings: Settings): Config {
+  const one = (name: string) => settings.get(name)?.values[0]
   const issuer = one('issuer')
   const audience = one('audience')
   const userClaim = one('user-claim')
   return {
-    run: 'daemon',
-    config: {
-      sockets: (values.get('socket') ?? [socketPath(env, home)]).map(checkedSocket),
-      storePath: store,
-      keySource: keySource ?? { kind: 'secret', path: secretPath(env, home) },
-      makeSecret: keySource === undefined,
-      ...(issuer === undefined ? {} : { issuer }),
-      ...(audience === undefined ? {} : { audience }),
-      requireExp: values.has('require-exp'),
-      ...(userClaim === undefined ? {} : { userClaim }),
-      durability: choice('durability', one('durability'), ['power', 'process']),
-      fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
-      logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
-      logLevel: choice('log-level', one('log-level') ?? 'info', LOG_LEVELS),
-    },
+    sockets: (settings.get('socket')?.values ?? []).map(checkedSocket),
+    storePath: storePathOf(settings),
+    ...keysOf(settings),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
+    requireExp: one('require-exp') === 'true',
+    ...(userClaim === undefined ? {} : { userClaim }),
+    durability: choice('durability', one('durability'), ['power', 'process']),
+    fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
+    logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
+    logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
   }
 }
 
-function keySourceOf(values: FlagValues): KeySource | undefined {
-  const given = KEY_FLAGS.filter(([name]) => values.has(name))
-  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(([name]) => `--${name}`).join(' or ')}`)
-  const [name, kind] = given[0] ?? []
-  const path = name === undefined ? undefined : values.get(name)?.[0]
-  return kind === undefined || path === undefined ? undefined : { kind, path: resolve(path) }
+function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
+  const given = KEY_SETTINGS.filter(name => settings.has(name))
+  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => `--${name}`).join(' or ')}`)
+  const [name = 'secret-file'] = given
+  const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
+  return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === 'default' }
 }
 
 function checkedSocket(path: string): string {
@@ -91,9 +95,8 @@ function checkedSocket(path: string): string {
   throw new UsageError(`a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes, which ${absolute} exceeds`)
 }
 
-/** Without a value: the first. */
-function choice<T extends string>(name: string, value: string | undefined, known: readonly [T, ...T[]]): T {
-  const found = value === undefined ? known[0] : known.find(one => one === value)
+function choice<T extends string>(name: string, value: string | undefined, known: readonly T[]): T {
+  const found = known.find(one => one === value)
   if (found === undefined) throw new UsageError(`--${name} is ${known.join(' or ')}, not ${JSON.stringify(value)}`)
   return found
 }

@@ -1,8 +1,9 @@
 /**
- * tallyd's flags as one table: their names, what they take, what they do. `--help` is printed from it, and arguments are read by it. What
- * the values mean is config.ts's matter.
+ * tallyd's flags as one table: their names, what they take, what they do, where else they may be said. `--help` is printed from it;
+ * arguments, environment and configuration file are read by it. What the values mean is config.ts's matter.
  */
 import { parseArgs } from 'node:util'
+import { type Environment, secretPath, socketPath, storePath } from '../protocol/defaults.ts'
 
 /** The command line or the environment is wrong: the message goes to the user, and the exit code is 2. */
 export class UsageError extends Error {
@@ -17,29 +18,47 @@ export interface Flag {
   readonly repeatable?: boolean
   /** Whether `TALLY_NAME` in the environment does the same. */
   readonly env: boolean
+  /** Whether a key of the same name in the configuration file does the same: a *setting*. What is one has `env`, too. */
+  readonly inFile?: boolean
+  /** Whether a new value holds at HUP; else at the next start. */
+  readonly live?: boolean
+  /** What holds where nobody says anything; absent: nothing. */
+  readonly fallback?: (env: Environment, home: string) => string
   readonly help: string
 }
 
 export const FLAGS: readonly Flag[] = [
-  { name: 'socket', value: 'PATH', repeatable: true, env: true, help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)' },
-  { name: 'store', value: 'DIR', env: true, help: 'keep everything here (default: ~/.local/share/tally)' },
-  { name: 'secret-file', value: 'FILE', env: true, help: 'check tokens with this secret (default: ~/.config/tally/secret, made at the first start)' },
-  { name: 'public-key', value: 'FILE', env: true, help: 'check tokens with this public key (PEM)' },
-  { name: 'jwks', value: 'FILE', env: true, help: 'check tokens with these public keys (a JSON Web Key Set)' },
-  { name: 'issuer', value: 'NAME', env: true, help: 'accept only tokens with this "iss"' },
-  { name: 'audience', value: 'NAME', env: true, help: 'accept only tokens with this "aud"' },
-  { name: 'require-exp', env: true, help: 'refuse tokens without "exp"' },
-  { name: 'user-claim', value: 'NAME', env: true, help: 'the claim that names the user (default: "sub", else "uid")' },
-  { name: 'durability', value: 'KIND', env: true, help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)' },
-  { name: 'max-file-size', value: 'SIZE', env: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
-  { name: 'log-format', value: 'KIND', env: true, help: 'text (default) or json' },
-  { name: 'log-level', value: 'LEVEL', env: true, help: 'debug, info (default), warn or error' },
+  {
+    name: 'socket', value: 'PATH', repeatable: true, env: true, inFile: true, fallback: socketPath,
+    help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)',
+  },
+  { name: 'store', value: 'DIR', env: true, inFile: true, fallback: storePath, help: 'keep everything here (default: ~/.local/share/tally)' },
+  {
+    name: 'secret-file', value: 'FILE', env: true, inFile: true, live: true, fallback: secretPath,
+    help: 'check tokens with this secret (default: ~/.config/tally/secret, made at the first start)',
+  },
+  { name: 'public-key', value: 'FILE', env: true, inFile: true, live: true, help: 'check tokens with this public key (PEM)' },
+  { name: 'jwks', value: 'FILE', env: true, inFile: true, live: true, help: 'check tokens with these public keys (a JSON Web Key Set)' },
+  { name: 'issuer', value: 'NAME', env: true, inFile: true, live: true, help: 'accept only tokens with this "iss"' },
+  { name: 'audience', value: 'NAME', env: true, inFile: true, live: true, help: 'accept only tokens with this "aud"' },
+  { name: 'require-exp', env: true, inFile: true, live: true, help: 'refuse tokens without "exp"' },
+  { name: 'user-claim', value: 'NAME', env: true, inFile: true, live: true, help: 'the claim that names the user (default: "sub", else "uid")' },
+  {
+    name: 'durability', value: 'KIND', env: true, inFile: true, fallback: () => 'power',
+    help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)',
+  },
+  { name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
+  { name: 'log-format', value: 'KIND', env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
+  { name: 'log-level', value: 'LEVEL', env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
+  { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },
+  { name: 'check-config', env: false, help: 'say whether the settings are right, and exit' },
+  { name: 'print-config', env: false, help: 'print each setting with where it comes from, and exit' },
   { name: 'migrate', env: false, help: 'bring the store of an older tallyd to this one\'s format, and exit' },
   { name: 'help', short: 'h', env: false, help: 'print this and exit' },
   { name: 'version', env: false, help: 'print the version and exit' },
 ]
 
-/** Values by flag name; a flag without a value has the value 'true'. */
+/** Values by flag name; a flag without a value has the value 'true' (or 'false', where environment or file say so). */
 export type FlagValues = ReadonlyMap<string, readonly string[]>
 
 /** Reads the arguments. Throws a UsageError for what the table does not know, for a value too many or too few. */
@@ -60,14 +79,16 @@ export function readArguments(args: readonly string[], flags: readonly Flag[] = 
   return values
 }
 
-/** What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset. */
+/** What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset; `false` is said, too. */
 export function readEnvironment(env: Readonly<Record<string, string | undefined>>, flags: readonly Flag[] = FLAGS): FlagValues {
   const values = new Map<string, string[]>()
   for (const flag of flags) {
     const value = flag.env ? env[variableOf(flag)] : undefined
     if (value === undefined || value === '') continue
-    if (flag.value !== undefined || value === 'true' || value === '1') values.set(flag.name, [flag.value === undefined ? 'true' : value])
-    else if (value !== 'false' && value !== '0') throw new UsageError(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
+    if (flag.value !== undefined) values.set(flag.name, [value])
+    else if (value === 'true' || value === '1') values.set(flag.name, ['true'])
+    else if (value === 'false' || value === '0') values.set(flag.name, ['false'])
+    else throw new UsageError(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
   }
   return values
 }
@@ -91,7 +112,8 @@ export function helpText(commands: readonly (readonly [typed: string, help: stri
   tallyd --socket /run/ipc/filestorage            serve clients of libipc as well
   tallyd --jwks /etc/tally/keys.json --issuer https://id.example --require-exp
 ${commands.length === 0 ? '' : `\nCommands, on the store of a tallyd that is stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
-Flags, each of them also as TALLY_… in the environment (--secret-file is TALLY_SECRET_FILE), where flags come first:
+Settings come from flags, else from the environment (--secret-file is TALLY_SECRET_FILE), else from the configuration file
+(secret-file = "/etc/tally/secret"). HUP reads them again.
 
 ${table(FLAGS.map(flagRow))}
 `
@@ -107,7 +129,8 @@ function valueOf(flag: Flag, value: string | undefined, isInline: boolean): stri
   return value
 }
 
-function variableOf({ name }: Flag): string {
+/** The variable that does the same. */
+export function variableOf({ name }: Pick<Flag, 'name'>): string {
   return `TALLY_${name.toUpperCase().replaceAll('-', '_')}`
 }
 

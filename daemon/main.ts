@@ -32,7 +32,19 @@ async function main(): Promise<void> {
   if (command.run === 'help') process.stdout.write(helpText(commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
+  else if (command.run === 'print-config') process.stdout.write(command.text)
+  else if (command.run === 'check-config') process.stdout.write(checked(command.config))
   else await run(command.config)
+}
+
+/** The settings are right, as far as can be told without starting: the keys are read, too, unless the first start is to make them. */
+function checked({ keySource, makeSecret }: Config): string {
+  try {
+    if (!makeSecret || existsSync(keySource.path)) loadKeys(keySource)
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+  return 'the configuration is right\n'
 }
 
 async function run(config: Config): Promise<void> {

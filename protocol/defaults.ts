@@ -21,6 +21,11 @@ export function secretPath(env: Environment, home: string): string {
   return `${configDirectory(env, home)}/secret`
 }
 
+/** What an operator wrote down: read where it is there. */
+export function configPath(env: Environment, home: string): string {
+  return `${configDirectory(env, home)}/config.toml`
+}
+
 /**
  * The user of a token that a client mints for itself: the decimal digits of the numeric id, as the original's authentication daemon
  * has it. Not the login name: a job without `USER` in its environment must see the same files.

@@ -3,10 +3,10 @@
  * to work with. `index.ts` has the table.
  */
 import { homedir } from 'node:os'
-import { resolve } from 'node:path'
-import { storePath } from '../../protocol/defaults.ts'
-import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, readEnvironment, table } from '../flags.ts'
+import { storePathOf } from '../config.ts'
+import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, table } from '../flags.ts'
 import { escapeUnsafe } from '../log.ts'
+import { readSettings } from '../settings.ts'
 
 /** Done and well; the store is not as it should be; the command line is wrong, or the work could not be done. */
 export const COMMAND_EXIT = { DONE: 0, UNSOUND: 1, FAILED: 2 } as const
@@ -17,7 +17,7 @@ export interface StoreCommand {
   readonly summary: string
   /** The first one stands in tallyd's own help, too. */
   readonly examples: readonly (readonly [typed: string, help: string])[]
-  /** Besides `--store`, `--json` and `--help`, which all have. */
+  /** Besides `--store`, `--config`, `--json` and `--help`, which all have. */
   readonly flags: readonly Flag[]
   /** Throws an Error with a sentence for the operator (exit code 2). */
   run(context: CommandContext): Promise<CommandExit>
@@ -32,7 +32,7 @@ export interface CommandContext {
 }
 
 const COMMON_FLAGS: readonly Flag[] = [
-  ...FLAGS.filter(({ name }) => name === 'store'),
+  ...FLAGS.filter(({ name }) => name === 'store' || name === 'config'),
   { name: 'json', env: false, help: 'print JSON, one object a line' },
   ...FLAGS.filter(({ name }) => name === 'help'),
 ]
@@ -45,12 +45,11 @@ export async function runCommand(command: StoreCommand, args: readonly string[],
     process.stdout.write(helpOf(command, flags))
     return COMMAND_EXIT.DONE
   }
-  const store = given.get('store')?.[0] ?? readEnvironment(env, COMMON_FLAGS).get('store')?.[0] ?? storePath(env, homedir())
   const isJson = given.has('json')
   const tell: CommandContext['tell'] = (text, value) => {
     process.stdout.write(isJson ? `${escapeUnsafe(JSON.stringify(value))}\n` : `${escapeUnsafe(text)}\n`)
   }
-  return command.run({ storePath: resolve(store), given, tell })
+  return command.run({ storePath: storePathOf(readSettings(given, env, homedir())), given, tell })
 }
 
 function helpOf({ name, summary, examples }: StoreCommand, flags: readonly Flag[]): string {

@@ -1,0 +1,58 @@
+/**
+ * The configuration file: TOML whose keys are the names of flags, a table of the values that flags would have. It only reads; what a value
+ * means, and which of the places that say something wins, is config.ts's matter.
+ */
+import { readFileSync } from 'node:fs'
+import { parse, TomlError, type TomlValue } from 'smol-toml'
+import { type Flag, FLAGS, type FlagValues, nearest, UsageError } from './flags.ts'
+
+/** A file that is longer is not ours. */
+const FILE_BYTES_MAX = 1_048_576
+const DEPTH_MAX = 4
+
+/** Throws a UsageError that names the file, and the line or the key at fault. */
+export function readConfigFile(path: string): FlagValues {
+  return fileValues(parsed(textOf(path), path), path)
+}
+
+function textOf(path: string): string {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(path)
+  } catch (cause) {
+    throw new UsageError(`the configuration file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+  if (bytes.length > FILE_BYTES_MAX) throw new UsageError(`${path} is longer than ${FILE_BYTES_MAX} bytes`)
+  return bytes.toString()
+}
+
+function parsed(text: string, path: string): Readonly<Record<string, TomlValue>> {
+  try {
+    return parse(text, { maxDepth: DEPTH_MAX, unsafeKeyBehaviour: 'throw' })
+  } catch (cause) {
+    const [reason = ''] = cause instanceof Error ? cause.message.split('\n') : []
+    const line = cause instanceof TomlError ? `:${cause.line}:${cause.column}` : ''
+    throw new UsageError(`${path}${line}: ${reason}`, { cause })
+  }
+}
+
+function fileValues(table: Readonly<Record<string, TomlValue>>, path: string): FlagValues {
+  const settings = FLAGS.filter(({ inFile }) => inFile === true)
+  return new Map(Object.entries(table).map(([key, value]) => {
+    const setting = settings.find(({ name }) => name === key)
+    if (setting !== undefined) return [key, valuesOf(setting, value, path)] as const
+    const near = nearest(key, settings.map(({ name }) => name))
+    throw new UsageError(`${path}: there is no setting ${JSON.stringify(key)}${near === undefined ? '' : `; did you mean ${near}?`}`)
+  }))
+}
+
+/** As the command line would have them: texts. */
+function valuesOf(setting: Flag, value: TomlValue, path: string): readonly string[] {
+  const values = setting.repeatable === true && Array.isArray(value) ? value : [value]
+  const wanted = setting.value === undefined ? 'true or false' : setting.repeatable === true ? 'a string or a list of them' : 'a string or a number'
+  return values.map(each => {
+    const fits = setting.value === undefined ? typeof each === 'boolean' : typeof each === 'string' || Number.isSafeInteger(each)
+    if (!fits || each === '') throw new UsageError(`${path}: ${setting.name} is ${wanted}`)
+    return String(each)
+  })
+}

@@ -1,0 +1,125 @@
+/** The configuration file: what it says, which place wins, and what is refused by name. */
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'smol-toml'
+import { test } from 'tap'
+import { type Config, readConfig, UsageError } from '../../daemon/config.ts'
+import { FLAGS } from '../../daemon/flags.ts'
+
+const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url))
+
+function fileWith(text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'tally-config-')), 'config.toml')
+  writeFileSync(path, text)
+  return path
+}
+
+function config(args: readonly string[], env: Record<string, string> = {}, home = '/home/ada'): Config {
+  const command = readConfig(args, env, home)
+  if (command.run !== 'daemon') throw new Error('not the daemon')
+  return command.config
+}
+
+function printed(args: readonly string[], env: Record<string, string> = {}): string {
+  const command = readConfig([...args, '--print-config'], env, '/home/ada')
+  return command.run === 'print-config' ? command.text : ''
+}
+
+const EVERYTHING = `
+socket = ["/a", "/b"]
+store = "/s"
+jwks = "/k"
+issuer = "us"
+audience = "tally"
+require-exp = true
+user-claim = "login"
+durability = "process"
+max-file-size = "10G"
+log-format = "json"
+log-level = "debug"
+`
+
+test('every setting can stand in the file', async t => {
+  t.strictSame(config(['--config', fileWith(EVERYTHING)]), {
+    sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
+    requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30, logFormat: 'json', logLevel: 'debug',
+  })
+  t.equal(config(['--config', fileWith('socket = "/one"\nmax-file-size = 5')]).fileBytesMax, 5)
+})
+
+test('a flag wins over a variable, a variable over the file, the file over the default', async t => {
+  const path = fileWith('store = "/file"\ndurability = "process"\nlog-level = "warn"\nrequire-exp = true')
+  const env = { TALLY_CONFIG: path, TALLY_STORE: '/variable', TALLY_DURABILITY: 'power', TALLY_REQUIRE_EXP: 'false' }
+  const read = config(['--store', '/flag'], env)
+  t.strictSame([read.storePath, read.durability, read.logLevel, read.logFormat, read.requireExp], ['/flag', 'power', 'warn', 'text', false])
+})
+
+test('the highest place that names keys decides alone', async t => {
+  const path = fileWith('jwks = "/file.json"')
+  t.strictSame(config(['--config', path]).keySource, { kind: 'jwks', path: '/file.json' })
+  t.strictSame(config(['--config', path, '--secret-file', '/flag']).keySource, { kind: 'secret', path: '/flag' })
+  t.strictSame(config(['--config', path], { TALLY_PUBLIC_KEY: '/pem' }).keySource, { kind: 'public-key', path: '/pem' })
+  t.throws(() => config(['--config', fileWith('jwks = "/a"\nsecret-file = "/b"')]), { name: 'UsageError', message: /--secret-file or --jwks/ })
+})
+
+test('the default file need not be there, a named one must', async t => {
+  const home = mkdtempSync(join(tmpdir(), 'tally-config-'))
+  t.equal(config([], {}, home).durability, 'power')
+  mkdirSync(join(home, '.config', 'tally'), { recursive: true })
+  writeFileSync(join(home, '.config', 'tally', 'config.toml'), 'durability = "process"')
+  t.equal(config([], {}, home).durability, 'process')
+  t.equal(config([], { XDG_CONFIG_HOME: '/nowhere' }, home).durability, 'power')
+  t.throws(() => config(['--config', join(home, 'absent')]), { name: 'UsageError', message: /absent/ })
+  t.throws(() => config([], { TALLY_CONFIG: join(home, 'absent') }), UsageError)
+})
+
+for (const [text, named] of [
+  ['sokcet = "/a"', /"sokcet"; did you mean socket\?/],
+  ['zzzzzz = 1', /there is no setting "zzzzzz"$/],
+  ['migrate = true', /"migrate"/],
+  ['config = "/a"', /"config"/],
+  ['store = ["/a"]', /store is a string/],
+  ['store = ""', /store is a string/],
+  ['store = 1.5', /store is a string/],
+  ['socket = [1979-05-27]', /socket is a string or a list/],
+  ['require-exp = "yes"', /require-exp is true or false/],
+  ['durability = "none"', /power or process/],
+  ['store = "/a"\nstore = "/b"', /:2:/],
+  ['store = ', /:1:/],
+  ['\n\nstore == "/a"', /:3:/],
+  ['store = [[[[[[1]]]]]]', /config\.toml/],
+  ['__proto__ = 1', /config\.toml/],
+] as const) {
+  test(`refuses ${JSON.stringify(text)}, and says where`, async t => {
+    t.throws(() => config(['--config', fileWith(text)]), { name: 'UsageError', message: named })
+  })
+}
+
+test('--print-config gives each setting its place, and is a file that says the same', async t => {
+  const path = fileWith('store = "/fi\\"le"\nrequire-exp = true\nsocket = ["/a", "/b"]')
+  const text = printed(['--config', path, '--durability', 'process'], { TALLY_LOG_LEVEL: 'debug' })
+  t.match(text, /^durability = "process" +# --durability$/m)
+  t.match(text, /^log-level = "debug" +# TALLY_LOG_LEVEL$/m)
+  t.match(text, new RegExp(`^require-exp = true +# ${path}$`, 'm'))
+  t.match(text, /^log-format = "text" +# default$/m)
+  t.match(text, /^# issuer is not set$/m)
+  for (const { name, inFile } of FLAGS) if (inFile === true) t.match(text, name)
+  t.strictSame(parse(text)['socket'], ['/a', '/b'])
+  t.strictSame(config(['--config', fileWith(text)]), { ...config(['--config', path, '--durability', 'process', '--log-level', 'debug']), makeSecret: false })
+})
+
+test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {
+  const run = (args: readonly string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  const right = run(['--check-config'])
+  t.strictSame([right.status, right.stdout, right.stderr], [0, 'the configuration is right\n', ''])
+  const path = fileWith('log-levle = "info"')
+  const wrong = run(['--check-config', '--config', path])
+  t.strictSame([wrong.status, wrong.stdout], [2, ''])
+  t.match(wrong.stderr, `${path}: there is no setting "log-levle"; did you mean log-level?`)
+  const keyless = run(['--check-config', '--jwks', '/nonexistent/keys'])
+  t.equal(keyless.status, 2)
+  t.match(keyless.stderr, '/nonexistent/keys')
+})
