@@ -9,7 +9,9 @@ import { FlowLimits } from './flow.ts'
 import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import { type Services, Session } from './session.ts'
+import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
+import { Damage } from './transfers/damage.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
@@ -50,9 +52,16 @@ export class Daemon {
       },
     })
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
+    const damage = new Damage(store, {
+      found: ({ fid, file, sizeBytes }, runs) => {
+        const [first] = rangesOf(runs, sizeBytes)
+        log.error('content is damaged: send it again, or ask tallyd fsck', { fid, file, offset: first?.[0], length: first?.[1], ranges: runs.length })
+      },
+      failed: ({ fid, file }, cause) => log.error('a damaged content could not be checked', { fid, file, cause: String(cause) }),
+    })
     const services: Services = {
       registry: this.#registry,
-      library: new Library(store),
+      library: new Library(store, damage),
       flow: new FlowLimits(),
       log,
       fileBytesMax,

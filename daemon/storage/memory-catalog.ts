@@ -3,6 +3,8 @@
  * plain maps at once and answers a moment later, so that callers meet the same interleavings as with a disk.
  */
 import { TallyError } from '../../protocol/errors.ts'
+import type { Run } from '../../protocol/messages.ts'
+import { mergeRuns, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
 import { globMatcher } from './glob.ts'
 import type {
   Amendment, Catalog, ExpiryLimits, FileId, FileRecord, FindQuery, FoundRecord, HeldBytes, Mark, NewTransfer, Pair, StoredContent,
@@ -32,10 +34,12 @@ export interface CatalogState {
   readonly transfers: Map<TransferId, MemoryTransfer>
   readonly files: Map<FileId, MemoryFile>
   readonly garbage: Set<FileId>
+  /** By blob. */
+  readonly contents: Map<FileId, { readonly sums: Uint8Array; readonly damaged: readonly Run[] }>
 }
 
 export function emptyCatalogState(): CatalogState {
-  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set() }
+  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map() }
 }
 
 export class MemoryCatalog implements Catalog {
@@ -121,13 +125,14 @@ export class MemoryCatalog implements Catalog {
     return pairs.sort((a, b) => b.file - a.file || b.chunk - a.chunk).slice(0, limit)
   }
 
-  async store(id: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void> {
+  async store(id: FileId, digest: string, sizeBytes: number, nowMs: number, sums = new Uint8Array(0)): Promise<void> {
     const file = this.state.files.get(id)
     if (file === undefined || file.state === 'removed') throw notFound()
     if (file.state === 'stored') return
     const twin = this.#withDigest(this.#userOf(file) as string, digest)
     if (twin !== undefined && file.sizeBytes !== 0) this.state.garbage.add(id)
     const blob = twin?.blob ?? id
+    if (twin === undefined) this.state.contents.set(id, { sums, damaged: [] })
     this.state.files.set(id, {
       ...file, state: 'stored', digest, sizeBytes, storedMs: nowMs, blob, receipts: new Map(), held: [], receivedBytes: sizeBytes,
     })
@@ -151,7 +156,10 @@ export class MemoryCatalog implements Catalog {
         ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, blob: undefined,
       })
       if (file.blob === undefined) this.state.garbage.add(id)
-      else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) this.state.garbage.add(file.blob)
+      else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) {
+        this.state.garbage.add(file.blob)
+        this.state.contents.delete(file.blob)
+      }
     }
     if (open.files.some(id => this.state.files.get(id)?.state !== 'removed')) return removed
     for (const id of open.files) this.state.files.delete(id)
@@ -183,7 +191,20 @@ export class MemoryCatalog implements Catalog {
     if (file?.state !== 'stored') return undefined
     const { fid } = this.state.transfers.get(file.transfer) as MemoryTransfer
     const { number, name, sizeBytes, digest, tags, meta, blob } = file
-    return { fid, file: number, name, sizeBytes: sizeBytes as number, digest: digest as string, tags, meta, blob: blob as FileId }
+    const { sums, damaged } = this.state.contents.get(blob as FileId) ?? { sums: new Uint8Array(0), damaged: [] }
+    return {
+      fid, file: number, name, sizeBytes: sizeBytes as number, digest: digest as string, tags, meta, blob: blob as FileId, damaged,
+      sums: pageOf(sums, 0),
+    }
+  }
+
+  async sums(blob: FileId, page: number): Promise<Uint8Array> {
+    return pageOf(this.state.contents.get(blob)?.sums ?? new Uint8Array(0), page)
+  }
+
+  async damaged(blob: FileId, runs: readonly Run[]): Promise<void> {
+    const content = this.state.contents.get(blob)
+    if (content !== undefined) this.state.contents.set(blob, { ...content, damaged: mergeRuns(content.damaged, runs) })
   }
 
   async expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
@@ -252,6 +273,10 @@ export class MemoryCatalog implements Catalog {
 /** Every chunk is marked, but the file is not stored. */
 function isFinishing(file: MemoryFile): boolean {
   return file.state === 'receiving' && file.receivedBytes === file.sizeBytes
+}
+
+function pageOf(sums: Uint8Array, page: number): Uint8Array {
+  return sums.subarray(page * SUMS_PER_PAGE * SUM_BYTES, (page + 1) * SUMS_PER_PAGE * SUM_BYTES)
 }
 
 function notFound(): TallyError {

@@ -5,9 +5,11 @@
  */
 import { createHash } from 'node:crypto'
 import { TallyError } from '../../protocol/errors.ts'
+import type { Run } from '../../protocol/messages.ts'
+import { BLOCK_BYTES, blockCount, BlockSums, hasSum, mergeRuns } from './blocks.ts'
 import { emptyCatalogState, MemoryCatalog } from './memory-catalog.ts'
 import type { CatalogState } from './memory-catalog.ts'
-import type { ContentReader, Contents, Durability, FileId, Store } from './storage.ts'
+import type { ContentDigest, ContentReader, Contents, Durability, FileId, Store } from './storage.ts'
 
 /** A write that was not synced before the power went. */
 export interface UnsyncedWrite {
@@ -77,10 +79,21 @@ class MemoryContents implements Contents {
 
   advance(): void {}
 
-  async digest(blob: FileId, sizeBytes: number): Promise<string> {
-    const hash = createHash('sha256')
-    if (sizeBytes > 0) hash.update(this.#bytes(blob, 0, sizeBytes))
-    return `sha256:${hash.digest('hex')}`
+  async digest(blob: FileId, sizeBytes: number): Promise<ContentDigest> {
+    const bytes = sizeBytes === 0 ? new Uint8Array(0) : this.#bytes(blob, 0, sizeBytes)
+    const sums = new BlockSums()
+    sums.update(bytes)
+    return { digest: sha256(bytes), sums: sums.end() }
+  }
+
+  async check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]> {
+    const bytes = this.#blobs.get(blob)?.current.view().subarray(0, sizeBytes) ?? new Uint8Array(0)
+    const damaged: Run[] = []
+    for (let index = 0; index < blockCount(sizeBytes); index++) {
+      const end = Math.min((index + 1) * BLOCK_BYTES, sizeBytes)
+      if (end > bytes.length || !hasSum(bytes.subarray(index * BLOCK_BYTES, end), sums, index)) damaged.push([index, 1])
+    }
+    return damaged.length > 0 || sha256(bytes) === digest ? mergeRuns(damaged) : [[0, blockCount(sizeBytes)]]
   }
 
   restart(): void {}
@@ -143,6 +156,10 @@ class GrowingBytes {
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.lengthBytes)
   }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 }
 
 function slice(bytes: GrowingBytes, blob: FileId, offsetBytes: number, lengthBytes: number): Uint8Array {

@@ -7,7 +7,7 @@
  * nothing else. A back-end makes each catalog call atomic and durable on return, and may join calls that arrive together into one
  * transaction. With durability `process` "durable" means: survives the death of the daemon, not of the machine.
  */
-import type { Acks, FileState, Query } from '../../protocol/messages.ts'
+import type { Acks, FileState, Query, Run } from '../../protocol/messages.ts'
 
 /** Grows with time and is never used again, not even after a removal; also names the file's blob. */
 export type FileId = number
@@ -15,12 +15,6 @@ export type TransferId = number
 export type Durability = 'power' | 'process'
 /** Which of the two kinds of chunks a file takes; null until its first one (protocol, 3.2). */
 export type ChunkKind = 'numbered' | 'opaque'
-
-/**
- * What damage is found, told and repaired by. A FETCH reads about as much at once, so it can verify what it sends without keeping more in
- * memory; a file of one block needs no sum besides its digest.
- */
-export const BLOCK_BYTES = 262_144
 
 export interface NewFile {
   readonly name: string
@@ -166,6 +160,10 @@ export interface StoredContent {
   readonly tags: readonly string[]
   readonly meta: Uint8Array | null
   readonly blob: FileId
+  /** Runs of blocks (`blocks.ts`) of which it was noticed that they are not what was stored; empty where nothing is known. */
+  readonly damaged: readonly Run[]
+  /** The first page of the blocks' sums. */
+  readonly sums: Uint8Array
 }
 
 /**
@@ -195,9 +193,9 @@ export interface Catalog {
   /**
    * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
    * already, the file shares that content and its own blob becomes garbage. `not-found` if the file was removed meanwhile; a file
-   * that is stored already stays as it is.
+   * that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
    */
-  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void>
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
   /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. */
   reset(file: FileId): Promise<void>
   /**
@@ -209,6 +207,10 @@ export interface Catalog {
   find(query: FindQuery): Promise<readonly FoundRecord[]>
   /** The stored file or content of this user, else undefined. */
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
+  /** A page of the sums of a stored content's blocks; empty where it has none. */
+  sums(blob: FileId, page: number): Promise<Uint8Array>
+  /** Notes that these blocks of a stored content are not what was stored, beside those that are known. One that was removed stays so. */
+  damaged(blob: FileId, runs: readonly Run[]): Promise<void>
   /**
    * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute) is older
    * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
@@ -248,8 +250,10 @@ export interface Contents {
   sync(blobs: readonly FileId[]): Promise<void>
   /** A hint: this prefix of the blob is written and stays; a back-end may hash along. Cheap, never waits. */
   advance(blob: FileId, prefixBytes: number): void
-  /** SHA-256 over the first `sizeBytes` of what the blob holds, as `sha256:` and hex. */
-  digest(blob: FileId, sizeBytes: number): Promise<string>
+  /** SHA-256 over the first `sizeBytes` of what the blob holds, as `sha256:` and hex, and the sums of its blocks. */
+  digest(blob: FileId, sizeBytes: number): Promise<ContentDigest>
+  /** Reads a stored blob whole and compares it: the runs of blocks that are not what was stored (all, where no sum tells which). */
+  check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]>
   /** Forgets what was hashed along: the blob is going to be written again from anywhere. */
   restart(blob: FileId): void
   /** The file is stored or abandoned: closes what is open for writing. */
@@ -261,6 +265,13 @@ export interface Contents {
   open(blob: FileId): Promise<ContentReader>
   /** Deletes the blob, durably; one that is absent is no error. */
   remove(blob: FileId): Promise<void>
+}
+
+/** What is computed of a whole content in one pass. */
+export interface ContentDigest {
+  readonly digest: string
+  /** As `BlockSums` has them. */
+  readonly sums: Uint8Array
 }
 
 export interface ContentReader {

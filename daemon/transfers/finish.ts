@@ -4,7 +4,7 @@
  * finished again.
  */
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
-import type { Store } from '../storage/storage.ts'
+import type { ContentDigest, Store } from '../storage/storage.ts'
 import type { Upload } from './upload.ts'
 
 /** SHA-256 of nothing: a file of 0 bytes has no blob. */
@@ -17,7 +17,7 @@ export const EMPTY_DIGEST = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b
 export async function finish(upload: Upload, store: Store, nowMs: () => number): Promise<void> {
   upload.isFinishing = true
   try {
-    const digest = await computeDigest(upload, store)
+    const { digest, sums } = await computeDigest(upload, store)
     const announced = upload.digest
     if (announced !== null && announced !== digest) {
       await store.catalog.reset(upload.id)
@@ -25,7 +25,7 @@ export async function finish(upload: Upload, store: Store, nowMs: () => number):
       const reason = 'the file differs from its announced digest: all of its chunks are missing again'
       throw new TallyError('digest-mismatch', reason, { expected: announced, actual: digest })
     }
-    await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs())
+    await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs(), sums)
     await store.contents.release(upload.id)
     upload.isFinishing = false
     upload.stored(digest)
@@ -35,8 +35,8 @@ export async function finish(upload: Upload, store: Store, nowMs: () => number):
   }
 }
 
-async function computeDigest(upload: Upload, { contents }: Store): Promise<string> {
-  if (upload.sizeBytes === 0) return EMPTY_DIGEST
+async function computeDigest(upload: Upload, { contents }: Store): Promise<ContentDigest> {
+  if (upload.sizeBytes === 0) return { digest: EMPTY_DIGEST, sums: new Uint8Array(0) }
   if (upload.held.length > 0) {
     // A size told late can complete a file whose newest bytes are still held; `store` or `reset` drops them there.
     for (const { offsetBytes, bytes } of upload.held) await contents.write(upload.id, offsetBytes, [bytes])

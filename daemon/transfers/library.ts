@@ -2,10 +2,12 @@
  * What a user has: finding files by their tags, and opening the content of one. The rule that users see only their own files is the
  * catalog's `user`, which stands in every question asked here.
  */
-import { TallyError } from '../../protocol/errors.ts'
+import { asTallyError, TallyError } from '../../protocol/errors.ts'
 import type { Find, FoundFile, ValueMap } from '../../protocol/messages.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
 import type { ContentReader, Store, StoredContent } from '../storage/storage.ts'
+import type { Damage } from './damage.ts'
+import { VerifiedReader } from './verified.ts'
 
 export interface Found {
   readonly files: readonly FoundFile[]
@@ -16,8 +18,11 @@ export interface Found {
 export class Library {
   readonly #store: Store
 
-  constructor(store: Store) {
+  readonly #damage: Damage
+
+  constructor(store: Store, damage: Damage) {
     this.#store = store
+    this.#damage = damage
   }
 
   /** Files of this user that match, newest first. */
@@ -46,15 +51,23 @@ export class Library {
     return { files, ...(next === undefined ? {} : { next }) }
   }
 
-  /** The stored file, and a reader of its bytes that a removal does not disturb. Throws `not-found`, `content-damaged`. */
+  /**
+   * The stored file, and a reader of its bytes that a removal does not disturb, and that gives no byte which is not what was stored. Throws
+   * `not-found`, and `content-damaged` where damage is known; the reader throws that where it meets some.
+   */
   async open(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<OpenContent> {
     const content = await this.#content(user, wanted)
     if (content.sizeBytes === 0) return { content, reader: EMPTY_READER }
+    if (content.damaged.length > 0) throw new TallyError('content-damaged', `blob ${content.blob} is damaged`)
+    const { catalog, contents } = this.#store
+    const onDamage = () => this.#damage.suspect(user, content)
     try {
-      return { content, reader: await this.#store.contents.open(content.blob) }
+      const reader = await contents.open(content.blob)
+      return { content, reader: new VerifiedReader(reader, content, page => catalog.sums(content.blob, page), onDamage) }
     } catch (cause) {
       // It may have been removed since we asked: then it is not damaged but gone.
       await this.#content(user, wanted)
+      if (asTallyError(cause).code === 'content-damaged') onDamage()
       throw cause
     }
   }

@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import type { Store } from '../../daemon/storage/storage.ts'
 import { contentsFacts } from './contents-facts.ts'
+import { integrityFacts } from './integrity-facts.ts'
 import { queryFacts } from './query-facts.ts'
 import { recordFacts } from './record-facts.ts'
 
@@ -32,4 +33,5 @@ export function conformance(t: Test, name: string, open: () => Promise<StoreUnde
   recordFacts(fact)
   queryFacts(fact)
   contentsFacts(fact)
+  integrityFacts(fact)
 }

@@ -37,8 +37,8 @@ async function runTransfer(number: number, directory: string, random: Random): P
 async function storeBoth(number: number, transfer: TransferRecord, random: Random): Promise<void> {
   const sizeBytes = CHUNKS * CHUNK_BYTES
   for (const { id } of transfer.files) {
-    const digest = await contents.digest(id, sizeBytes)
-    await catalog.store(id, digest, sizeBytes, 1)
+    const { digest, sums } = await contents.digest(id, sizeBytes)
+    await catalog.store(id, digest, sizeBytes, 1, sums)
     await contents.release(id)
   }
   tell({ fact: 'stored', number })

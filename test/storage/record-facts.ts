@@ -98,7 +98,7 @@ export function recordFacts(fact: Fact): void {
     const loaded = await again.load(USER, fidOf(1)) as TransferRecord
     t.match(fileOf(loaded, 0), { state: 'stored', digest: digestOf('x'), receipts: [], held: [], storedMs: 3000, kind: 'numbered' })
     t.equal(loaded.pairCount, 1)
-    const content = { fid: fidOf(1), file: 0, name: 'a', sizeBytes: 3000, digest: digestOf('x'), tags: ['t'], meta: null, blob: id }
+    const content = { fid: fidOf(1), file: 0, name: 'a', sizeBytes: 3000, digest: digestOf('x'), tags: ['t'], meta: null, blob: id, damaged: [], sums: new Uint8Array(0) }
     t.same(await again.content(USER, { fid: fidOf(1), file: 0 }), content)
     t.same(await again.content(USER, { digest: digestOf('x') }), content)
     t.match(await again.find(query()), [{ id, fid: fidOf(1), state: 'stored', digest: digestOf('x'), receivedBytes: 3000, createdMs: 1000, storedMs: 3000 }])

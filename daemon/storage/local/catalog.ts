@@ -3,6 +3,7 @@
  * their own thread and see every change that has returned.
  */
 import type { TallyError } from '../../../protocol/errors.ts'
+import type { Run } from '../../../protocol/messages.ts'
 import type {
   Amendment, Catalog, ExpiryLimits, FileId, FindQuery, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
@@ -77,8 +78,12 @@ export class LocalCatalog implements Catalog {
     return this.#parts.reader.call('recentPairs', [transfer, limit]) as Promise<readonly Pair[]>
   }
 
-  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): Promise<void> {
-    return this.#change('store', [file, digest, sizeBytes, nowMs]) as Promise<void>
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void> {
+    return this.#change('store', [file, digest, sizeBytes, nowMs, sums]) as Promise<void>
+  }
+
+  damaged(blob: FileId, runs: readonly Run[]): Promise<void> {
+    return this.#change('damaged', [blob, runs]) as Promise<void>
   }
 
   reset(file: FileId): Promise<void> {
@@ -95,6 +100,10 @@ export class LocalCatalog implements Catalog {
 
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
     return this.#parts.reader.call('content', [user, wanted]) as Promise<StoredContent | undefined>
+  }
+
+  sums(blob: FileId, page: number): Promise<Uint8Array> {
+    return this.#parts.reader.call('sums', [blob, page]) as Promise<Uint8Array>
   }
 
   expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {

@@ -3,35 +3,49 @@
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
+import { ChunkSet } from '../../../protocol/chunk-set.ts'
 import type { Run } from '../../../protocol/messages.ts'
-import { BLOCK_BYTES } from '../storage.ts'
+import { BLOCK_BYTES, blockCount, BlockSums, hasSum, mergeRuns } from '../blocks.ts'
 
 const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
 
+export interface CheckedBlob {
+  /** Runs of blocks; empty where all is well. */
+  readonly damaged: readonly Run[]
+  /** As read, where all is well. */
+  readonly sums: Uint8Array
+}
+
 /**
- * The runs of blocks that are absent, cannot be read, or are not what the digest was computed of: then all of them, as it does not say
- * which.
+ * Damaged are blocks that are absent, cannot be read, or have another sum. Where the sums have nothing against any, or there are none,
+ * and the digest differs: all of them.
  */
-export function checkBlob(file: string, sizeBytes: number, digest: string): Run[] {
-  const count = Math.ceil(sizeBytes / BLOCK_BYTES)
+export function checkBlob(file: string, sizeBytes: number, digest: string, sums: Uint8Array): CheckedBlob {
+  const count = blockCount(sizeBytes)
+  const none = new Uint8Array(0)
   // 0 bytes have no blob.
-  if (count === 0) return []
+  if (count === 0) return { damaged: [], sums: none }
   let fd: number
   try {
     fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
   } catch {
-    return [[0, count]]
+    return { damaged: [[0, count]], sums: none }
   }
   try {
     const hash = createHash('sha256')
-    const damaged: number[] = []
+    const actual = new BlockSums()
+    const damaged = new ChunkSet()
     for (let index = 0; index < count; index++) {
       const bytes = block.subarray(0, Math.min(BLOCK_BYTES, sizeBytes - index * BLOCK_BYTES))
-      if (readWhole(fd, bytes, index * BLOCK_BYTES)) hash.update(bytes)
-      else damaged.push(index)
+      if (!readWhole(fd, bytes, index * BLOCK_BYTES) || !hasSum(bytes, sums, index)) damaged.add(index)
+      // One damaged block, and nobody asks for the digest any more.
+      if (damaged.size > 0) continue
+      hash.update(bytes)
+      actual.update(bytes)
     }
-    if (damaged.length > 0) return runsOf(damaged)
-    return `sha256:${hash.digest('hex')}` === digest ? [] : [[0, count]]
+    if (damaged.size > 0) return { damaged: mergeRuns([...damaged.runs()]), sums: none }
+    if (`sha256:${hash.digest('hex')}` !== digest) return { damaged: [[0, count]], sums: none }
+    return { damaged: [], sums: actual.end() }
   } finally {
     fs.closeSync(fd)
   }
@@ -49,15 +63,4 @@ function readWhole(fd: number, bytes: Uint8Array, offsetBytes: number): boolean 
   } catch {
     return false
   }
-}
-
-/** Ascending numbers as runs. */
-export function runsOf(numbers: readonly number[]): Run[] {
-  const runs: [number, number][] = []
-  for (const number of numbers) {
-    const last = runs.at(-1)
-    if (last !== undefined && last[0] + last[1] === number) last[1]++
-    else runs.push([number, 1])
-  }
-  return runs
 }

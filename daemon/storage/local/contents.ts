@@ -4,7 +4,8 @@
  */
 import path from 'node:path'
 import { TallyError } from '../../../protocol/errors.ts'
-import type { ContentReader, Contents, Durability, FileId } from '../storage.ts'
+import type { Run } from '../../../protocol/messages.ts'
+import type { ContentDigest, ContentReader, Contents, Durability, FileId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { Digests } from './digests.ts'
 import { BlobDirectories } from './directories.ts'
@@ -13,6 +14,7 @@ import type { Health } from './failures.ts'
 import type { FileSystem } from './file-system.ts'
 import { Handles } from './handles.ts'
 import type { Handle } from './handles.ts'
+import { workerUrl, WorkerLink } from './worker-link.ts'
 
 /** Below half of the usual limit of 1,024 descriptors; sockets and readers need some too. */
 const HANDLES_MAX = 400
@@ -29,6 +31,8 @@ export class LocalContents implements Contents {
   readonly #directories: BlobDirectories
   readonly #handles: Handles
   readonly #digests: Digests
+  /** A thread that is there once something has to be checked. */
+  readonly #checker: WorkerLink
   readonly #removed = new Set<FileId>()
 
   constructor(directory: string, durability: Durability, health: Health, fileSystem: FileSystem) {
@@ -38,6 +42,7 @@ export class LocalContents implements Contents {
     this.#health = health
     this.#directories = new BlobDirectories(fileSystem)
     this.#digests = new Digests(this.#blobs)
+    this.#checker = new WorkerLink(workerUrl(import.meta.url, 'check-worker'), { blobs: this.#blobs })
     this.#handles = new Handles({
       open: blob => this.#open(blob),
       sync: handle => this.#sync(handle),
@@ -77,8 +82,12 @@ export class LocalContents implements Contents {
     this.#digests.advance(blob, prefixBytes)
   }
 
-  digest(blob: FileId, sizeBytes: number): Promise<string> {
+  digest(blob: FileId, sizeBytes: number): Promise<ContentDigest> {
     return this.#digests.digest(blob, sizeBytes)
+  }
+
+  async check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]> {
+    return await this.#checker.call('check', [blob, sizeBytes, digest, sums]) as readonly Run[]
   }
 
   restart(blob: FileId): void {
@@ -120,7 +129,7 @@ export class LocalContents implements Contents {
 
   async close(): Promise<void> {
     await this.#handles.closeAll()
-    await this.#digests.close()
+    await Promise.all([this.#digests.close(), this.#checker.abort()])
   }
 
   async #open(blob: FileId): Promise<number> {

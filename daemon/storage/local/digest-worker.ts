@@ -7,27 +7,29 @@ import type { Hash } from 'node:crypto'
 import fs from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { TallyError } from '../../../protocol/errors.ts'
-import type { FileId } from '../storage.ts'
+import { BlockSums } from '../blocks.ts'
+import type { ContentDigest, FileId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { serveLink } from './worker-link.ts'
 
-const BLOCK_BYTES = 1024 * 1024
+const READ_BYTES = 1024 * 1024
 /** What one blob gets before the next has its turn and messages are looked at. */
-const TURN_BYTES = 4 * BLOCK_BYTES
+const TURN_BYTES = 4 * READ_BYTES
 /** More are hashed only when their digest is asked for. */
 const FOLLOWED_MAX = 1024
 
 interface Followed {
   readonly blob: FileId
   readonly hash: Hash
+  readonly sums: BlockSums
   hashedBytes: number
   /** Up to here the bytes are written and stay. */
   targetBytes: number
-  waiting: { resolve(digest: string): void; reject(error: unknown): void } | undefined
+  waiting: { resolve(digest: ContentDigest): void; reject(error: unknown): void } | undefined
 }
 
 const { blobs } = workerData as { blobs: string }
-const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+const buffer = Buffer.allocUnsafeSlow(READ_BYTES)
 const followed = new Map<FileId, Followed>()
 let isScheduled = false
 
@@ -38,7 +40,7 @@ serveLink({
     entry.targetBytes = Math.max(entry.targetBytes, prefixBytes)
     schedule()
   },
-  digest: (blob: FileId, sizeBytes: number) => new Promise<string>((resolve, reject) => {
+  digest: (blob: FileId, sizeBytes: number) => new Promise<ContentDigest>((resolve, reject) => {
     // Hashed further than asked, or asked twice at once: from the start, apart from the other.
     const known = followed.get(blob)
     if (known !== undefined && (known.waiting !== undefined || known.hashedBytes > sizeBytes)) stop(known, new TallyError('internal', 'asked anew'))
@@ -59,7 +61,7 @@ serveLink({
 function follow(blob: FileId): Followed {
   const known = followed.get(blob)
   if (known !== undefined) return known
-  const entry: Followed = { blob, hash: createHash('sha256'), hashedBytes: 0, targetBytes: 0, waiting: undefined }
+  const entry: Followed = { blob, hash: createHash('sha256'), sums: new BlockSums(), hashedBytes: 0, targetBytes: 0, waiting: undefined }
   followed.set(blob, entry)
   return entry
 }
@@ -94,7 +96,7 @@ function turn(): void {
     hashSome(behind)
     if (behind.waiting !== undefined && behind.hashedBytes === behind.targetBytes) {
       followed.delete(behind.blob)
-      behind.waiting.resolve(`sha256:${behind.hash.digest('hex')}`)
+      behind.waiting.resolve({ digest: `sha256:${behind.hash.digest('hex')}`, sums: behind.sums.end() })
     }
   } catch (error) {
     stop(behind, error)
@@ -109,9 +111,11 @@ function hashSome(entry: Followed): void {
   const fd = openBlob(entry.blob)
   try {
     while (entry.hashedBytes < end) {
-      const read = fs.readSync(fd, block, 0, Math.min(BLOCK_BYTES, end - entry.hashedBytes), entry.hashedBytes)
+      const read = fs.readSync(fd, buffer, 0, Math.min(READ_BYTES, end - entry.hashedBytes), entry.hashedBytes)
       if (read === 0) throw new TallyError('content-damaged', `blob ${entry.blob} is short`)
-      entry.hash.update(block.subarray(0, read))
+      const bytes = buffer.subarray(0, read)
+      entry.hash.update(bytes)
+      entry.sums.update(bytes)
       entry.hashedBytes += read
     }
   } finally {

@@ -2,7 +2,7 @@
  * Digests of blobs, computed in a thread of their own that reads back what was written, behind the marked prefix. Hints go there
  * only when there is a block's worth to hash.
  */
-import type { FileId } from '../storage.ts'
+import type { ContentDigest, FileId } from '../storage.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
 
 const HINT_BYTES = 1024 * 1024
@@ -22,9 +22,9 @@ export class Digests {
     this.#link.hint('advance', [blob, prefixBytes])
   }
 
-  async digest(blob: FileId, sizeBytes: number): Promise<string> {
+  async digest(blob: FileId, sizeBytes: number): Promise<ContentDigest> {
     this.#hinted.delete(blob)
-    return await this.#link.call('digest', [blob, sizeBytes]) as string
+    return await this.#link.call('digest', [blob, sizeBytes]) as ContentDigest
   }
 
   /** Forgets what was hashed. */

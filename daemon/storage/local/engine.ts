@@ -3,10 +3,12 @@
  * synchronous and does not know on which thread it runs. Time's work is in `expiry.ts`.
  */
 import { TallyError } from '../../../protocol/errors.ts'
+import type { Run } from '../../../protocol/messages.ts'
+import { mergeRuns } from '../blocks.ts'
 import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { applyTime } from './expiry.ts'
-import { loadTransfer } from './records.ts'
+import { loadTransfer, writeSums } from './records.ts'
 import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
 
 const TOUCH_EVERY_MS = 60_000
@@ -106,17 +108,24 @@ export class Engine {
     this.#touchedMs.set(transfer, nowMs)
   }
 
-  store(file: FileId, digest: string, sizeBytes: number, nowMs: number): void {
+  store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums: Uint8Array = new Uint8Array(0)): void {
     const row = this.#db.get('SELECT owner, state, size FROM file WHERE id = ?', file)
     if (row === undefined || row.state === REMOVED) throw notFound()
     if (row.state === STORED) return
     const owner = row.owner as number
     const twin = this.#db.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)
-    if (twin === undefined) this.#db.run('INSERT INTO content (blob, owner, digest) VALUES (?, ?, ?)', file, owner, digest)
+    if (twin === undefined) this.#addContent(file, owner, digest, sums)
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', file)
     this.#dropReceipts(file)
     this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
       twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
+  }
+
+  damaged(blob: FileId, runs: readonly Run[]): void {
+    const row = this.#db.get('SELECT damaged FROM content WHERE blob = ?', blob)
+    if (row === undefined) return
+    const known = row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[]
+    this.#db.run('UPDATE content SET damaged = ? WHERE blob = ?', JSON.stringify(mergeRuns(known, runs)), blob)
   }
 
   reset(file: FileId): void {
@@ -158,8 +167,16 @@ export class Engine {
     this.#db.run(`UPDATE file SET state = ${REMOVED}, content = NULL, digest = NULL, received = 0 WHERE id = ?`, id as number)
     const isShared = content !== null && this.#db.get('SELECT 1 FROM file WHERE content = ? LIMIT 1', content as number) !== undefined
     if (isShared) return
-    if (content !== null) this.#db.run('DELETE FROM content WHERE blob = ?', content as number)
+    if (content !== null) {
+      this.#db.run('DELETE FROM block_sum WHERE content = ?', content as number)
+      this.#db.run('DELETE FROM content WHERE blob = ?', content as number)
+    }
     this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', (content ?? id) as number)
+  }
+
+  #addContent(blob: FileId, owner: number, digest: string, sums: Uint8Array): void {
+    this.#db.run('INSERT INTO content (blob, owner, digest) VALUES (?, ?, ?)', blob, owner, digest)
+    writeSums(this.#db, blob, sums)
   }
 
   /** Its pairs go with time, in slices: there may be millions. */

@@ -1,23 +1,22 @@
 /**
  * Checks a whole store that no daemon serves: the catalog in itself, every stored content against its digest, every marked byte of what
- * is unfinished against the length of its blob, and every blob against the catalog. It reads everything and changes nothing.
+ * is unfinished against the length of its blob, and every blob against the catalog. Of what it finds it writes down which blocks of a
+ * content are damaged, so that nobody is sent them and a repair asks for them; where they are whole again, that is forgotten.
  */
 import fs from 'node:fs'
 import path from 'node:path'
 import { ChunkSet } from '../../../protocol/chunk-set.ts'
+import { type ByteRange, rangesOf } from '../blocks.ts'
 import type { FileId } from '../storage.ts'
-import { BLOCK_BYTES } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { checkBlob } from './check-blob.ts'
 import { Database } from './database.ts'
 import type { Row } from './database.ts'
 import { lockStore } from './lock.ts'
+import { loadSums, writeSums } from './records.ts'
 import { RECEIVING, REMOVED, STORED } from './schema.ts'
 import { checkVersion } from './version.ts'
 import { catalogFile } from './writer.ts'
-
-/** Offset and length, in bytes. */
-export type ByteRange = readonly [offsetBytes: number, lengthBytes: number]
 
 /** A file whose bytes are not there: of a stored one, `damaged`; of one that is not finished, `incomplete`. */
 export interface FileFinding {
@@ -53,16 +52,18 @@ export interface Summary {
 export interface CheckOptions {
   readonly path: string
   readonly found: (finding: Finding) => void
+  /** Writes nothing. */
+  readonly isDryRun: boolean
 }
 
 /** Throws an Error with a sentence where there is no store, it is of another version or in use, or its catalog cannot be opened. */
-export function checkStore({ path: directory, found }: CheckOptions): Summary {
+export function checkStore({ path: directory, found, isDryRun }: CheckOptions): Summary {
   checkVersion(directory)
   const lock = lockStore(directory)
   try {
-    const db = new Database(catalogFile(directory), 'reader', 'power')
+    const db = new Database(catalogFile(directory), isDryRun ? 'reader' : 'writer', 'power')
     try {
-      return new Check(db, directory, found).run()
+      return new Check(db, directory, found, isDryRun).run()
     } finally {
       db.close()
     }
@@ -75,11 +76,13 @@ class Check {
   readonly #db: Database
   readonly #directory: string
   readonly #report: (finding: Finding) => void
+  readonly #isDryRun: boolean
   #problems = 0
   #orphans = 0
 
-  constructor(db: Database, directory: string, report: (finding: Finding) => void) {
+  constructor(db: Database, directory: string, report: (finding: Finding) => void, isDryRun: boolean) {
     this.#db = db
+    this.#isDryRun = isDryRun
     this.#directory = directory
     this.#report = report
   }
@@ -133,16 +136,18 @@ class Check {
   }
 
   #checkContents(): { contents: number; bytes: number } {
-    const rows = this.#db.all(`SELECT c.blob, c.digest, max(f.size) AS size FROM content c JOIN file f ON f.content = c.blob GROUP BY c.blob ORDER BY c.blob`)
+    const rows = this.#db.all('SELECT c.blob, c.digest, c.damaged, max(f.size) AS size FROM content c JOIN file f ON f.content = c.blob GROUP BY c.blob')
     let bytes = 0
-    for (const { blob, digest, size } of rows) {
+    for (const { blob, digest, damaged: noted, size } of rows) {
       bytes += size as number
-      const damaged = checkBlob(this.#pathOf(blob as FileId), size as number, digest as string)
-      if (damaged.length === 0) continue
-      const ranges = damaged.map(([first, count]): ByteRange => {
-        const offset = first * BLOCK_BYTES
-        return [offset, Math.min(count * BLOCK_BYTES, (size as number) - offset)]
-      })
+      const { damaged, sums } = checkBlob(this.#pathOf(blob as FileId), size as number, digest as string, loadSums(this.#db, blob as FileId))
+      const note = damaged.length === 0 ? null : JSON.stringify(damaged)
+      if (!this.#isDryRun && note !== noted) this.#db.run('UPDATE content SET damaged = ? WHERE blob = ?', note, blob as FileId)
+      if (damaged.length === 0) {
+        if (!this.#isDryRun) writeSums(this.#db, blob as FileId, sums)
+        continue
+      }
+      const ranges = rangesOf(damaged, size as number)
       for (const row of this.#files('f.content = ?', blob as FileId)) this.#found({ ...fileOf(row, blob as FileId), kind: 'damaged', ranges })
     }
     return { contents: rows.length, bytes }

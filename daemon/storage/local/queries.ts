@@ -2,6 +2,7 @@
  * The catalog's reads, on a connection of their own. Each runs in one read transaction, so it sees whole commits only, and every
  * commit that returned before it.
  */
+import type { Run } from '../../../protocol/messages.ts'
 import type { FileId, FindQuery, FoundRecord, Pair, StoredContent, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { findFiles } from './find.ts'
@@ -41,12 +42,13 @@ export class Queries {
   }
 
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): StoredContent | undefined {
-    const columns = 'SELECT t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob FROM'
+    const columns = 'SELECT t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob, c.damaged, s.sums FROM'
+    const sums = 'LEFT JOIN block_sum s ON s.content = c.blob AND s.page = 0'
     const row = 'digest' in wanted
       ? this.#db.get(`${columns} user u JOIN content c ON c.owner = u.id JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer
-          WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
+          ${sums} WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
       : this.#db.get(`${columns} user u JOIN transfer t ON t.owner = u.id JOIN file f ON f.transfer = t.id JOIN content c ON c.blob = f.content
-          WHERE u.name = ? AND t.fid = ? AND f.number = ? AND f.state = ${STORED}`, user, wanted.fid, wanted.file)
+          ${sums} WHERE u.name = ? AND t.fid = ? AND f.number = ? AND f.state = ${STORED}`, user, wanted.fid, wanted.file)
     return row === undefined ? undefined : {
       fid: row.fid as string,
       file: row.number as number,
@@ -56,7 +58,14 @@ export class Queries {
       tags: JSON.parse(row.tags as string) as string[],
       meta: row.meta as Uint8Array | null,
       blob: row.blob as FileId,
+      damaged: row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[],
+      sums: row.sums as Uint8Array | null ?? new Uint8Array(0),
     }
+  }
+
+  sums(blob: FileId, page: number): Uint8Array {
+    const row = this.#db.get('SELECT sums FROM block_sum WHERE content = ? AND page = ?', blob, page)
+    return row?.sums as Uint8Array | undefined ?? new Uint8Array(0)
   }
 
   garbage(limit: number): FileId[] {

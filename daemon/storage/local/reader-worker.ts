@@ -17,6 +17,7 @@ serveLink({
   recentPairs: queries.recentPairs.bind(queries),
   find: queries.find.bind(queries),
   content: queries.content.bind(queries),
+  sums: queries.sums.bind(queries),
   garbage: queries.garbage.bind(queries),
   close: () => db.close(),
 })

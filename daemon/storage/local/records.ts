@@ -2,7 +2,8 @@
  * Reads transfers from the catalog as the contract shows them. Shared by the writer, for what it has just announced, and the reader.
  */
 import type { Acks } from '../../../protocol/messages.ts'
-import type { ChunkKind, FileRecord, TransferRecord } from '../storage.ts'
+import { SUM_BYTES, SUMS_PER_PAGE } from '../blocks.ts'
+import type { ChunkKind, FileId, FileRecord, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { GONE } from './schema.ts'
 
@@ -45,6 +46,19 @@ function loadFiles(db: Database, transfer: number): FileRecord[] {
     receipts: (receipts.get(row.id as number) ?? []).map(({ page, bytes }) => ({ page: page as number, bytes: bytes as Uint8Array })),
     held: (held.get(row.id as number) ?? []).map(({ offset, bytes }) => ({ offsetBytes: offset as number, bytes: bytes as Uint8Array })),
   }))
+}
+
+/** All sums of a content's blocks; empty where it has none. */
+export function loadSums(db: Database, blob: FileId): Uint8Array {
+  return Buffer.concat(db.all('SELECT sums FROM block_sum WHERE content = ? ORDER BY page', blob).map(({ sums }) => sums as Uint8Array))
+}
+
+/** Those that are there stay. */
+export function writeSums(db: Database, blob: FileId, sums: Uint8Array): void {
+  const pageBytes = SUMS_PER_PAGE * SUM_BYTES
+  for (let page = 0; page * pageBytes < sums.length; page++) {
+    db.run('INSERT OR IGNORE INTO block_sum (content, page, sums) VALUES (?, ?, ?)', blob, page, sums.subarray(page * pageBytes, (page + 1) * pageBytes))
+  }
 }
 
 /** What `FileRecord` and `FoundRecord` have in common. */

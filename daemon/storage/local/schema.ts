@@ -40,8 +40,18 @@ CREATE TABLE content (
   blob INTEGER PRIMARY KEY,
   owner INTEGER NOT NULL,
   digest TEXT NOT NULL,
+  damaged TEXT,                 -- JSON array of [first block, count]; NULL: nothing is known against it
   UNIQUE (owner, digest)
 ) STRICT;
+CREATE INDEX content_damaged ON content (blob) WHERE damaged IS NOT NULL;
+
+-- CRC-32 of each block of 262,144 bytes, as u32 big-endian, 4,096 to a page; of contents larger than one block.
+CREATE TABLE block_sum (
+  content INTEGER NOT NULL REFERENCES content,
+  page INTEGER NOT NULL,
+  sums BLOB NOT NULL,
+  PRIMARY KEY (content, page)
+) STRICT, WITHOUT ROWID;
 
 -- AUTOINCREMENT: an id is never used again, because blobs are named by it.
 CREATE TABLE file (

@@ -63,6 +63,12 @@ export class WorkerLink {
     return this.#closing
   }
 
+  /** Ends the worker in the middle of whatever it does: its pending calls reject. */
+  async abort(): Promise<void> {
+    this.#died(undefined)
+    await this.#worker?.terminate()
+  }
+
   async #end(): Promise<void> {
     const worker = this.#worker
     if (worker !== undefined && this.#death === undefined) await this.call('close', []).catch(() => {})

@@ -91,6 +91,32 @@ t.test('absent, short and changed contents are told with user, name, tags and by
   t.match(tallyd('fsck', '--store', daemon.store).stdout, new RegExp(`damaged  ${fid}/1  "file 1"  #short .*bytes 262144–699999 of 700000`))
 })
 
+t.test('one flipped bit of a large file is told with its block; that is noted until the block is whole again, and not by a dry run', async t => {
+  const { daemon, fid, contents, blobOf } = await makeStore(t, [{ size: 20 * BLOCK_BYTES }])
+  flipBit(blobOf(0), 7 * BLOCK_BYTES + 1234)
+  const refusal = { response: 'Error', code: 'content-damaged', file: 0 }
+  const fetched = async () => {
+    await daemon.start()
+    const client = await daemon.client()
+    await client.authenticate(daemon.token())
+    const before = client.bytesRead
+    const { answer, bytes } = await client.fetch({ fid, file: 0 })
+    const readBytes = client.bytesRead - before
+    await daemon.kill('SIGTERM')
+    return { answer, bytes, readBytes }
+  }
+  const finding = { status: 1, findings: [{ kind: 'damaged', file: 0, ranges: [[7 * BLOCK_BYTES, BLOCK_BYTES]] }] }
+  t.match(fsck(daemon.store, '--dry-run'), finding)
+  t.match(fsck(daemon.store), finding)
+  t.match(fsck(daemon.store, '--dry-run'), finding)
+  const { answer, readBytes } = await fetched()
+  t.match(answer, refusal)
+  t.ok(readBytes < 1000, 'it is refused before anything is sent')
+  flipBit(blobOf(0), 7 * BLOCK_BYTES + 1234)
+  t.match(fsck(daemon.store), { status: 0, findings: [] })
+  t.ok((await fetched()).bytes.equals(contents[0] as Buffer))
+})
+
 t.test('marked chunks that the blob no longer has are told; what was not marked is not missed', async t => {
   const { daemon, blobOf } = await makeStore(t, [{ size: 20 * CHUNK_BYTES, sent: 10 }])
   truncateSync(blobOf(0), 6 * CHUNK_BYTES + 5)

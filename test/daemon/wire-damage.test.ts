@@ -1,0 +1,99 @@
+/**
+ * What a client sees of stored bytes that changed on the disk: no wrong byte is sent, the refusal names the file, and what is whole is
+ * served on.
+ */
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startDaemon, type TestDaemon } from '../support/daemon.ts'
+import { chooseSeed, Random } from '../support/random.ts'
+import type { Answer, RawClient } from '../support/raw-client.ts'
+import { numberedChunk, type Fields } from '../support/wire.ts'
+
+const BLOCK_BYTES = 262_144
+const CHUNK_BYTES = 32_768
+
+interface Stored {
+  readonly daemon: TestDaemon
+  readonly client: RawClient
+  readonly fid: string
+  readonly contents: readonly Buffer[]
+  announce(fields?: Fields): Promise<Answer>
+  blobOf(file: number): string
+}
+
+/** A running daemon that has stored files of these sizes. */
+async function storeFiles(t: Test, sizes: readonly number[]): Promise<Stored> {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const fid = random.uuid()
+  const contents = sizes.map(size => random.bytes(size))
+  const files = sizes.map((size, number) => ({ name: `file ${number}`, size }))
+  const announce = (fields: Fields = {}) => client.authenticate(daemon.token(), { fid, files, 'chunk-size': CHUNK_BYTES, ...fields })
+  await announce()
+  for (const [number, bytes] of contents.entries()) {
+    const answers = Array.from({ length: Math.ceil(bytes.length / CHUNK_BYTES) }, (_, chunk) =>
+      client.sendChunk(numberedChunk(fid, number, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)))
+    for (const answer of await Promise.all(answers)) t.equal(answer.response, 'Ok')
+  }
+  return { daemon, client, fid, contents, announce, blobOf: file => join(daemon.store, 'blobs', '000', (file + 1).toString(16).padStart(8, '0')) }
+}
+
+function flipBit(file: string, offset: number): void {
+  const bytes = readFileSync(file)
+  bytes[offset] = (bytes[offset] as number) ^ 1
+  writeFileSync(file, bytes)
+}
+
+for (const chunkSize of [1000, 65_536, 1_048_576]) {
+  t.test(`FETCH in chunks of ${chunkSize} gives the bytes, whole and in part, of large and small files`, async t => {
+    const { client, fid, contents } = await storeFiles(t, [3 * BLOCK_BYTES + 77, BLOCK_BYTES, 5, 0])
+    for (const [file, bytes] of contents.entries()) {
+      const fetched = await client.fetch({ fid, file }, chunkSize)
+      t.ok(fetched.bytes.equals(bytes), `file ${file}`)
+    }
+    const part = await client.fetch({ fid, file: 0, offset: BLOCK_BYTES - 1, length: 2 }, chunkSize)
+    const from = Math.floor((BLOCK_BYTES - 1) / chunkSize) * chunkSize
+    const to = Math.ceil((BLOCK_BYTES + 1) / chunkSize) * chunkSize
+    t.ok(part.bytes.subarray(from, to).equals((contents[0] as Buffer).subarray(from, to)))
+  })
+}
+
+t.test('one flipped bit: not a byte of its block is sent, and soon nothing of the file', async t => {
+  const { client, fid, contents, blobOf } = await storeFiles(t, [4 * BLOCK_BYTES, 1000])
+  flipBit(blobOf(0), 2 * BLOCK_BYTES + 12_345)
+  const first = await fetchCounting(client, fid, 0)
+  t.match(first.answer, { response: 'Error', code: 'content-damaged', file: 0 })
+  t.ok(first.chunks <= 2 * BLOCK_BYTES / CHUNK_BYTES, `${first.chunks} chunks came before the damage`)
+  const untilMs = Date.now() + 60_000
+  let refused = first
+  // Once the damage is written down, a FETCH is refused before anything is sent.
+  while (refused.chunks > 0 && Date.now() < untilMs) refused = await fetchCounting(client, fid, 0)
+  t.match(refused, { answer: { response: 'Error', code: 'content-damaged', file: 0 }, chunks: 0 })
+  t.ok((await client.fetch({ fid, file: 1 })).bytes.equals(contents[1] as Buffer), 'another file is served on')
+})
+
+for (const [what, harm] of [
+  ['a flipped bit of a small file', (blob: string) => flipBit(blob, 3)],
+  ['a short blob', (blob: string) => truncateSync(blob, 100)],
+  ['an absent blob', (blob: string) => rmSync(blob)],
+] as const) {
+  t.test(`${what} is content-damaged, also after a restart`, async t => {
+    const { daemon, client, fid, blobOf } = await storeFiles(t, [1000])
+    harm(blobOf(0))
+    t.match((await client.fetch({ fid, file: 0 })).answer, { response: 'Error', code: 'content-damaged', file: 0 })
+    await daemon.restart()
+    const again = await daemon.client()
+    await again.authenticate(daemon.token())
+    t.match((await again.fetch({ fid, file: 0 })).answer, { response: 'Error', code: 'content-damaged', file: 0 })
+  })
+}
+
+/** The last answer of a FETCH, and how many chunks came before it. */
+async function fetchCounting(client: RawClient, fid: string, file: number): Promise<{ answer: Answer; chunks: number }> {
+  const before = client.bytesRead
+  const { answer } = await client.fetch({ fid, file }, CHUNK_BYTES)
+  return { answer, chunks: Math.floor((client.bytesRead - before) / CHUNK_BYTES) }
+}
