@@ -1,6 +1,14 @@
 /** From format 1 to format 2: a new store's tables, `schema.ts`, are the same after it (a test compares). */
 
 export const TO_2 = `
+ALTER TABLE content ADD COLUMN damaged TEXT;
+CREATE INDEX content_damaged ON content (blob) WHERE damaged IS NOT NULL;
+CREATE TABLE block_sum (
+  content INTEGER NOT NULL REFERENCES content,
+  page INTEGER NOT NULL,
+  sums BLOB NOT NULL,
+  PRIMARY KEY (content, page)
+) STRICT, WITHOUT ROWID;
 ALTER TABLE user ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE event (
   owner INTEGER NOT NULL,
