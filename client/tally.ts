@@ -2,7 +2,7 @@
  * A user's files at one daemon, as an app sees them: each call of the library, put into terms of uploads, downloads and single requests.
  */
 import { v4 } from 'uuid'
-import { CHUNK_SIZE_BYTES_MAX, type FileReport, type FoundFile, MESSAGE_TYPE, TallyError } from '../protocol/index.ts'
+import { CHUNK_SIZE_BYTES_DEFAULT, CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError } from '../protocol/index.ts'
 import { byteStream } from './byte-stream.ts'
 import { type Content, type PutContent, openContent } from './content.ts'
 import { Download, type DownloadResult } from './download.ts'
@@ -16,8 +16,10 @@ import type {
   PutAllOptions, PutAllResult, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
 } from './options.ts'
 import { putAll } from './put-all.ts'
+import { type Report, askReport } from './report.ts'
 import { StreamSink } from './sink.ts'
 import { FileSource } from './source.ts'
+import { withRetries } from './timings.ts'
 import { transferId } from './transfer-id.ts'
 import { Upload, type UploadResult } from './upload.ts'
 import type { FileLabel } from './upload-file.ts'
@@ -126,12 +128,16 @@ export class Tally {
     return watch(this.#link, query, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
-  /** The state of each file of a transfer. Throws `unknown-fid` or `conflict` (gone). */
-  async report(fid: string, options: CallOptions = {}): Promise<readonly FileReport[]> {
-    const ok = await this.#link.askUntilAnswered({
-      type: MESSAGE_TYPE.AUTHENTICATION, token: await this.#link.token(options.signal), fid, files: [], tags: [],
-    }, options)
-    return (ok.files ?? []) as readonly FileReport[]
+  /**
+   * The state of each file of a transfer, with all of its gaps and its chunk size. Who asks with a right to put takes over the filling of the
+   * transfer with opaque chunks. Throws `unknown-fid` or `conflict` (gone).
+   */
+  async report(fid: string, { signal, onEvent = this.#onEvent }: CallOptions = {}): Promise<Report['files']> {
+    const link = this.#link
+    const known = { type: MESSAGE_TYPE.AUTHENTICATION, fid, files: [], tags: [], chunkSizeBytes: CHUNK_SIZE_BYTES_DEFAULT } as const
+    const { files } = await withRetries(link.timings, signal, onEvent, async () =>
+      askReport(link, await link.connection(signal), known, signal))
+    return files
   }
 
   /**

@@ -48,9 +48,9 @@ export function tokenFromFile(path: string): TokenSource {
   }
 }
 
-/** A short token of our own for each AUTHENTICATION. */
-export function mintedToken(secretFile: string, user: string): TokenSource {
-  return () => mintToken(secretFile, { user, ttlSeconds: OWN_TOKEN_TTL_SECONDS })
+/** A short token of our own for each AUTHENTICATION; with a scope, one that may do only this. */
+export function mintedToken(secretFile: string, user: string, scope?: readonly string[]): TokenSource {
+  return () => mintToken(secretFile, { user, ttlSeconds: OWN_TOKEN_TTL_SECONDS, ...(scope === undefined ? {} : { scope }) })
 }
 
 /** The file's bytes without one trailing newline (protocol, 5). */

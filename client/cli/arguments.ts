@@ -8,11 +8,18 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
+/** What a value is, for whoever completes it or lists it. */
+export type ValueKind = 'text' | 'path' | 'id' | 'tag' | 'glob' | 'size' | 'time' | 'count' | 'choice' | 'endpoint'
+
 export interface Flag {
   readonly name: string
   readonly short?: string
   /** What stands for the value in the help; absent: the flag is on or off. */
   readonly value?: string
+  /** Default: text. */
+  readonly kind?: ValueKind
+  /** With the kind `choice`: anything else is refused. */
+  readonly choices?: readonly string[]
   readonly repeatable?: boolean
   readonly help: string
 }
@@ -56,6 +63,9 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
     if (flag.value === undefined && token.value !== undefined) throw new UsageError(`--${flag.name} takes no value`)
     if (flag.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
       throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
+    }
+    if (flag.choices !== undefined && !flag.choices.includes(token.value ?? '')) {
+      throw new UsageError(`--${flag.name} is one of ${flag.choices.join(', ')}, not ${JSON.stringify(token.value)}`)
     }
     if (given.length > 0 && flag.repeatable !== true && flag.value !== undefined) throw new UsageError(`--${flag.name} is given twice`)
     values.set(flag.name, [...given, token.value ?? 'true'])

@@ -1,8 +1,10 @@
 /** What a command is: its line in the table of commands, and what it gets to work with. */
+import { homedir } from 'node:os'
 import { type Tally, connect } from '../index.ts'
-import { type Arguments, type Flag, secondsOf } from './arguments.ts'
+import { type Arguments, type Flag, type ValueKind, secondsOf } from './arguments.ts'
 import type { ExitCode } from './exit.ts'
 import type { Output } from './output.ts'
+import { settingsOf, tokenSource } from './settings.ts'
 
 export interface Context {
   readonly given: Arguments
@@ -15,35 +17,41 @@ export interface Command {
   readonly name: string
   /** Its arguments, as the help shows them. */
   readonly usage: string
+  /** What these are, for whoever completes them; absent: there are none. */
+  readonly argument?: ValueKind
   readonly summary: string
   readonly examples: readonly (readonly [line: string, what: string])[]
   /** Besides those that all commands have. */
   readonly flags: readonly Flag[]
+  /** Whether the same command after an interruption goes on with what is missing. */
+  readonly resumes?: boolean
   run(context: Context): Promise<ExitCode>
 }
 
 /** What every command takes. */
 export const COMMON_FLAGS: readonly Flag[] = [
-  { name: 'socket', value: 'PATH', help: 'the daemon\'s socket (TALLY_SOCKET; default $XDG_RUNTIME_DIR/tally/tally.sock)' },
-  { name: 'token-file', value: 'FILE', help: 'a file with a token (else TALLY_TOKEN, else one is minted with the secret)' },
-  { name: 'secret-file', value: 'FILE', help: 'the daemon\'s secret (TALLY_SECRET_FILE; default ~/.config/tally/secret)' },
+  { name: 'socket', value: 'PATH', kind: 'path', help: 'the daemon\'s socket (TALLY_SOCKET; default $XDG_RUNTIME_DIR/tally/tally.sock)' },
+  { name: 'token-file', value: 'FILE', kind: 'path', help: 'a file with a token (else TALLY_TOKEN, else one is minted with the secret)' },
+  { name: 'secret-file', value: 'FILE', kind: 'path', help: 'the daemon\'s secret (TALLY_SECRET_FILE; default ~/.config/tally/secret)' },
   { name: 'json', help: 'print one JSON object, or one a line' },
   { name: 'help', short: 'h', help: 'print this and exit' },
 ]
 
 /** For commands that move content. */
-export const RETRY_FLAG: Flag = { name: 'retry-for', value: 'TIME', help: 'give up when nothing moves for so long: 30s, 10m (default 60s)' }
+export const RETRY_FLAG: Flag = {
+  name: 'retry-for', value: 'TIME', kind: 'time', help: 'give up when nothing moves for so long: 30s, 10m (default 60s)',
+}
 
-/** A connection as the common flags, and RETRY_FLAG where the command has it, say. */
-export function connectAs({ given }: Context): Promise<Tally> {
+/**
+ * A connection as the common flags, and RETRY_FLAG where the command has it, say.
+ * @param scope what a token that is minted for this may do; absent: everything but admin. A token that was given is used as it is
+ */
+export function connectAs({ given }: Context, scope?: readonly string[]): Promise<Tally> {
   const retryFor = given.one(RETRY_FLAG.name)
-  const socket = given.one('socket')
-  const tokenFile = given.one('token-file')
-  const secretFile = given.one('secret-file')
+  const { socket, token } = settingsOf(given, process.env, homedir())
   return connect({
     ...(retryFor === undefined ? {} : { timings: { retryForMs: 1000 * secondsOf(RETRY_FLAG.name, retryFor) } }),
-    ...(socket === undefined ? {} : { socket }),
-    ...(tokenFile === undefined ? {} : { tokenFile }),
-    ...(secretFile === undefined ? {} : { secretFile }),
+    socket: socket.value,
+    token: tokenSource(token, scope),
   })
 }

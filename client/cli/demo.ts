@@ -12,7 +12,7 @@ import { UsageError } from './arguments.ts'
 import type { Command, Context } from './command.ts'
 import { DemoDaemon, DemoWire } from './demo-parts.ts'
 import { EXIT } from './exit.ts'
-import { escaped, sizeText } from './output.ts'
+import { escaped, sizeText } from './text.ts'
 import { packageRoot } from './places.ts'
 
 const CHUNK_SIZE_BYTES = 1024

@@ -1,17 +1,19 @@
 /** `tally get`: brings files here, by id or by tags, under harmless names; continues what broke off and verifies every digest. */
 import { mkdir, stat } from 'node:fs/promises'
 import { TallyError } from '../../protocol/index.ts'
-import { type FileId, parseFileId } from '../file-id.ts'
+import type { FileId } from '../file-id.ts'
 import type { GetTarget, Tally } from '../index.ts'
 import { LocalNames } from '../safe-name.ts'
 import { UsageError } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
-import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
-import { escaped } from './output.ts'
+import { labelOf, parseId } from './ids.ts'
+import { forEach } from './outcome.ts'
+import { escaped } from './text.ts'
 
 export const get: Command = {
   name: 'get',
   usage: 'ID… | --tag T',
+  argument: 'id',
   summary: 'fetch files, each verified against its digest',
   examples: [
     ['tally get --tag holiday -o photos', 'fetch all files with a tag into a directory'],
@@ -24,6 +26,7 @@ export const get: Command = {
     { name: 'force', short: 'f', help: 'replace what is there' },
     RETRY_FLAG,
   ],
+  resumes: true,
   async run(context) {
     const { given, output, signal } = context
     const ids = given.positionals.map(parseId)
@@ -36,36 +39,14 @@ export const get: Command = {
     const files = tags.length > 0 ? await tagged(tally, tags, signal) : perId.flat()
     if (files.length === 0) throw new TallyError('not-found', 'no file has these tags')
     const target = await targetOf(context, files.length)
-    let exit: ExitCode = EXIT.DONE
-    for (const id of files) {
-      const label = labelOf(id)
-      try {
-        const result = await tally.get(id, target, { signal, onEvent: event => output.event(label, event) })
-        if (given.has('stdout')) continue
-        const { fid, file, name, sizeBytes, digest, path = '', resumedBytes } = result
-        output.result(`${escaped(path)}  ${digest}`, { fid, file, name, size: sizeBytes, digest, path, resumedBytes })
-      } catch (error) {
-        if (signal.aborted) throw error
-        if (exit === EXIT.DONE) exit = exitCodeOf(error)
-        if (output.json) output.result('', { id: label, error: errorValue(error) })
-        output.say(`tally: ${label}: ${escaped(errorValue(error).reason)}`)
-      }
-    }
-    return exit
+    return await forEach(context, files, id => ({ id: labelOf(id) }), async id => {
+      output.next()
+      const result = await tally.get(id, target, { signal, onEvent: event => output.event(labelOf(id), event) })
+      if (given.has('stdout')) return
+      const { fid, file, name, sizeBytes, digest, path = '', resumedBytes } = result
+      output.result(`${escaped(path)}  ${digest}`, { fid, file, name, size: sizeBytes, digest, path, resumedBytes })
+    })
   },
-}
-
-/** Throws UsageError. */
-export function parseId(text: string): FileId {
-  try {
-    return parseFileId(text)
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error))
-  }
-}
-
-export function labelOf(id: FileId): string {
-  return 'digest' in id ? id.digest : id.file === undefined ? id.fid : `${id.fid}/${id.file}`
 }
 
 /** A fid alone means each of its stored files. */

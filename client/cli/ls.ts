@@ -1,11 +1,15 @@
-/** `tally ls`: lists files by tags, name and state, newest first. */
-import type { FileState } from '../../protocol/index.ts'
+/** `tally ls`: lists files by tags, name and state, newest first: in columns for people, with tabs between them for programs. */
+import type { FileState, FoundFile } from '../../protocol/index.ts'
 import { UsageError, countOf } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
 import { EXIT } from './exit.ts'
-import { escaped, sizeText } from './output.ts'
+import { QUERY_FLAGS, fileValue, queryOf } from './query.ts'
+import { type Terminal, styled } from './terminal.ts'
+import { dateText, escaped, sizeText } from './text.ts'
 
-const STATES: readonly FileState[] = ['receiving', 'finishing', 'stored', 'removed']
+const STATES = ['receiving', 'finishing', 'stored', 'removed'] as const satisfies readonly FileState[]
+/** Narrower terminals have the size and the name, without the date. */
+const DATE_COLUMNS_MIN = 90
 
 export const ls: Command = {
   name: 'ls',
@@ -14,47 +18,46 @@ export const ls: Command = {
   examples: [
     ['tally ls --tag holiday --not blurred', 'files with one tag and without another'],
     ['tally ls --name \'*.jpg\' --limit 10', 'the ten newest whose name matches'],
+    ['tally ls | cut -f 4', 'in a pipe: id, bytes, time, name and tags with tabs between them'],
   ],
   flags: [
-    { name: 'tag', short: 't', value: 'T', repeatable: true, help: 'has this tag (all of them, when given more than once)' },
-    { name: 'any', value: 'T', repeatable: true, help: 'has at least one of these' },
-    { name: 'not', value: 'T', repeatable: true, help: 'has none of these' },
-    { name: 'name', value: 'GLOB', help: 'the whole name matches: * ? […]' },
-    { name: 'state', value: 'STATE', help: 'receiving, finishing, stored (default) or removed' },
-    { name: 'limit', value: 'N', help: 'at most so many' },
+    ...QUERY_FLAGS,
+    { name: 'state', value: 'STATE', kind: 'choice', choices: STATES, help: 'receiving, finishing, stored (default) or removed' },
+    { name: 'limit', value: 'N', kind: 'count', help: 'at most so many' },
   ],
   async run(context) {
     const { given, output, signal } = context
     if (given.positionals.length > 0) throw new UsageError(`ls takes no arguments besides flags: ${JSON.stringify(given.positionals[0])}`)
     const limitText = given.one('limit')
     const limit = limitText === undefined ? Infinity : countOf('limit', limitText, 1, Number.MAX_SAFE_INTEGER)
-    const state = stateOf(given.one('state'))
-    const name = given.one('name')
-    const query = {
-      tags: given.all('tag'),
-      anyTags: given.all('any'),
-      notTags: given.all('not'),
-      ...(name === undefined ? {} : { name }),
-      ...(state === undefined ? {} : { state }),
-    }
+    const state = given.one('state') as FileState | undefined
     await using tally = await connectAs(context)
-    for await (const file of tally.find(query, { signal, limit })) {
-      const size = file.sizeBytes === null ? '?' : sizeText(file.sizeBytes)
-      const received = file.state === 'stored' ? '' : `  ${file.state}, ${sizeText(file.receivedBytes)} here`
-      const tags = file.tags.map(tag => `  #${escaped(tag)}`).join('')
-      const { sizeBytes, receivedBytes, createdMs, storedMs, expiresMs, modifiedMs, mediaType, ...others } = file
-      output.result(`${file.fid}/${file.file}  ${size.padStart(10)}  ${escaped(file.name)}${tags}${received}`, {
-        ...others, size: sizeBytes, received: receivedBytes, created: createdMs, stored: storedMs, expires: expiresMs, modified: modifiedMs,
-        'media-type': mediaType,
-      })
+    for await (const file of tally.find({ ...queryOf(given), ...(state === undefined ? {} : { state }) }, { signal, limit })) {
+      output.result(output.results.isLive ? columns(output.results, file) : tabbed(file), fileValue(file))
     }
     return EXIT.DONE
   },
 }
 
-function stateOf(text: string | undefined): FileState | undefined {
-  if (text === undefined) return undefined
-  const state = STATES.find(each => each === text)
-  if (state === undefined) throw new UsageError(`--state is one of ${STATES.join(', ')}, not ${JSON.stringify(text)}`)
-  return state
+function columns(terminal: Terminal, file: FoundFile): string {
+  const size = file.sizeBytes === null ? '?' : sizeText(file.sizeBytes)
+  const state = file.state === 'stored' ? '' : `  ${file.state}${file.state === 'receiving' ? `, ${sizeText(file.receivedBytes)} here` : ''}`
+  return [
+    `${file.fid}/${file.file}`.padEnd(terminal.columns() < DATE_COLUMNS_MIN ? 0 : 39),
+    size.padStart(10),
+    ...(terminal.columns() < DATE_COLUMNS_MIN ? [] : [dateText(file.storedMs ?? file.createdMs)]),
+    `${styled(terminal, 'bold', escaped(file.name))}${styled(terminal, 'dim', tagsText(file.tags, '  '))}${styled(terminal, 'yellow', state)}`,
+  ].join('  ')
+}
+
+/** `escaped` leaves no tab in a name or a tag. */
+function tabbed(file: FoundFile): string {
+  const time = new Date(file.storedMs ?? file.createdMs).toISOString()
+  const state = file.state === 'stored' ? [] : [file.state, file.receivedBytes]
+  return [`${file.fid}/${file.file}`, file.sizeBytes ?? '?', time, escaped(file.name), tagsText(file.tags, ' ').trimStart(), ...state].join('\t')
+}
+
+/** `#a #b`, with the gap before each. */
+export function tagsText(tags: readonly string[], gap: string): string {
+  return tags.map(tag => `${gap}#${escaped(tag)}`).join('')
 }

@@ -4,21 +4,27 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ClientError } from '../errors.ts'
 import { readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf } from './exit.ts'
 import { get } from './get.ts'
 import { helpOf, overview } from './help.ts'
 import { ls } from './ls.ts'
-import { Output, escaped, jsonText } from './output.ts'
+import { Output } from './output.ts'
 import { packageRoot } from './places.ts'
 import { put } from './put.ts'
 import { rm } from './rm.ts'
+import { status } from './status.ts'
 import { tag } from './tag.ts'
+import { escaped, jsonText } from './text.ts'
 import { token } from './token.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, token, demo]
+const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, token, doctor, demo]
+/** What most often is wrong with the set-up. */
+const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 
 // Whoever read our output has gone: that is their decision, and no failure to speak of.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -33,9 +39,9 @@ async function run(args: readonly string[]): Promise<ExitCode> {
   try {
     return await dispatch(args)
   } catch (error) {
-    const { code, reason } = errorValue(error)
-    process.stderr.write(`tally: ${escaped(reason)}${causeText(error)}\n`)
-    if (json) process.stdout.write(`${jsonText({ error: { code, reason } })}\n`)
+    const value = errorValue(error)
+    process.stderr.write(`tally: ${escaped(value.reason)}${hintFor(error, args)}\n`)
+    if (json) process.stdout.write(`${jsonText({ error: value })}\n`)
     return exitCodeOf(error)
   }
 }
@@ -81,7 +87,11 @@ function interruption(): AbortSignal {
   return controller.signal
 }
 
-function causeText(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
-  return cause instanceof Error && cause.message !== '' ? ` (${escaped(cause.message)})` : ''
+/** What to do next. */
+function hintFor(error: unknown, [name]: readonly string[]): string {
+  if (error instanceof Interrupted) {
+    return COMMANDS.find(command => command.name === name)?.resumes === true ? '; run the same command again to continue' : ''
+  }
+  if (error instanceof ClientError && SET_UP_CODES.has(error.code)) return '; `tally doctor` looks into it'
+  return ''
 }

@@ -4,19 +4,23 @@
  */
 import { once } from 'node:events'
 import type { ClientEvent } from '../events.ts'
+import { type Amounts, Rate, progressLine } from './progress.ts'
+import { type Terminal, terminalOf } from './terminal.ts'
+import { escaped, jsonText } from './text.ts'
 
-/** Control characters, and what reorders or hides text. */
-const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 const PROGRESS_EVERY_MS = 100
-const BAR_CHARACTERS = 24
 /** Where nobody watches a terminal, only pauses that somebody may wonder about are told. */
 const QUIET_PAUSE_MS = 1000
 
 export class Output {
   readonly json: boolean
-  readonly #onTerminal = process.stderr.isTTY === true
-  #line = ''
-  #drawnMs = 0
+  /** Where the results go. */
+  readonly results: Terminal = terminalOf(process.stdout, process.env)
+  /** Where people read what happens meanwhile. */
+  readonly messages: Terminal = terminalOf(process.stderr, process.env)
+  #isLineShown = false
+  #drawnMs = -Infinity
+  #rate = new Rate()
 
   constructor(json: boolean) {
     this.json = json
@@ -42,13 +46,28 @@ export class Output {
   /** What a client tells, as a line that is drawn over, or as lines where they matter. */
   event(label: string, event: ClientEvent): void {
     if (event.type === 'retry') {
-      if (this.#onTerminal || event.afterMs >= QUIET_PAUSE_MS) {
+      if (this.messages.isLive || event.afterMs >= QUIET_PAUSE_MS) {
         this.say(`tally: ${escaped(event.cause.message)}; trying again in ${(event.afterMs / 1000).toFixed(1)} s`)
       }
-    } else if (event.type === 'progress' && this.#onTerminal && performance.now() - this.#drawnMs >= PROGRESS_EVERY_MS) {
-      this.#drawnMs = performance.now()
-      this.#draw(`${escaped(label)}  ${bar(event.acknowledgedBytes, event.totalBytes)}`)
-    }
+    } else if (event.type === 'progress') this.progress(label, event)
+  }
+
+  /** How far the work is; drawn now and then. */
+  progress(label: string, amounts: Amounts): void {
+    const nowMs = performance.now()
+    if (!this.messages.isLive || nowMs - this.#drawnMs < PROGRESS_EVERY_MS) return
+    this.#drawnMs = nowMs
+    const rate = this.#rate.bytesPerSecond(amounts.acknowledgedBytes, nowMs)
+    this.#rate.add(amounts.acknowledgedBytes, nowMs)
+    // The last column stays free: a cursor there would wrap.
+    const line = progressLine(this.messages, this.messages.columns() - 1, label, amounts, rate)
+    process.stderr.write(`${this.#isLineShown ? '\r' : ''}${line}\u001b[K`)
+    this.#isLineShown = true
+  }
+
+  /** Other work begins, whose rate has nothing to do with the one before. */
+  next(): void {
+    this.#rate = new Rate()
   }
 
   /** Takes the progress line away. */
@@ -56,44 +75,8 @@ export class Output {
     this.#clear()
   }
 
-  #draw(line: string): void {
-    const width = process.stderr.columns ?? 80
-    this.#clear()
-    this.#line = line.slice(0, width - 1)
-    process.stderr.write(this.#line)
-  }
-
   #clear(): void {
-    if (this.#line !== '') process.stderr.write('\r\u001b[K')
-    this.#line = ''
+    if (this.#isLineShown) process.stderr.write('\r\u001b[K')
+    this.#isLineShown = false
   }
-}
-
-/** Every control character as `\xNN` or `\u{…}`. */
-export function escaped(text: string): string {
-  return text.replace(CONTROL, character => {
-    const code = character.codePointAt(0) ?? 0
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`
-  })
-}
-
-/** JSON in which control characters above U+001F are escaped, too: it may land on a terminal. */
-export function jsonText(value: object): string {
-  const asEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-  return JSON.stringify(value).replace(CONTROL, character => character.split('').map(asEscape).join(''))
-}
-
-export function sizeText(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let unit = 0
-  let value = bytes
-  for (; value >= 1024 && unit < units.length - 1; unit++) value /= 1024
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
-}
-
-function bar(bytes: number, totalBytes: number | null): string {
-  if (totalBytes === null || totalBytes === 0) return sizeText(bytes)
-  const part = Math.min(1, bytes / totalBytes)
-  const filled = Math.floor(part * BAR_CHARACTERS)
-  return `[${'#'.repeat(filled)}${'.'.repeat(BAR_CHARACTERS - filled)}] ${Math.floor(part * 100)} % of ${sizeText(totalBytes)}`
 }

@@ -1,24 +1,24 @@
-/** `tally tag`: adds tags to files, and takes tags away. */
+/** `tally tag`: adds tags to files and removes them. */
 import type { FileId } from '../file-id.ts'
 import type { Tally, TagChange } from '../index.ts'
 import { UsageError } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
-import { filesOfDigest } from './digest.ts'
-import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
-import { labelOf, parseId } from './get.ts'
-import { escaped } from './output.ts'
+import { filesOfDigest, labelOf, parseId } from './ids.ts'
+import { tagsText } from './ls.ts'
+import { forEach } from './outcome.ts'
 
 export const tag: Command = {
   name: 'tag',
   usage: 'ID… --add T --remove T',
+  argument: 'id',
   summary: 'add tags to files, and take tags away',
   examples: [
     ['tally tag 0b6f…-9c1d/2 --add best --remove new', 'one file, whose tags are printed then'],
     ['tally tag 0b6f…-9c1d sha256:… --add holiday', 'all files of a transfer, and every file with this content'],
   ],
   flags: [
-    { name: 'add', short: 'a', value: 'T', repeatable: true, help: 'a tag to add; one that is there stays' },
-    { name: 'remove', short: 'r', value: 'T', repeatable: true, help: 'a tag to take away; one that is not there is no error' },
+    { name: 'add', short: 'a', value: 'T', kind: 'tag', repeatable: true, help: 'a tag to add; one that is there stays' },
+    { name: 'remove', short: 'r', value: 'T', kind: 'tag', repeatable: true, help: 'a tag to take away; one that is not there is no error' },
   ],
   async run(context) {
     const { given, output, signal } = context
@@ -29,20 +29,10 @@ export const tag: Command = {
     const both = change.add.find(each => change.remove.includes(each))
     if (both !== undefined) throw new UsageError(`${JSON.stringify(both)} is both added and removed`)
     await using tally = await connectAs(context)
-    let exit: ExitCode = EXIT.DONE
-    for (const id of ids) {
-      const label = labelOf(id)
-      try {
-        const tags = await retag(tally, id, change, signal)
-        output.result(`${label}${tags.map(each => `  #${escaped(each)}`).join('')}`, { id: label, tags })
-      } catch (error) {
-        if (signal.aborted) throw error
-        if (exit === EXIT.DONE) exit = exitCodeOf(error)
-        if (output.json) output.result('', { id: label, error: errorValue(error) })
-        output.say(`tally: ${label}: ${escaped(errorValue(error).reason)}`)
-      }
-    }
-    return exit
+    return await forEach(context, ids, id => ({ id: labelOf(id) }), async id => {
+      const tags = await retag(tally, id, change, signal)
+      output.result(`${labelOf(id)}${tagsText(tags, '  ')}`, { id: labelOf(id), tags })
+    })
   },
 }
 

@@ -19,9 +19,9 @@ export const token: Command = {
   ],
   flags: [
     { name: 'user', value: 'U', help: 'whose token it is' },
-    { name: 'ttl', value: 'TIME', help: `how long it holds: 30s, 10m, 2h, 7d (default ${TTL_DEFAULT})` },
+    { name: 'ttl', value: 'TIME', kind: 'time', help: `how long it holds: 30s, 10m, 2h, 7d (default ${TTL_DEFAULT})` },
     { name: 'scope', value: 'WORD', repeatable: true, help: `what it may: ${SCOPES.join(', ')} (default: all but admin)` },
-    { name: 'quota', value: 'SIZE', help: 'bears the claim "quota", which daemons of this version do not enforce yet' },
+    { name: 'quota', value: 'SIZE', kind: 'size', help: 'bears the claim "quota", which daemons of this version do not enforce yet' },
   ],
   async run({ given, output }) {
     const [extra] = given.positionals

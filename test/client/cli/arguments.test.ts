@@ -1,7 +1,7 @@
 /** The command line's grammar: what it takes, and what it refuses by name. */
 import t from 'tap'
 import { type Flag, UsageError, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
-import { escaped, jsonText, sizeText } from '../../../client/cli/output.ts'
+import { escaped, jsonText, sizeText } from '../../../client/cli/text.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'tag', short: 't', value: 'T', repeatable: true, help: '' },
@@ -59,5 +59,5 @@ t.test('control characters are escaped, as text and in JSON', async t => {
 t.test('sizes for people', async t => {
   t.equal(sizeText(0), '0 B')
   t.equal(sizeText(1536), '1.5 KiB')
-  t.equal(sizeText(1024 ** 4 * 5000), '5000.0 TiB')
+  t.equal(sizeText(1024 ** 4 * 5000), '4.9 PiB')
 })

@@ -1,0 +1,49 @@
+/**
+ * What becomes of a command that does the same for many things: each failure is told and the rest goes on; the exit code is that of the
+ * first failure.
+ */
+import type { Context } from './command.ts'
+import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
+import { escaped } from './text.ts'
+
+export class Outcome {
+  readonly #context: Context
+  #exit: ExitCode = EXIT.DONE
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  get exit(): ExitCode {
+    return this.#exit
+  }
+
+  /**
+   * @param subject what failed, as JSON shows it: `{ id }` or `{ path }`; people read its value
+   * @throws the error itself, once the user has interrupted: then nothing goes on
+   */
+  failed(subject: { readonly id: string } | { readonly path: string }, error: unknown): void {
+    const { output, signal } = this.#context
+    if (signal.aborted) throw signal.reason
+    if (this.#exit === EXIT.DONE) this.#exit = exitCodeOf(error)
+    const value = errorValue(error)
+    if (output.json) output.result('', { ...subject, error: value })
+    const again = exitCodeOf(error) === EXIT.INCOMPLETE ? '; run the same command again to continue' : ''
+    output.say(`tally: ${escaped(Object.values(subject).join(''))}: ${escaped(value.reason)}${again}`)
+  }
+}
+
+/** Does `work` for one thing after the other. */
+export async function forEach<T>(
+  context: Context, things: Iterable<T>, subjectOf: (thing: T) => Parameters<Outcome['failed']>[0], work: (thing: T) => Promise<void>,
+): Promise<ExitCode> {
+  const outcome = new Outcome(context)
+  for (const thing of things) {
+    try {
+      await work(thing)
+    } catch (error) {
+      outcome.failed(subjectOf(thing), error)
+    }
+  }
+  return outcome.exit
+}

@@ -1,0 +1,111 @@
+/**
+ * `tally status`: the transfers under way; of one, a map of its chunks. Who only looks takes nothing over: the token that is minted for
+ * this may not put, so that an original client goes on filling its transfer.
+ */
+import { type FileReport, TallyError } from '../../protocol/index.ts'
+import type { FoundFile, Tally } from '../index.ts'
+import { UsageError } from './arguments.ts'
+import { chunkMap, legend } from './chunk-map.ts'
+import { type Command, type Context, connectAs } from './command.ts'
+import { EXIT, type ExitCode } from './exit.ts'
+import { parseId } from './ids.ts'
+import { tagsText } from './ls.ts'
+import { fileValue } from './query.ts'
+import { styled } from './terminal.ts'
+import { ageText, countText, escaped, fitted, sizeText } from './text.ts'
+
+const UNDER_WAY = ['receiving', 'finishing'] as const
+/** A transfer of one file may have a map of so many rows; each of several files has one. */
+const MAP_ROWS_MAX = 8
+
+export const status: Command = {
+  name: 'status',
+  usage: '[ID]',
+  argument: 'id',
+  summary: 'show transfers under way; of one, a map of its chunks',
+  examples: [
+    ['tally status', 'what is under way, and how far it is'],
+    ['tally status 0b6f…-9c1d', 'which chunks of a transfer are here, as torrent clients draw it'],
+  ],
+  flags: [],
+  async run(context) {
+    const [given, extra] = context.given.positionals
+    if (extra !== undefined) throw new UsageError('status takes one ID')
+    const id = given === undefined ? undefined : parseId(given)
+    if (id !== undefined && 'digest' in id) throw new UsageError('status takes FID or FID/N: what has a digest is stored already')
+    await using tally = await connectAs(context, ['find'])
+    return await (id === undefined ? list(context, tally) : show(context, tally, id))
+  },
+}
+
+async function list({ output, signal }: Context, tally: Tally): Promise<ExitCode> {
+  const terminal = output.results
+  for (const state of UNDER_WAY) {
+    for await (const file of tally.find({ state }, { signal })) {
+      const ageMs = Math.max(0, Date.now() - file.createdMs)
+      const text = [
+        `${file.fid}/${file.file}`, amountText(file), state, `began ${ageText(ageMs)} ago`,
+        `${styled(terminal, 'bold', escaped(file.name))}${styled(terminal, 'dim', tagsText(file.tags, '  '))}`,
+      ].join('  ')
+      output.result(text, { ...fileValue(file), 'age-ms': ageMs })
+    }
+  }
+  return EXIT.DONE
+}
+
+async function show({ output, signal }: Context, tally: Tally, id: { readonly fid: string; readonly file?: number }): Promise<ExitCode> {
+  const reports = await tally.report(id.fid, { signal })
+  if (id.file !== undefined && reports[id.file] === undefined) throw new TallyError('not-found', 'the transfer has no such file')
+  const known = await underWay(tally, id.fid, signal)
+  const numbers = id.file === undefined ? [...reports.keys()] : [id.file]
+  const shown = numbers.map(number => chunksOf(number, reports[number] as FileReport, known.get(number)))
+  const terminal = output.results
+  const columns = terminal.columns()
+  const rowsMax = shown.length === 1 ? MAP_ROWS_MAX : 1
+  for (const each of shown) {
+    const { found, report, chunks } = each
+    const name = found === undefined ? '' : `  ${styled(terminal, 'bold', fitted(escaped(found.name), columns))}`
+    const gaps = report.state === 'receiving' ? `, ${countText(report.missing.length, 'gap')}` : ''
+    const lines = [`${id.fid}/${each.file}${name}`, `  ${report.state}${found === undefined ? '' : `, ${amountText(found)}${gaps}`}`]
+    const isMapped = chunks !== undefined && chunks > 0 && report.state === 'receiving'
+    if (isMapped) lines.push(...chunkMap(terminal, chunks, report.missing, Math.max(1, columns - 4), rowsMax).map(row => `  ${row}`))
+    output.result(lines.join('\n'), { fid: id.fid, ...shownValue(each) })
+  }
+  if (!output.json && shown.some(({ report }) => report.state === 'receiving')) output.result(`\n  ${legend(terminal)}`, {})
+  return EXIT.DONE
+}
+
+interface Shown {
+  readonly found: FoundFile | undefined
+  readonly report: FileReport
+  /** undefined where the size is not known. */
+  readonly chunks: number | undefined
+  readonly file: number
+}
+
+function chunksOf(file: number, report: FileReport, found: FoundFile | undefined): Shown {
+  const { chunkSizeBytes } = report
+  const sizeBytes = found?.sizeBytes ?? undefined
+  return { found, report, file, chunks: sizeBytes === undefined || chunkSizeBytes === undefined ? undefined : Math.ceil(sizeBytes / chunkSizeBytes) }
+}
+
+function shownValue({ found, report, chunks, file }: Shown): object {
+  const about = found === undefined ? {} : { name: found.name, size: found.sizeBytes, received: found.receivedBytes, tags: found.tags }
+  const { state, missing, digest, chunkSizeBytes } = report
+  return { file, state, ...about, digest, 'chunk-size': chunkSizeBytes, chunks, missing }
+}
+
+/** The transfer's files that are not stored yet, by number: a report tells neither names nor sizes. */
+async function underWay(tally: Tally, fid: string, signal: AbortSignal): Promise<ReadonlyMap<number, FoundFile>> {
+  const known = new Map<number, FoundFile>()
+  for (const state of UNDER_WAY) {
+    for await (const found of tally.find({ state }, { signal })) if (found.fid === fid) known.set(found.file, found)
+  }
+  return known
+}
+
+function amountText({ sizeBytes, receivedBytes }: FoundFile): string {
+  if (sizeBytes === null) return `${sizeText(receivedBytes)} of a stream`
+  const percent = sizeBytes === 0 ? 100 : Math.floor(100 * receivedBytes / sizeBytes)
+  return `${percent} % of ${sizeText(sizeBytes)}`
+}
