@@ -1,45 +1,46 @@
 /**
- * `npm run bench`: runs the figures that were asked for and prints them, as a table or with `--json` as one object. Progress goes to
- * stderr. Nothing fails because a machine was slow; it fails when a run was wrong.
+ * `npm run bench`: runs the figures that were asked for, prints them as tables or with `--json` as one object, and writes their curves as
+ * SVG. Progress goes to stderr. Nothing fails because a machine was slow; it fails when a run was wrong.
  */
-import { mkdirSync } from 'node:fs'
-import { cpus } from 'node:os'
-import { resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { p1 } from './figures/p1.ts'
-import { p11 } from './figures/p11.ts'
-import { p2 } from './figures/p2.ts'
-import { type BenchContext, type Figure, formatRows, type RowResult, summarizeRows } from './support/figure.ts'
+import { FIGURES, GROWTH } from './figures/index.ts'
+import { type BenchContext, type Figure, type FigureResult, summarizeRows } from './support/figure.ts'
+import { drawPlot, type Plot } from './support/plot.ts'
+import { formatFigure } from './support/table.ts'
 import { Workspace } from './support/workspace.ts'
 
-const FIGURES: readonly Figure[] = [p1, p2, p11]
+const ids = (figures: readonly Figure[]): string => figures.map(({ id }) => id).join(', ')
 
-const USAGE = `npm run bench -- [--only P1,P2] [--pairs 9] [--size BYTES] [--directory DIR] [--prof DIR] [--json]
+const USAGE = `npm run bench -- [--only P1,P2] [--growth] [--pairs 9] [--size BYTES] [--directory DIR] [--plots DIR] [--prof DIR] [--json]
 
-  --only       the figures to run: ${FIGURES.map(({ id }) => id).join(', ')}; all of them by default
-  --pairs      runs of each, in turn
+  --only       the figures to run: ${ids(FIGURES)}; all of these by default;
+               ${ids(GROWTH)}
+  --growth     the last ones instead: the figures with ten times the files, transfers and connections
+  --pairs      runs of each, in turn with what it is compared to
   --size       of the file that is uploaded, in bytes
   --directory  where input and stores lie while it runs; its file system is what is measured
+  --plots      where curves are written (default: docs/plots)
   --prof       every process writes a CPU profile into this directory (and is slower for it)
+  --json       one object instead of tables; bench/tables.ts makes tables of one or several of them
 `
 
 const DEFAULT_PAIRS = 9
 const DEFAULT_SIZE_BYTES = 256 * 1024 * 1024
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`--${name} is not a whole number above 0: ${text}`)
-  return value
-}
+const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       only: { type: 'string' },
+      growth: { type: 'boolean', default: false },
       pairs: { type: 'string', default: String(DEFAULT_PAIRS) },
       size: { type: 'string', default: String(DEFAULT_SIZE_BYTES) },
-      directory: { type: 'string', default: fileURLToPath(new URL('.', import.meta.url)) },
+      directory: { type: 'string', default: here('.') },
+      plots: { type: 'string', default: here('../docs/plots') },
       prof: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -49,40 +50,57 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE)
     return
   }
-  const wanted = values.only?.split(',').map(id => id.trim().toUpperCase()) ?? FIGURES.map(({ id }) => id)
-  const figures = wanted.map(id => {
-    const figure = FIGURES.find(candidate => candidate.id === id)
-    if (figure === undefined) throw new RangeError(`no figure ${id}; there are ${FIGURES.map(known => known.id).join(', ')}`)
-    return figure
-  })
+  const figures = values.only === undefined ? (values.growth ? GROWTH : FIGURES) : values.only.split(',').map(figureOf)
+  const pairs = wholeNumber('pairs', values.pairs)
+  const sizeBytes = wholeNumber('size', values.size)
   if (values.prof !== undefined) mkdirSync(values.prof, { recursive: true })
   const workspace = new Workspace(resolve(values.directory))
   process.on('exit', () => workspace.remove())
   for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) process.once(signal, () => process.exit(code))
+  const common = { workspace, pairs, sizeBytes, ...(values.prof === undefined ? {} : { profileDirectory: resolve(values.prof) }) }
 
-  const results: { id: string; title: string; seconds: number; rows: RowResult[] }[] = []
+  const [loadBefore] = loadavg()
+  const results: FigureResult[] = []
   for (const figure of figures) {
-    const progress = (text: string): void => {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text === '' ? '' : `${figure.id} ${text}`}`)
-    }
-    const context: BenchContext = {
-      workspace,
-      pairs: wholeNumber('pairs', values.pairs),
-      sizeBytes: wholeNumber('size', values.size),
-      ...(values.prof === undefined ? {} : { profileDirectory: resolve(values.prof) }),
-      progress,
-    }
-    const startMs = performance.now()
-    const rows = summarizeRows(await figure.run(context))
-    progress('')
-    const seconds = Math.round((performance.now() - startMs) / 1000)
-    results.push({ id: figure.id, title: figure.title, seconds, rows })
-    if (!values.json) process.stdout.write(`${figure.id}: ${figure.title} (${values.pairs} pairs, ${seconds} s)\n\n${formatRows(rows)}\n\n`)
+    const result = await runFigure(figure, common, plot => writePlot(resolve(values.plots), plot))
+    results.push(result)
+    if (!values.json) process.stdout.write(`${formatFigure(result)}\n\n`)
   }
-  if (values.json) {
-    const machine = { node: process.version, processors: cpus().length, model: cpus()[0]?.model }
-    process.stdout.write(`${JSON.stringify({ date: new Date().toISOString(), machine, pairs: Number(values.pairs), figures: results })}\n`)
+  if (!values.json) return
+  const machine = { node: process.version, processors: cpus().length, model: cpus()[0]?.model, load: loadBefore }
+  process.stdout.write(`${JSON.stringify({ date: new Date().toISOString(), machine, pairs, sizeBytes, figures: results })}\n`)
+}
+
+async function runFigure(
+  figure: Figure, common: Omit<BenchContext, 'progress' | 'note' | 'plot'>, plot: (plot: Plot) => void,
+): Promise<FigureResult> {
+  const progress = (text: string): void => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text === '' ? '' : `${figure.id} ${text}`}`)
   }
+  const notes: string[] = []
+  const startMs = performance.now()
+  const rows = await figure.run({ ...common, progress, plot, note: text => notes.push(text) })
+  progress('')
+  const seconds = Math.round((performance.now() - startMs) / 1000)
+  return { id: figure.id, title: figure.title, seconds, notes, rows: summarizeRows(rows) }
+}
+
+function writePlot(directory: string, plot: Plot): void {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, `${plot.name}.svg`), drawPlot(plot))
+}
+
+function figureOf(text: string): Figure {
+  const id = text.trim().toUpperCase()
+  const figure = [...FIGURES, ...GROWTH].find(candidate => candidate.id === id)
+  if (figure === undefined) throw new RangeError(`no figure ${id}; there are ${ids([...FIGURES, ...GROWTH])}`)
+  return figure
+}
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`--${name} is not a whole number above 0: ${text}`)
+  return value
 }
 
 main().catch((cause: unknown) => {

@@ -1,10 +1,11 @@
 /**
- * The uploading client of P1, and the flooding one of P11: numbered chunks in msgpack within the daemon's window, read in 256 KiB
- * reads, on the protocol's fixed-shape TRANSFER. It is as lean as a client can be and hashes nothing, so what is measured is the daemon;
+ * The uploading client, and the flooding one: chunks in msgpack within the daemon's window, read in 256 KiB reads, on the protocol's
+ * fixed-shape TRANSFER. It is as lean as a client can be and hashes nothing, so what is measured is the daemon;
  * it checks that every chunk was answered once and that the daemon's digest is the file's.
  */
 import { type FileHandle, open } from 'node:fs/promises'
-import { type Acks, decodeMessage, encodeTransferFrame, MESSAGE_TYPE } from '../../protocol/index.ts'
+import { setTimeout } from 'node:timers/promises'
+import { type Acks, type ChunkIds, type ChunkWords, decodeMessage, encodeTransferFrame, MESSAGE_TYPE } from '../../protocol/index.ts'
 import { answerTasks } from '../support/child.ts'
 import type { Access } from '../support/daemon.ts'
 import { FrameBlock } from '../support/frame-block.ts'
@@ -12,14 +13,22 @@ import { type Announced, announce, Link, NumberedIds, removeTransfer } from '../
 import type { InputFile } from '../support/workspace.ts'
 
 const READ_BYTES = 256 * 1024
+/** Its low half begins with the version of a UUID, which for an opaque chunk is any but 8. */
+const OPAQUE_SECOND_WORD = 0x00004abc
 
 export interface UploadTask {
   readonly access: Access
   readonly input: InputFile
   readonly chunkSizeBytes: number
   readonly acks: Acks
-  /** Instead of the file once: the file again and again into one of unknown size, for so long. */
-  readonly floodMs?: number
+  /** Default: numbered. Opaque ones are answered one by one, whatever `acks` says. */
+  readonly ids?: 'numbered' | 'opaque'
+  /** At most so many chunks unanswered; default: what the daemon allows. */
+  readonly windowMax?: number
+  /** The input so many times over, as one file whose digest is the input's `digest`; whole chunks only. */
+  readonly times?: number
+  /** Instead: the input again and again into a file of unknown size, for so long, at most so fast. */
+  readonly flood?: { readonly forMs: number; readonly bytesPerSecond?: number }
 }
 
 export interface UploadResult {
@@ -98,64 +107,104 @@ class Outstanding {
 }
 
 async function upload(task: UploadTask): Promise<UploadResult> {
-  const { access, input, chunkSizeBytes, acks, floodMs } = task
+  const { access, input, chunkSizeBytes, acks, times = 1, flood } = task
   const link = await Link.open(access, 'msgpack')
   const outstanding = new Outstanding()
   link.failed = cause => outstanding.fail(cause)
   const file = await open(input.path)
   try {
     const startMs = performance.now()
-    const announced = await announce(link, access, floodMs === undefined ? input.sizeBytes : null, { chunkSizeBytes, acks })
+    const announced = await announce(link, access, flood === undefined ? input.sizeBytes * times : null, { chunkSizeBytes, acks })
     link.hook = payload => outstanding.take(payload)
-    let bytes = 0
-    do {
-      const endMs = floodMs === undefined ? Number.POSITIVE_INFINITY : startMs + floodMs
-      bytes += await sendFile(link, file, task, announced, outstanding, endMs)
-    } while (floodMs !== undefined && performance.now() < startMs + floodMs)
+    const sender = new Sender(link, file, task, announced, outstanding)
+    if (flood === undefined) for (let time = 0; time < times; time++) await sender.sendFile()
+    else while (performance.now() < startMs + flood.forMs) await sender.sendFile(startMs + flood.forMs, flood.bytesPerSecond)
     await outstanding.below(0)
     const seconds = (performance.now() - startMs) / 1000
-    if (floodMs === undefined && outstanding.digest !== input.digest) throw new Error(`stored as ${outstanding.digest}, is ${input.digest}`)
+    if (flood === undefined && outstanding.digest !== input.digest) throw new Error(`stored as ${outstanding.digest}, is ${input.digest}`)
     link.hook = undefined
     await removeTransfer(link, announced.fid)
-    return { seconds, bytes }
+    return { seconds, bytes: sender.sentBytes }
   } finally {
     link.close()
     await file.close()
   }
 }
 
-/** Sends the file once, or until the time is over, and answers how many bytes. The next read runs while a block is being sent. */
-async function sendFile(
-  link: Link, file: FileHandle, { input, chunkSizeBytes }: UploadTask, { ids, window }: Announced, outstanding: Outstanding, endMs: number,
-): Promise<number> {
-  const chunksPerWrite = Math.max(1, Math.min(Math.floor(READ_BYTES / chunkSizeBytes), Math.floor(window / 2)))
-  const blockBytes = chunksPerWrite * chunkSizeBytes
-  const buffers = Array.from({ length: 2 }, () => Buffer.allocUnsafe(blockBytes))
-  const blocks = Array.from({ length: 4 }, () => {
-    return { frames: new FrameBlock(ids, outstanding.ids, chunkSizeBytes, chunksPerWrite), written: Promise.resolve() }
-  })
-  const read = (offset: number, turn: number): Promise<{ buffer: Buffer; bytesRead: number }> =>
-    file.read(buffers[turn % buffers.length] as Buffer, 0, blockBytes, offset)
-  let ahead = read(0, 0)
-  let offset = 0
-  for (let turn = 0; offset < input.sizeBytes && performance.now() < endMs; turn++) {
-    const { buffer, bytesRead } = await ahead
-    if (offset + bytesRead < input.sizeBytes) ahead = read(offset + bytesRead, turn + 1)
-    const wholeCount = Math.floor(bytesRead / chunkSizeBytes)
-    await outstanding.below(Math.max(0, window - wholeCount - 1))
-    // One write of one buffer, used again when the socket has taken it: a fresh one each time keeps the collector busy.
-    const block = blocks[turn % blocks.length] as (typeof blocks)[number]
-    await block.written
-    const frames = block.frames.fill(outstanding.send(wholeCount), wholeCount, buffer)
-    block.written = new Promise(resolve => link.socket.write(frames, () => resolve()))
-    if (bytesRead > wholeCount * chunkSizeBytes) {
-      const number = outstanding.send(1)
-      const tail = buffer.subarray(wholeCount * chunkSizeBytes, bytesRead)
-      link.socket.write(encodeTransferFrame('A', outstanding.ids.idOf(number), ids.encode(0, number), tail))
-    }
-    offset += bytesRead
+interface SendBlock {
+  readonly frames: FrameBlock
+  written: Promise<void>
+}
+
+/** Sends a file as the next chunks of a transfer. The next read runs while a block is being sent. */
+class Sender {
+  sentBytes = 0
+  readonly #link: Link
+  readonly #file: FileHandle
+  readonly #task: UploadTask
+  readonly #firstChunk: ChunkWords
+  readonly #ids: ChunkIds
+  readonly #outstanding: Outstanding
+  readonly #window: number
+  readonly #startMs = performance.now()
+  readonly #buffers: readonly Buffer[]
+  readonly #blocks: readonly SendBlock[]
+  #turn = 0
+
+  constructor(link: Link, file: FileHandle, task: UploadTask, { ids, window }: Announced, outstanding: Outstanding) {
+    this.#link = link
+    this.#file = file
+    this.#task = task
+    this.#ids = ids
+    this.#outstanding = outstanding
+    this.#window = Math.min(window, task.windowMax ?? window)
+    const { chunkSizeBytes } = task
+    const chunksPerWrite = Math.max(1, Math.min(Math.floor(READ_BYTES / chunkSizeBytes), Math.floor(this.#window / 2)))
+    const [, , third, fourth] = ids.encode(0, 0)
+    this.#firstChunk = task.ids === 'opaque' ? [0, OPAQUE_SECOND_WORD, third, fourth] : ids.encode(0, 0)
+    this.#buffers = Array.from({ length: 2 }, () => Buffer.allocUnsafe(chunksPerWrite * chunkSizeBytes))
+    this.#blocks = Array.from({ length: 4 }, () => {
+      return { frames: new FrameBlock(this.#firstChunk, outstanding.ids, chunkSizeBytes, chunksPerWrite), written: Promise.resolve() }
+    })
   }
-  return offset
+
+  /** Once, or until the time is over. */
+  async sendFile(endMs = Number.POSITIVE_INFINITY, bytesPerSecond = Number.POSITIVE_INFINITY): Promise<void> {
+    const { input: { sizeBytes }, chunkSizeBytes } = this.#task
+    let ahead = this.#read(0)
+    for (let offset = 0; offset < sizeBytes && performance.now() < endMs; ) {
+      const { buffer, bytesRead } = await ahead
+      this.#turn++
+      if (offset + bytesRead < sizeBytes) ahead = this.#read(offset + bytesRead)
+      const wholeCount = Math.floor(bytesRead / chunkSizeBytes)
+      await this.#outstanding.below(Math.max(0, this.#window - wholeCount - 1))
+      await this.#send(buffer, wholeCount)
+      if (bytesRead > wholeCount * chunkSizeBytes) this.#sendTail(buffer.subarray(wholeCount * chunkSizeBytes, bytesRead))
+      offset += bytesRead
+      this.sentBytes += bytesRead
+      const aheadMs = this.#startMs + this.sentBytes / bytesPerSecond * 1000 - performance.now()
+      if (aheadMs > 1) await setTimeout(aheadMs)
+    }
+  }
+
+  #read(offset: number): Promise<{ buffer: Buffer; bytesRead: number }> {
+    const buffer = this.#buffers[this.#turn % this.#buffers.length] as Buffer
+    return this.#file.read(buffer, 0, buffer.length, offset)
+  }
+
+  /** One write of one buffer, used again when the socket has taken it: a fresh one each time keeps the collector busy. */
+  async #send(buffer: Buffer, count: number): Promise<void> {
+    const block = this.#blocks[this.#turn % this.#blocks.length] as SendBlock
+    await block.written
+    const frames = block.frames.fill(this.#outstanding.send(count), count, buffer)
+    block.written = new Promise(resolve => this.#link.socket.write(frames, () => resolve()))
+  }
+
+  /** The shorter last chunk, which no block of frames fits; numbered. */
+  #sendTail(data: Uint8Array): void {
+    const number = this.#outstanding.send(1)
+    this.#link.socket.write(encodeTransferFrame('A', this.#outstanding.ids.idOf(number), this.#ids.encode(0, number), data))
+  }
 }
 
 answerTasks<UploadTask, UploadResult>(upload)

@@ -2,12 +2,9 @@
  * P11: how long a client waits for the Ok of one chunk, alone, and trickling beside one that floods; against a sync of the disk, and
  * against itself alone.
  */
-import type { SyncResult, SyncTask } from '../baselines/sync.ts'
-import type { StopAndWaitResult, StopAndWaitTask } from '../clients/stop-and-wait.ts'
-import type { UploadResult, UploadTask } from '../clients/upload.ts'
-import { Child } from '../support/child.ts'
 import { Daemon } from '../support/daemon.ts'
-import type { BenchContext, Figure, Row } from '../support/figure.ts'
+import type { Figure, Row } from '../support/figure.ts'
+import { baselines, clients } from '../support/programs.ts'
 import { inTurn, percentile } from '../support/statistics.ts'
 
 const COUNT = 1000
@@ -23,48 +20,43 @@ const TRICKLE_MS = 2300
 export const p11: Figure = {
   id: 'P11',
   title: 'from a chunk of 1 KiB to its Ok, durability power',
-  async run(context: BenchContext): Promise<readonly Row[]> {
-    const { workspace, pairs, profileDirectory, progress } = context
+  async run(context) {
+    const { workspace, pairs, progress } = context
     const input = await workspace.makeInput(FLOOD_FILE_BYTES)
-    const daemon = await Daemon.start(context, 'power')
-    const disk = new Child<SyncTask, SyncResult>(new URL('../baselines/sync.ts', import.meta.url))
-    const client = new Child<StopAndWaitTask, StopAndWaitResult>(new URL('../clients/stop-and-wait.ts', import.meta.url), profileDirectory)
-    const flooder = new Child<UploadTask, UploadResult>(new URL('../clients/upload.ts', import.meta.url), profileDirectory)
+    await using daemon = await Daemon.start(context, 'power')
+    await using disk = baselines.sync()
+    await using client = clients.stopAndWait(context)
+    await using flooder = clients.upload(context)
     const { access } = daemon
-    try {
-      const samples = await inTurn(pairs, {
-        sync: async () => ({ timesMs: await disk.run({ path: workspace.path('sync'), count: COUNT }), floodRate: 0 }),
-        alone: async () => {
-          const { timesMs } = await client.run({ access, form: 'msgpack', ids: 'numbered', count: COUNT + SKIP.alone, skip: SKIP.alone })
-          return { timesMs, floodRate: 0 }
-        },
-        beside: async () => {
-          const flooded = flooder.run({ access, input, chunkSizeBytes: 1024, acks: 'ranges', floodMs: FLOOD_MS })
-          const trickled = client.run({
-            access, form: 'msgpack', ids: 'numbered', count: TRICKLE_MS, forMs: TRICKLE_MS, skip: SKIP.beside, pauseMs: TRICKLE_PAUSE_MS,
-          })
-          const [{ seconds, bytes }, { timesMs }] = await Promise.all([flooded, trickled])
-          return { timesMs, floodRate: bytes / seconds / 1e6 }
-        },
-      }, done => progress(`pair ${done} of ${pairs}`))
-      const row = (name: string, of: 'sync' | 'alone' | 'beside', share: number, baseline?: string, ratio = 0): Row => ({
-        name,
-        unit: 'ms',
-        samples: samples[of].map(({ timesMs }) => percentile(timesMs, share)),
-        ...(baseline === undefined ? {} : { goal: { baseline, direction: 'below', ratio } }),
-      })
-      return [
-        row('append and sync, p50', 'sync', 0.5),
-        row('append and sync, p99', 'sync', 0.99),
-        row('alone, p50', 'alone', 0.5),
-        row('alone, p99', 'alone', 0.99, 'append and sync, p50', 3),
-        row('beside a flood, p50', 'beside', 0.5),
-        row('beside a flood, p99', 'beside', 0.99, 'alone, p99', 5),
-        { name: 'the flood meanwhile', unit: 'MB/s', samples: samples.beside.map(({ floodRate }) => floodRate) },
-      ]
-    } finally {
-      await Promise.all([disk.stop(), client.stop(), flooder.stop(), daemon.stop()])
-      await workspace.drop(input.path)
-    }
+    const samples = await inTurn(pairs, {
+      sync: async () => ({ timesMs: await disk.run({ path: workspace.path('sync'), count: COUNT }), floodRate: 0 }),
+      alone: async () => {
+        const { timesMs } = await client.run({ access, form: 'msgpack', ids: 'numbered', count: COUNT + SKIP.alone, skip: SKIP.alone })
+        return { timesMs, floodRate: 0 }
+      },
+      beside: async () => {
+        const flooded = flooder.run({ access, input, chunkSizeBytes: 1024, acks: 'ranges', flood: { forMs: FLOOD_MS } })
+        const trickled = client.run({
+          access, form: 'msgpack', ids: 'numbered', count: TRICKLE_MS, forMs: TRICKLE_MS, skip: SKIP.beside, pauseMs: TRICKLE_PAUSE_MS,
+        })
+        const [{ seconds, bytes }, { timesMs }] = await Promise.all([flooded, trickled])
+        return { timesMs, floodRate: bytes / seconds / 1e6 }
+      },
+    }, progress)
+    const row = (name: string, of: 'sync' | 'alone' | 'beside', share: number, baseline?: string, ratio = 0): Row => ({
+      name,
+      unit: 'ms',
+      samples: samples[of].map(({ timesMs }) => percentile(timesMs, share)),
+      ...(baseline === undefined ? {} : { goal: { baseline, direction: 'below', ratio } }),
+    })
+    return [
+      row('append and sync, p50', 'sync', 0.5),
+      row('append and sync, p99', 'sync', 0.99),
+      row('alone, p50', 'alone', 0.5),
+      row('alone, p99', 'alone', 0.99, 'append and sync, p50', 3),
+      row('beside a flood, p50', 'beside', 0.5),
+      row('beside a flood, p99', 'beside', 0.99, 'alone, p99', 5),
+      { name: 'the flood meanwhile', unit: 'MB/s', samples: samples.beside.map(({ floodRate }) => floodRate) },
+    ]
   },
 }

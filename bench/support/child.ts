@@ -40,6 +40,16 @@ export class Child<Task extends object, Result> {
     })
   }
 
+  /** Of the running process. */
+  get pid(): number {
+    if (this.#process.pid === undefined) throw new Error(`${this.#name} did not start`)
+    return this.#process.pid
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
   async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const exit = once(this.#process, 'exit')

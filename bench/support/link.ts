@@ -6,8 +6,8 @@ import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import {
-  type Authentication, ChunkIds, decodeMessage, encodeFrame, encodeMessage, type Encoding, FrameDecoder, MESSAGE_TYPE, type OkResponse,
-  type Remove, TallyError, uuidToBytes,
+  type Authentication, ChunkIds, decodeMessage, encodeFrame, encodeMessage, type Encoding, type Fetch, type Find, FrameDecoder, type FrameType, type Message,
+  MESSAGE_TYPE, type OkResponse, type Remove, TallyError, uuidToBytes,
 } from '../../protocol/index.ts'
 import type { Access } from './daemon.ts'
 
@@ -19,7 +19,7 @@ interface Waiting {
 export class Link {
   readonly socket: Socket
   /** Sees every payload first; true: it was for the hook. */
-  hook: ((payload: Uint8Array) => boolean) | undefined
+  hook: ((payload: Uint8Array, type: number) => boolean) | undefined
   /** Called when the connection failed, with requests unanswered or not. */
   failed: ((cause: Error) => void) | undefined
   readonly #encoding: Encoding
@@ -29,8 +29,8 @@ export class Link {
   private constructor(socket: Socket, encoding: Encoding) {
     this.socket = socket
     this.#encoding = encoding
-    const onFrame = (_type: unknown, payload: Uint8Array): void => {
-      if (this.hook?.(payload) !== true) this.#answer(payload)
+    const onFrame = (type: FrameType, payload: Uint8Array): void => {
+      if (this.hook?.(payload, Number(type)) !== true) this.#answer(payload)
     }
     socket.on('data', bytes => {
       try {
@@ -50,11 +50,15 @@ export class Link {
   }
 
   /** Rejects with a `TallyError` where the answer is an Error. */
-  request(message: Authentication | Remove): Promise<OkResponse> {
+  request(message: Authentication | Fetch | Find | Remove): Promise<OkResponse> {
     return new Promise((resolve, reject) => {
       this.#waiting.set(message.messageId, { resolve, reject })
-      this.socket.write(encodeFrame('A', message.type, encodeMessage(message, this.#encoding)))
+      this.send(message)
     })
+  }
+
+  send(message: Message): void {
+    this.socket.write(encodeFrame('A', message.type, encodeMessage(message, this.#encoding)))
   }
 
   close(): void {
@@ -82,6 +86,17 @@ export class Link {
   }
 }
 
+/** The user, and what a transfer that is known by `fid` lacks; `missingAfter` continues a long report. */
+export function logIn(
+  link: Link, { token }: Access, resumed?: Pick<Authentication, 'fid' | 'missingAfter' | 'chunkSizeBytes'>,
+): Promise<OkResponse> {
+  return link.request({ type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token, files: [], tags: [], ...resumed })
+}
+
+export function chunkIdsOf(fid: string): ChunkIds {
+  return new ChunkIds(createHash('sha256').update(uuidToBytes(fid)).digest())
+}
+
 export interface Announced {
   readonly fid: string
   readonly ids: ChunkIds
@@ -97,8 +112,7 @@ export async function announce(
   const ok = await link.request({
     type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token, fid, files: [{ name: 'bench', sizeBytes }], tags: ['bench'], ...ext,
   })
-  const digest = createHash('sha256').update(uuidToBytes(fid)).digest()
-  return { fid, ids: new ChunkIds(digest), window: ok.window ?? 1 }
+  return { fid, ids: chunkIdsOf(fid), window: ok.window ?? 1 }
 }
 
 /** Deletes the transfer, so that the next run finds the disk as this one did. */

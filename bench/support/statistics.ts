@@ -33,7 +33,7 @@ export function ratios(samples: readonly number[], baseline: readonly number[]):
 export async function inTurn<Name extends string, Sample>(
   pairs: number,
   runs: Readonly<Record<Name, () => Promise<Sample>>>,
-  progress: (done: number) => void,
+  progress: (text: string) => void,
 ): Promise<Record<Name, Sample[]>> {
   const names = Object.keys(runs) as Name[]
   const samples = Object.fromEntries(names.map(name => [name, []])) as unknown as Record<Name, Sample[]>
@@ -42,7 +42,7 @@ export async function inTurn<Name extends string, Sample>(
       const sample = await runs[name]()
       if (pair >= 0) samples[name].push(sample)
     }
-    progress(pair + 1)
+    progress(`pair ${pair + 1} of ${pairs}`)
   }
   return samples
 }

@@ -4,7 +4,7 @@
  */
 import { createHash, randomFillSync } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdir, open, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -64,6 +64,11 @@ export class Workspace {
 
   async drop(path: string): Promise<void> {
     await rm(path, { recursive: true, force: true })
+  }
+
+  /** Removes what is in a directory, but not the directory. */
+  async empty(path: string): Promise<void> {
+    await Promise.all((await readdir(path)).map(name => this.drop(join(path, name))))
   }
 
   /** Safe to call twice, and from an exit handler. */
