@@ -5,10 +5,11 @@
 import { TallyError } from '../../protocol/errors.ts'
 import type { Run } from '../../protocol/messages.ts'
 import { mergeRuns, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
-import { globMatcher } from './glob.ts'
+import { fileMatcher } from './match.ts'
+import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import type {
-  Amendment, Catalog, ExpiryLimits, FileId, FileRecord, FindQuery, FoundRecord, HeldBytes, Mark, NewTransfer, Pair, StoredContent,
-  Tagging, TransferId, TransferRecord,
+  Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
+  Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -36,14 +37,17 @@ export interface CatalogState {
   readonly garbage: Set<FileId>
   /** By blob. */
   readonly contents: Map<FileId, { readonly sums: Uint8Array; readonly damaged: readonly Run[] }>
+  /** By user. */
+  readonly events: Map<string, MemoryEvents>
 }
 
 export function emptyCatalogState(): CatalogState {
-  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map() }
+  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map(), events: new Map() }
 }
 
 export class MemoryCatalog implements Catalog {
   readonly state: CatalogState
+  #onEvents: (user: string) => void = () => {}
 
   constructor(state: CatalogState) {
     this.state = state
@@ -81,23 +85,23 @@ export class MemoryCatalog implements Catalog {
     })
   }
 
-  async amend({ transfer, acks, files }: Amendment): Promise<void> {
+  async amend({ transfer, acks, files }: Amendment, nowMs: number): Promise<void> {
     const open = this.state.transfers.get(transfer)
     if (open === undefined || open.state === 'gone') throw notFound()
     if (acks !== undefined) this.state.transfers.set(transfer, { ...open, acks })
     for (const { id, addTags, ...told } of files) {
       const file = this.state.files.get(id)
       if (file === undefined) throw notFound()
-      this.state.files.set(id, { ...file, ...told, tags: [...new Set([...file.tags, ...(addTags ?? [])])] })
+      this.state.files.set(id, { ...file, ...told })
+      this.#retag(id, [...new Set([...file.tags, ...(addTags ?? [])])], nowMs)
     }
   }
 
-  async tag({ transfer, files, add, remove }: Tagging): Promise<void> {
+  async tag({ transfer, files, add, remove }: Tagging, nowMs: number): Promise<void> {
     const found = files.map(id => this.state.files.get(id))
     for (const file of found) if (file === undefined || file.state === 'removed' || file.transfer !== transfer) throw notFound()
     for (const file of found as MemoryFile[]) {
-      const tags = [...new Set([...file.tags, ...add])].filter(tag => !remove.includes(tag))
-      this.state.files.set(file.id, { ...file, tags })
+      this.#retag(file.id, [...new Set([...file.tags, ...add])].filter(tag => !remove.includes(tag)), nowMs)
     }
   }
 
@@ -136,6 +140,7 @@ export class MemoryCatalog implements Catalog {
     this.state.files.set(id, {
       ...file, state: 'stored', digest, sizeBytes, storedMs: nowMs, blob, receipts: new Map(), held: [], receivedBytes: sizeBytes,
     })
+    this.#tell('stored', id, nowMs)
   }
 
   async reset(id: FileId): Promise<void> {
@@ -152,6 +157,7 @@ export class MemoryCatalog implements Catalog {
       const file = this.state.files.get(id)
       if (file === undefined || file.state === 'removed' || file.transfer !== transfer) continue
       removed++
+      if (!untouched) this.#tell('removed', id, nowMs)
       this.state.files.set(id, {
         ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, blob: undefined,
       })
@@ -168,22 +174,30 @@ export class MemoryCatalog implements Catalog {
     return removed
   }
 
-  async find(query: FindQuery): Promise<readonly FoundRecord[]> {
-    const matchesName = query.name === undefined ? () => true : globMatcher(query.name)
+  async find(query: FindQuery): Promise<FoundPage> {
+    const isWanted = fileMatcher(query)
     const before = query.after === undefined ? Number.MAX_SAFE_INTEGER : Number(query.after)
-    const found: FoundRecord[] = []
+    const files: FoundRecord[] = []
     for (const file of [...this.state.files.values()].sort((a, b) => b.id - a.id)) {
       if (file.id >= before || file.state === 'removed' || this.#userOf(file) !== query.user) continue
-      const state = isFinishing(file) ? 'finishing' : file.state
-      if (state !== (query.state ?? 'stored') || !matchesName(file.name)) continue
-      const has = (tag: string): boolean => file.tags.includes(tag)
-      if (!query.tags.every(has) || query.notTags.some(has) || (query.anyTags.length > 0 && !query.anyTags.some(has))) continue
-      const { receipts: _receipts, held: _held, kind: _kind, transfer, blob: _blob, ...rest } = file
-      const { fid, createdMs } = this.state.transfers.get(transfer) as MemoryTransfer
-      found.push({ ...rest, state, fid, createdMs, cursor: String(file.id) })
-      if (found.length === query.limit) break
+      const found = this.#found(file)
+      if (isWanted(found)) files.push(found)
+      if (files.length === query.limit) break
     }
-    return found
+    return { files, sequence: this.#eventsOf(query.user).sequence }
+  }
+
+  async found(user: string, files: readonly FileId[]): Promise<readonly FoundRecord[]> {
+    const there = files.flatMap(id => this.state.files.get(id) ?? [])
+    return there.filter(file => file.state !== 'removed' && this.#userOf(file) === user).map(file => this.#found(file))
+  }
+
+  async events(query: EventQuery): Promise<EventPage> {
+    return readEvents(this.#eventsOf(query.user), query)
+  }
+
+  onEvents(listener: (user: string) => void): void {
+    this.#onEvents = listener
   }
 
   async content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
@@ -209,6 +223,7 @@ export class MemoryCatalog implements Catalog {
 
   async expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
     const went: { user: string; fid: string }[] = []
+    for (const log of this.state.events.values()) forgetEvents(log, limits.eventsBeforeMs)
     for (const { id, user, fid, ...before } of [...this.state.transfers.values()]) {
       if (limits.inUse.has(id)) continue
       if (before.state === 'gone') {
@@ -233,6 +248,32 @@ export class MemoryCatalog implements Catalog {
 
   async forget(blobs: readonly FileId[]): Promise<void> {
     for (const blob of blobs) this.state.garbage.delete(blob)
+  }
+
+  #retag(id: FileId, tags: readonly string[], nowMs: number): void {
+    const file = this.state.files.get(id) as MemoryFile
+    if (tags.join('\n') === file.tags.join('\n')) return
+    this.state.files.set(id, { ...file, tags })
+    if (file.state !== 'removed') this.#tell('tagged', id, nowMs, file.tags)
+  }
+
+  #tell(event: EventKind, id: FileId, nowMs: number, tagsBefore?: readonly string[]): void {
+    const file = this.state.files.get(id) as MemoryFile
+    const user = this.#userOf(file) as string
+    tellEvent(this.#eventsOf(user), event, this.#found(file), nowMs, tagsBefore)
+    this.#onEvents(user)
+  }
+
+  #eventsOf(user: string): MemoryEvents {
+    const log = this.state.events.get(user) ?? { sequence: 0, kept: [] }
+    this.state.events.set(user, log)
+    return log
+  }
+
+  #found({ receipts: _receipts, held: _held, kind: _kind, blob: _blob, transfer, ...file }: MemoryFile): FoundRecord {
+    const { fid, createdMs } = this.state.transfers.get(transfer) as MemoryTransfer
+    const state = file.state === 'receiving' && file.receivedBytes === file.sizeBytes ? 'finishing' : file.state
+    return { ...file, state, fid, createdMs, cursor: String(file.id) }
   }
 
   #record(id: TransferId): TransferRecord {

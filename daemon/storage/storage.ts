@@ -150,6 +150,43 @@ export interface FoundRecord extends Omit<FileRecord, 'receipts' | 'held' | 'kin
   readonly cursor: string
 }
 
+/** One page of FIND, and the number of the user's last event in the same moment: WATCH since then misses nothing. */
+export interface FoundPage {
+  readonly files: readonly FoundRecord[]
+  readonly sequence: number
+}
+
+/** The newest events of a user that are kept. A watcher who was away for longer begins anew, with FIND. About 300 bytes each. */
+export const EVENTS_KEPT_MAX = 100_000
+
+export type EventKind = 'stored' | 'tagged' | 'removed'
+
+/** What happened to a file, with the file as it was then: a removed one as it was before, without `meta`, but with the state `removed`. */
+export interface EventRecord extends Omit<FoundRecord, 'id' | 'cursor' | 'chunkSizeBytes'> {
+  /** Counts per user from 1, without gaps; never used again. */
+  readonly sequence: number
+  readonly event: EventKind
+}
+
+export interface EventQuery extends Query {
+  readonly user: string
+  /** What came after this number; absent: nothing but what the last number is. */
+  readonly after?: number
+  /** At most so many events. */
+  readonly limit: number
+}
+
+export interface EventPage {
+  /** Those that match before or after the change, in their order. */
+  readonly events: readonly EventRecord[]
+  /** Looked at up to here: the `after` of the next page. */
+  readonly through: number
+  /** The number of the user's last event. */
+  readonly sequence: number
+  /** What followed `after` is not kept any more, or `after` was never given by this store; the page begins where it can. */
+  readonly isTruncated: boolean
+}
+
 /** Where the bytes of a stored file are. */
 export interface StoredContent {
   readonly fid: string
@@ -178,9 +215,13 @@ export interface Catalog {
   load(user: string, fid: string): Promise<TransferRecord | undefined>
   /** Transfers with a file whose every chunk is marked and that is not stored: what a crash while finishing leaves behind. */
   complete(): Promise<readonly { user: string; fid: string }[]>
-  amend(amendment: Amendment): Promise<void>
-  /** Changes the tags of all of these files. `not-found` where one of them was removed, or the transfer is gone: then nothing has changed. */
-  tag(tagging: Tagging): Promise<void>
+  /** Files that get tags which they had not are told as `tagged`. */
+  amend(amendment: Amendment, nowMs: number): Promise<void>
+  /**
+   * Changes the tags of all of these files, and tells those whose tags change as `tagged`. `not-found` where one of them was removed, or
+   * the transfer is gone: then nothing has changed.
+   */
+  tag(tagging: Tagging, nowMs: number): Promise<void>
   /**
    * Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing.
    * What concerns a file that is not receiving any more (removed meanwhile) is left out.
@@ -194,17 +235,24 @@ export interface Catalog {
    * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
    * already, the file shares that content and its own blob becomes garbage. `not-found` if the file was removed meanwhile; a file
    * that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
+   * Told as `stored`.
    */
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
   /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. */
   reset(file: FileId): Promise<void>
   /**
    * Removes these files (absent: all); answers how many. With its last file the transfer is gone; one of a made fid without any
-   * chunk leaves no tombstone. Works on a full disk.
+   * chunk leaves no tombstone and is not told of; else each is told as `removed`. Works on a full disk.
    */
   remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number>
   /** Newest first (descending file id). Removed files are never found. */
-  find(query: FindQuery): Promise<readonly FoundRecord[]>
+  find(query: FindQuery): Promise<FoundPage>
+  /** The files of this user among these that were not removed, as `find` shows them. */
+  found(user: string, files: readonly FileId[]): Promise<readonly FoundRecord[]>
+  /** A page of this user's numbered events. Each was written together with the change that it tells, and survives what that survives. */
+  events(query: EventQuery): Promise<EventPage>
+  /** Calls with each user who has new events, once they are durable; also in vain sometimes. */
+  onEvents(listener: (user: string) => void): void
   /** The stored file or content of this user, else undefined. */
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
   /** A page of the sums of a stored content's blocks; empty where it has none. */
@@ -216,6 +264,7 @@ export interface Catalog {
    * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
    * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without
    * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
+   * Events older than `eventsBeforeMs` are forgotten.
    * One call does a bounded amount of work, so it is called again and again.
    */
   expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]>
@@ -229,6 +278,7 @@ export interface ExpiryLimits {
   readonly unfinishedBeforeMs: number
   readonly pairsBeforeMs: number
   readonly tombstonesBeforeMs: number
+  readonly eventsBeforeMs: number
   readonly dropMade: boolean
   readonly inUse: ReadonlySet<TransferId>
 }

@@ -9,6 +9,8 @@ const DAY_MS = 86_400_000
 const UNFINISHED_KEPT_MS = 7 * DAY_MS
 const PAIRS_KEPT_MS = 7 * DAY_MS
 const TOMBSTONES_KEPT_MS = 30 * DAY_MS
+/** As tombstones: whoever was away for longer asks what there is. */
+const EVENTS_KEPT_MS = 30 * DAY_MS
 /** Often, because one round does a bounded amount of work. */
 const EXPIRE_EVERY_MS = 60_000
 const LET_GO_EVERY_MS = 10_000
@@ -56,6 +58,7 @@ export class Housekeeping {
         unfinishedBeforeMs: nowMs - UNFINISHED_KEPT_MS,
         pairsBeforeMs: nowMs - PAIRS_KEPT_MS,
         tombstonesBeforeMs: nowMs - TOMBSTONES_KEPT_MS,
+        eventsBeforeMs: nowMs - EVENTS_KEPT_MS,
         dropMade,
         inUse,
       }))

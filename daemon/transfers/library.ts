@@ -5,11 +5,14 @@
 import { asTallyError, TallyError } from '../../protocol/errors.ts'
 import type { Find, FoundFile, ValueMap } from '../../protocol/messages.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
-import type { ContentReader, Store, StoredContent } from '../storage/storage.ts'
+import { present } from '../../protocol/present.ts'
+import type { ContentReader, FoundRecord, Store, StoredContent } from '../storage/storage.ts'
 import type { Damage } from './damage.ts'
 import { VerifiedReader } from './verified.ts'
 
 export interface Found {
+  /** Of the user's last event when this was asked: a WATCH since then misses nothing. */
+  readonly sequence: number
   readonly files: readonly FoundFile[]
   /** The cursor of the next page; absent on the last one. */
   readonly next?: string
@@ -29,26 +32,10 @@ export class Library {
   async find(user: string, query: Find): Promise<Found> {
     const { limit, after } = query
     // One more than asked for tells whether there is a next page.
-    const records = await this.#store.catalog.find({ ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }) })
+    const { files: records, sequence } = await this.#store.catalog.find({ ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }) })
     const page = records.slice(0, limit)
     const next = records.length > limit ? page.at(-1)?.cursor : undefined
-    const files = page.map((record): FoundFile => ({
-      fid: record.fid,
-      file: record.number,
-      name: record.name,
-      sizeBytes: record.sizeBytes,
-      tags: record.tags,
-      state: record.state,
-      receivedBytes: record.receivedBytes,
-      createdMs: record.createdMs,
-      ...(record.digest === null ? {} : { digest: record.digest }),
-      ...(record.mediaType === null ? {} : { mediaType: record.mediaType }),
-      ...(record.modifiedMs === null ? {} : { modifiedMs: record.modifiedMs }),
-      ...(record.meta === null ? {} : { meta: parseMsgpack(record.meta) as ValueMap }),
-      ...(record.storedMs === null ? {} : { storedMs: record.storedMs }),
-      ...(record.expiresMs === null ? {} : { expiresMs: record.expiresMs }),
-    }))
-    return { files, ...(next === undefined ? {} : { next }) }
+    return { files: page.map(toFoundFile), sequence, ...(next === undefined ? {} : { next }) }
   }
 
   /**
@@ -77,6 +64,26 @@ export class Library {
     if (content === undefined) throw new TallyError('not-found', 'there is no such stored file')
     return content
   }
+}
+
+/** A record as the wire shows it: what is not known is absent. */
+export function toFoundFile(record: Omit<FoundRecord, 'id' | 'cursor' | 'chunkSizeBytes'>): FoundFile {
+  return present<FoundFile>({
+    fid: record.fid,
+    file: record.number,
+    name: record.name,
+    sizeBytes: record.sizeBytes,
+    digest: record.digest ?? undefined,
+    mediaType: record.mediaType ?? undefined,
+    modifiedMs: record.modifiedMs ?? undefined,
+    meta: record.meta === null ? undefined : parseMsgpack(record.meta) as ValueMap,
+    tags: record.tags,
+    state: record.state,
+    receivedBytes: record.receivedBytes,
+    createdMs: record.createdMs,
+    storedMs: record.storedMs ?? undefined,
+    expiresMs: record.expiresMs ?? undefined,
+  })
 }
 
 export interface OpenContent {

@@ -118,7 +118,7 @@ export class LiveTransfer implements UploadHost {
           upload.digest ??= change.digest ?? null
         }
         try {
-          await this.#parts.store.catalog.amend(changes)
+          await this.#parts.store.catalog.amend(changes, this.#parts.nowMs())
         } catch (cause) {
           for (const { change, upload } of told) if (change.digest !== undefined && upload.state === 'receiving') upload.digest = null
           throw cause
@@ -148,7 +148,7 @@ export class LiveTransfer implements UploadHost {
       if (targets.length === 0) throw new TallyError('not-found', 'there is no such file')
       const told = targets.map(({ number }) => ({ number, tags: retagged(this.#tags[number] ?? [], add, remove, number) }))
       if (add.length + remove.length > 0) {
-        await this.#parts.store.catalog.tag({ transfer: this.id, files: targets.map(({ id }) => id), add, remove })
+        await this.#parts.store.catalog.tag({ transfer: this.id, files: targets.map(({ id }) => id), add, remove }, this.#parts.nowMs())
         const after = [...this.#tags]
         for (const { number, tags } of told) after[number] = tags
         this.#tags = shared(after)

@@ -5,6 +5,7 @@
 import type { Test } from 'tap'
 import type { Store } from '../../daemon/storage/storage.ts'
 import { contentsFacts } from './contents-facts.ts'
+import { eventFacts } from './event-facts.ts'
 import { integrityFacts } from './integrity-facts.ts'
 import { queryFacts } from './query-facts.ts'
 import { recordFacts } from './record-facts.ts'
@@ -32,6 +33,7 @@ export function conformance(t: Test, name: string, open: () => Promise<StoreUnde
   }
   recordFacts(fact)
   queryFacts(fact)
+  eventFacts(fact)
   contentsFacts(fact)
   integrityFacts(fact)
 }

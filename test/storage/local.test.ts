@@ -70,12 +70,12 @@ test('how many files have a tag is counted through every change, and a tag that 
     return rows.map(({ tag, files, listed }) => [tag, files, listed])
   }
   t.same(counts(), [['a', 2, 2], ['b', 1, 1]])
-  await catalog.tag({ transfer: transfer.id, files, add: ['a', 'c'], remove: ['b', 'nobody'] })
+  await catalog.tag({ transfer: transfer.id, files, add: ['a', 'c'], remove: ['b', 'nobody'] }, 1)
   t.same(counts(), [['a', 3, 3], ['c', 3, 3]])
-  await catalog.tag({ transfer: transfer.id, files: [files[0]], add: ['d'], remove: ['d', 'c'] })
+  await catalog.tag({ transfer: transfer.id, files: [files[0]], add: ['d'], remove: ['d', 'c'] }, 1)
   await catalog.remove(transfer.id, [files[1]], 1)
   t.same(counts(), [['a', 2, 2], ['c', 1, 1]])
-  await catalog.tag({ transfer: transfer.id, files: [files[0], files[2]], add: [], remove: ['a', 'c'] })
+  await catalog.tag({ transfer: transfer.id, files: [files[0], files[2]], add: [], remove: ['a', 'c'] }, 1)
   t.same(counts(), [])
 })
 
@@ -145,7 +145,7 @@ test('a fault of our own in one change leaves the others of its transaction alon
     codeOf(catalog.announce(newTransfer(2, [newFile()]))),
   ])
   t.same(codes, ['none', 'internal', 'none'])
-  const found = await catalog.find({ user: 'ann', tags: [], anyTags: [], notTags: [], state: 'receiving', limit: 10 })
+  const { files: found } = await catalog.find({ user: 'ann', tags: [], anyTags: [], notTags: [], state: 'receiving', limit: 10 })
   t.same(found.map(({ receivedBytes }) => receivedBytes), [0, 5])
 })
 
@@ -177,7 +177,7 @@ test('the pairs of a gone transfer are forgotten in slices, and its tombstone af
   await catalog.remove(transfer.id, undefined, 2)
   let calls = 0
   for (; await catalog.load('ann', fidOf(1)) !== undefined && calls < 10; calls++) {
-    await catalog.expire({ nowMs: 9, unfinishedBeforeMs: 0, pairsBeforeMs: 0, tombstonesBeforeMs: 9, dropMade: false, inUse: new Set() })
+    await catalog.expire({ nowMs: 9, unfinishedBeforeMs: 0, pairsBeforeMs: 0, tombstonesBeforeMs: 9, eventsBeforeMs: 0, dropMade: false, inUse: new Set() })
   }
   t.equal(calls, 3)
 })
@@ -247,6 +247,6 @@ test('the time of a last chunk whose transaction was taken back is not taken for
   t.equal(await codeOf(catalog.mark([markOf(transfer, 0)], 1_000_000)), 'storage-full')
   isFull = false
   await catalog.mark([markOf(transfer, 0)], 1_005_000)
-  const limits = { nowMs: 2_000_000, unfinishedBeforeMs: 900_000, pairsBeforeMs: 0, tombstonesBeforeMs: 0, dropMade: false, inUse: new Set<number>() }
+  const limits = { nowMs: 2_000_000, unfinishedBeforeMs: 900_000, pairsBeforeMs: 0, tombstonesBeforeMs: 0, eventsBeforeMs: 0, dropMade: false, inUse: new Set<number>() }
   t.same(await catalog.expire(limits), [])
 })

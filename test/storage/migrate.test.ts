@@ -57,7 +57,7 @@ test('migrated, it has the tables of a new store, and serves what it had', async
   t.equal(migrateStore(directory), STORE_VERSION, 'again: nothing to do')
   const store = await openLocalStore({ path: directory, durability: 'process' })
   t.teardown(() => store.close())
-  t.match(await store.catalog.find(query({ tags: ['x'] })), [{ name: 'old', digest: digestOf(''), state: 'stored' }])
+  t.match((await store.catalog.find(query({ tags: ['x'] }))).files, [{ name: 'old', digest: digestOf(''), state: 'stored' }])
   await store.close()
   const migrated = new DatabaseSync(path.join(directory, 'catalog.db'), { readOnly: true })
   t.teardown(() => migrated.close())

@@ -9,7 +9,7 @@ export function queryFacts(fact: Fact): void {
     const tags = [['a', 'b'], ['a'], ['a', 'b', 'c'], ['b'], ['c'], []]
     const transfer = await catalog.announce(newTransfer(1, names.map((name, i) => newFile({ name, tags: tags[i] ?? [] }))))
     for (const { id, name } of transfer.files) await catalog.store(id, digestOf(name), 3000, 1)
-    const numbers = async (fields: Partial<FindQuery>): Promise<number[]> => (await catalog.find(query(fields))).map(({ number }) => number)
+    const numbers = async (fields: Partial<FindQuery>): Promise<number[]> => (await catalog.find(query(fields))).files.map(({ number }) => number)
     t.same(await numbers({}), [5, 4, 3, 2, 1, 0])
     t.same(await numbers({ tags: ['a'] }), [2, 1, 0])
     t.same(await numbers({ tags: ['a', 'b'] }), [2, 0])
@@ -32,13 +32,13 @@ export function queryFacts(fact: Fact): void {
     t.same(await numbers({ tags: ['A'] }), [])
     const paged: number[] = []
     for (let after: string | undefined; ;) {
-      const page = await catalog.find(query({ anyTags: ['a', 'b', 'c'], limit: 2, ...(after === undefined ? {} : { after }) }))
+      const { files: page } = await catalog.find(query({ anyTags: ['a', 'b', 'c'], limit: 2, ...(after === undefined ? {} : { after }) }))
       paged.push(...page.map(({ number }) => number))
       after = page.at(-1)?.cursor
       if (page.length < 2) break
     }
     t.same(paged, [4, 3, 2, 1, 0])
-    t.same(await numbers({ limit: 1, after: (await catalog.find(query({ limit: 1 })))[0]?.cursor ?? '' }), [4])
+    t.same(await numbers({ limit: 1, after: (await catalog.find(query({ limit: 1 }))).files[0]?.cursor ?? '' }), [4])
   })
 
   fact('expiry removes unfinished files by their last chunk, spares what is stored and what is in use', async (t, { catalog }) => {
@@ -63,9 +63,9 @@ export function queryFacts(fact: Fact): void {
     const transfer = await catalog.announce(newTransfer(1, [newFile({ expiresMs: 5000 }), newFile({ expiresMs: 7000 })]))
     for (const { id } of transfer.files) await catalog.store(id, digestOf(String(id)), 3000, 1)
     t.same(await catalog.expire(limits({ nowMs: 5000 })), [])
-    t.equal((await catalog.find(query())).length, 2, 'not before their time')
+    t.equal((await catalog.find(query())).files.length, 2, 'not before their time')
     t.same(await catalog.expire(limits({ nowMs: 5001 })), [])
-    t.equal((await catalog.find(query())).length, 1)
+    t.equal((await catalog.find(query())).files.length, 1)
     t.same(await catalog.expire(limits({ nowMs: 8000 })), [{ user: USER, fid: fidOf(1) }])
     await catalog.expire(limits({ nowMs: 8001, tombstonesBeforeMs: 8000 }))
     t.equal((await catalog.load(USER, fidOf(1)))?.state, 'gone')
@@ -110,7 +110,7 @@ export function queryFacts(fact: Fact): void {
       codeOf(catalog.mark([markOf(announced[1] as TransferRecord, 0, { receivedBytes: 5 })], 1)),
     ])
     t.same(codes, ['none', 'not-found', 'none'])
-    t.same((await catalog.find(query({ state: 'receiving' }))).map(({ receivedBytes }) => receivedBytes), [0, 5])
-    t.equal((await catalog.find(query())).length, 1)
+    t.same((await catalog.find(query({ state: 'receiving' }))).files.map(({ receivedBytes }) => receivedBytes), [0, 5])
+    t.equal((await catalog.find(query())).files.length, 1)
   })
 }

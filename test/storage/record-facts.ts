@@ -26,11 +26,11 @@ export function recordFacts(fact: Fact): void {
     t.equal(await catalog.load('bob', fidOf(1)), undefined)
     t.equal(await catalog.content('bob', { fid: fidOf(1), file: 0 }), undefined)
     t.equal(await catalog.content('bob', { digest: digestOf('x') }), undefined)
-    t.same(await catalog.find(query({ user: 'bob' })), [])
-    t.same(await catalog.find(query({ user: 'bob', tags: ['t'] })), [])
+    t.same((await catalog.find(query({ user: 'bob' }))).files, [])
+    t.same((await catalog.find(query({ user: 'bob', tags: ['t'] }))).files, [])
     const theirs = await catalog.announce(newTransfer(1, [newFile({ tags: ['t'] })], { user: 'bob' }))
     t.not(theirs.id, mine.id)
-    t.same((await catalog.find(query({ tags: ['t'] }))).map(({ id }) => id), [fileOf(mine, 0).id])
+    t.same((await catalog.find(query({ tags: ['t'] }))).files.map(({ id }) => id), [fileOf(mine, 0).id])
   })
 
   fact('what is marked is loaded: pages are replaced, the first pair of a UUID stays, held bytes come and go', async (t, { catalog }, under) => {
@@ -76,11 +76,11 @@ export function recordFacts(fact: Fact): void {
     const transfer = await catalog.announce(newTransfer(1, [newFile(), newFile({ sizeBytes: 0 }), newFile({ sizeBytes: null })]))
     await catalog.announce(newTransfer(2, [newFile()]))
     await catalog.mark([markOf(transfer, 0, { receivedBytes: 2000 })], 1)
-    t.same((await catalog.find(query({ state: 'receiving' }))).map(({ number, fid, receivedBytes }) => [fid, number, receivedBytes]),
+    t.same((await catalog.find(query({ state: 'receiving' }))).files.map(({ number, fid, receivedBytes }) => [fid, number, receivedBytes]),
       [[fidOf(2), 0, 0], [fidOf(1), 2, 0], [fidOf(1), 0, 2000]])
-    t.same((await catalog.find(query({ state: 'finishing' }))).map(({ number }) => number), [1])
+    t.same((await catalog.find(query({ state: 'finishing' }))).files.map(({ number }) => number), [1])
     await catalog.mark([markOf(transfer, 0, { receivedBytes: 3000 })], 1)
-    t.same((await catalog.find(query({ state: 'finishing' }))).map(({ number, state }) => [number, state]), [[1, 'finishing'], [0, 'finishing']])
+    t.same((await catalog.find(query({ state: 'finishing' }))).files.map(({ number, state }) => [number, state]), [[1, 'finishing'], [0, 'finishing']])
     t.same(await catalog.complete(), [{ user: USER, fid: fidOf(1) }])
     await catalog.store(fileOf(transfer, 0).id, digestOf('x'), 3000, 1)
     await catalog.store(fileOf(transfer, 1).id, digestOf(''), 0, 1)
@@ -101,7 +101,7 @@ export function recordFacts(fact: Fact): void {
     const content = { fid: fidOf(1), file: 0, name: 'a', sizeBytes: 3000, digest: digestOf('x'), tags: ['t'], meta: null, blob: id, damaged: [], sums: new Uint8Array(0) }
     t.same(await again.content(USER, { fid: fidOf(1), file: 0 }), content)
     t.same(await again.content(USER, { digest: digestOf('x') }), content)
-    t.match(await again.find(query()), [{ id, fid: fidOf(1), state: 'stored', digest: digestOf('x'), receivedBytes: 3000, createdMs: 1000, storedMs: 3000 }])
+    t.match((await again.find(query())).files, [{ id, fid: fidOf(1), state: 'stored', digest: digestOf('x'), receivedBytes: 3000, createdMs: 1000, storedMs: 3000 }])
   })
 
   fact('equal content of a user is kept once; the later blob is garbage until forgotten', async (t, { catalog }) => {
@@ -145,17 +145,17 @@ export function recordFacts(fact: Fact): void {
   fact('what is told late is kept, what is not told stays', async (t, { catalog }) => {
     const transfer = await catalog.announce(newTransfer(1, [newFile({ sizeBytes: null, mediaType: 'a/b', tags: ['a'] }), newFile()]))
     const { id } = fileOf(transfer, 0)
-    await catalog.amend({ transfer: transfer.id, acks: 'ranges', files: [{ id, sizeBytes: 9, digest: digestOf('x'), addTags: ['b', 'a', 'b'] }] })
+    await catalog.amend({ transfer: transfer.id, acks: 'ranges', files: [{ id, sizeBytes: 9, digest: digestOf('x'), addTags: ['b', 'a', 'b'] }] }, 1)
     const loaded = await catalog.load(USER, fidOf(1)) as TransferRecord
     t.equal(loaded.acks, 'ranges')
     t.match(fileOf(loaded, 0), { sizeBytes: 9, digest: digestOf('x'), mediaType: 'a/b', tags: ['a', 'b'] })
     t.match(fileOf(loaded, 1), { sizeBytes: 3000, digest: null })
-    await catalog.amend({ transfer: transfer.id, files: [{ id, modifiedMs: 5, expiresMs: 6, mediaType: 'c/d', meta: new Uint8Array([0x80]) }] })
+    await catalog.amend({ transfer: transfer.id, files: [{ id, modifiedMs: 5, expiresMs: 6, mediaType: 'c/d', meta: new Uint8Array([0x80]) }] }, 1)
     t.match(fileOf(await catalog.load(USER, fidOf(1)) as TransferRecord, 0), { sizeBytes: 9, modifiedMs: 5, expiresMs: 6, mediaType: 'c/d' })
     await catalog.store(id, digestOf('x'), 9, 1)
-    t.same((await catalog.find(query({ tags: ['b'] }))).map(file => file.id), [id])
+    t.same((await catalog.find(query({ tags: ['b'] }))).files.map(file => file.id), [id])
     await catalog.remove(transfer.id, undefined, 1)
-    t.equal(await codeOf(catalog.amend({ transfer: transfer.id, files: [] })), 'not-found')
+    t.equal(await codeOf(catalog.amend({ transfer: transfer.id, files: [] }, 1)), 'not-found')
   })
 
   fact('tags are added and removed in all the files named or in none, and FIND follows', async (t, { catalog }, under) => {
@@ -163,11 +163,11 @@ export function recordFacts(fact: Fact): void {
     const other = await catalog.announce(newTransfer(2, [newFile({ tags: ['a'] })]))
     const [zero, one, two] = transfer.files.map(({ id }) => id) as [number, number, number]
     for (const id of [zero, two]) await catalog.store(id, digestOf('x'), 3000, 1)
-    await catalog.tag({ transfer: transfer.id, files: [zero, one], add: ['d', 'a', 'e', 'd'], remove: ['b', 'e', 'nobody'] })
+    await catalog.tag({ transfer: transfer.id, files: [zero, one], add: ['d', 'a', 'e', 'd'], remove: ['b', 'e', 'nobody'] }, 1)
     const tags = async ({ catalog }: Store): Promise<unknown> => (await catalog.load(USER, fidOf(1)))?.files.map(file => file.tags)
     t.same(await tags(under.store), [['a', 'c', 'd'], ['c', 'd', 'a'], ['a']])
     const found = async ({ catalog }: Store, tag: string): Promise<unknown> => [
-      ...(await catalog.find(query({ tags: [tag] }))), ...(await catalog.find(query({ tags: [tag], state: 'receiving' }))),
+      ...(await catalog.find(query({ tags: [tag] }))).files, ...(await catalog.find(query({ tags: [tag], state: 'receiving' }))).files,
     ].map(({ id }) => id)
     const check = async (store: Store): Promise<void> => {
       t.same(await found(store, 'a'), [two, zero, fileOf(other, 0).id, one])
@@ -186,16 +186,16 @@ export function recordFacts(fact: Fact): void {
     const [zero, one, two] = transfer.files.map(({ id }) => id) as [number, number, number]
     await catalog.remove(transfer.id, [one], 1)
     for (const absent of [one, fileOf(other, 0).id, 10_000]) {
-      t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [zero, absent], add: ['b'], remove: ['a'] })), 'not-found')
+      t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [zero, absent], add: ['b'], remove: ['a'] }, 1)), 'not-found')
     }
     t.same((await catalog.load(USER, fidOf(1)))?.files.map(file => file.tags), [['a'], [], []])
-    t.same(await catalog.find(query({ tags: ['b'], state: 'receiving' })), [])
-    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).map(({ id }) => id), [zero])
-    await catalog.tag({ transfer: transfer.id, files: [two], add: ['a'], remove: [] })
+    t.same((await catalog.find(query({ tags: ['b'], state: 'receiving' }))).files, [])
+    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).files.map(({ id }) => id), [zero])
+    await catalog.tag({ transfer: transfer.id, files: [two], add: ['a'], remove: [] }, 1)
     await catalog.remove(transfer.id, [zero], 2)
-    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).map(({ id }) => id), [two])
+    t.same((await catalog.find(query({ tags: ['a'], state: 'receiving' }))).files.map(({ id }) => id), [two])
     await catalog.remove(transfer.id, undefined, 3)
-    t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [two], add: ['b'], remove: [] })), 'not-found')
+    t.equal(await codeOf(catalog.tag({ transfer: transfer.id, files: [two], add: ['b'], remove: [] }, 1)), 'not-found')
   })
 
   fact('a removed file keeps its number; with the last one the transfer is gone', async (t, { catalog }, under) => {
@@ -214,7 +214,7 @@ export function recordFacts(fact: Fact): void {
     t.same((await store.catalog.garbage(10)).toSorted((a, b) => a - b), [first, second])
     t.same((await store.catalog.garbage(1)).length, 1)
     t.equal(await store.catalog.remove(transfer.id, undefined, 5), 0)
-    for (const state of ['receiving', 'finishing', 'stored', 'removed'] as const) t.same(await store.catalog.find(query({ state })), [])
+    for (const state of ['receiving', 'finishing', 'stored', 'removed'] as const) t.same((await store.catalog.find(query({ state }))).files, [])
   })
 
   fact('marks and stores of a removed file change nothing', async (t, { catalog }) => {

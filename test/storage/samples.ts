@@ -45,7 +45,7 @@ export function pairOf(uuid: number, file: number, chunk: number): Pair {
 export const query = (fields: Partial<FindQuery> = {}): FindQuery => ({ user: USER, tags: [], anyTags: [], notTags: [], limit: 100, ...fields })
 
 export const limits = (fields: Partial<ExpiryLimits> = {}): ExpiryLimits => ({
-  nowMs: 0, unfinishedBeforeMs: 0, pairsBeforeMs: 0, tombstonesBeforeMs: 0, dropMade: false, inUse: new Set(), ...fields,
+  nowMs: 0, unfinishedBeforeMs: 0, pairsBeforeMs: 0, tombstonesBeforeMs: 0, eventsBeforeMs: 0, dropMade: false, inUse: new Set(), ...fields,
 })
 
 export const digestOf = (text: string): string => sha256(Buffer.from(text))

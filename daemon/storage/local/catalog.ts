@@ -5,11 +5,11 @@
 import type { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import type {
-  Amendment, Catalog, ExpiryLimits, FileId, FindQuery, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
+  Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
-import type { Change, ChangeName, Outcome } from './transactions.ts'
+import type { Change, ChangeName, Outcome, Ran } from './transactions.ts'
 import type { WorkerLink } from './worker-link.ts'
 
 /** Checkpoints follow changes at this distance: rarely enough to be cheap, often enough to keep the WAL short. */
@@ -23,7 +23,7 @@ interface Queued {
 
 export interface CatalogParts {
   /** Runs changes as one transaction, on whichever thread. */
-  readonly run: (changes: readonly Change[]) => Promise<readonly Outcome[]>
+  readonly run: (changes: readonly Change[]) => Promise<Ran>
   readonly reader: WorkerLink
   readonly checkpointer: WorkerLink
   readonly health: Health
@@ -33,6 +33,7 @@ export class LocalCatalog implements Catalog {
   readonly #parts: CatalogParts
   #queue: Queued[] = []
   #pumping: Promise<void> | undefined
+  #onEvents: (user: string) => void = () => {}
   #checkpointTimer: NodeJS.Timeout | undefined
 
   constructor(parts: CatalogParts) {
@@ -52,13 +53,13 @@ export class LocalCatalog implements Catalog {
     return this.#parts.reader.call('complete', []) as Promise<readonly { user: string; fid: string }[]>
   }
 
-  amend(amendment: Amendment): Promise<void> {
+  amend(amendment: Amendment, nowMs: number): Promise<void> {
     const files = amendment.files.map(file => (file.meta === undefined ? file : { ...file, meta: compact(file.meta) }))
-    return this.#change('amend', [{ ...amendment, files }]) as Promise<void>
+    return this.#change('amend', [{ ...amendment, files }, nowMs]) as Promise<void>
   }
 
-  tag(tagging: Tagging): Promise<void> {
-    return this.#change('tag', [tagging]) as Promise<void>
+  tag(tagging: Tagging, nowMs: number): Promise<void> {
+    return this.#change('tag', [tagging, nowMs]) as Promise<void>
   }
 
   mark(marks: readonly Mark[], nowMs: number): Promise<void> {
@@ -94,8 +95,20 @@ export class LocalCatalog implements Catalog {
     return this.#change('remove', [transfer, files, nowMs]) as Promise<number>
   }
 
-  find(query: FindQuery): Promise<readonly FoundRecord[]> {
-    return this.#parts.reader.call('find', [query]) as Promise<readonly FoundRecord[]>
+  find(query: FindQuery): Promise<FoundPage> {
+    return this.#parts.reader.call('find', [query]) as Promise<FoundPage>
+  }
+
+  found(user: string, files: readonly FileId[]): Promise<readonly FoundRecord[]> {
+    return this.#parts.reader.call('found', [user, files]) as Promise<readonly FoundRecord[]>
+  }
+
+  events(query: EventQuery): Promise<EventPage> {
+    return this.#parts.reader.call('events', [query]) as Promise<EventPage>
+  }
+
+  onEvents(listener: (user: string) => void): void {
+    this.#onEvents = listener
   }
 
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
@@ -139,8 +152,9 @@ export class LocalCatalog implements Catalog {
       this.#queue = []
       try {
         this.#parts.health.check()
-        const outcomes = await this.#parts.run(group.map(({ change }) => change))
+        const { outcomes, users } = await this.#parts.run(group.map(({ change }) => change))
         for (const [i, queued] of group.entries()) this.#settle(queued, outcomes[i] as Outcome)
+        for (const user of users) this.#onEvents(user)
       } catch (cause) {
         const error = this.#parts.health.failed(cause)
         for (const { reject } of group) reject(error)

@@ -7,6 +7,7 @@ import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
 import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
+import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'
 import { loadTransfer, writeSums } from './records.ts'
 import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
@@ -16,10 +17,12 @@ const TOUCHED_REMEMBERED = 10_000
 
 export class Engine {
   readonly #db: Database
+  readonly events: EventLog
   readonly #touchedMs = new Map<TransferId, number>()
 
   constructor(db: Database) {
     this.#db = db
+    this.events = new EventLog(db)
   }
 
   announce(transfer: NewTransfer): TransferRecord {
@@ -42,7 +45,7 @@ export class Engine {
     this.#tag(owner, row?.id as number, tags)
   }
 
-  amend({ transfer, acks, files }: Amendment): void {
+  amend({ transfer, acks, files }: Amendment, nowMs: number): void {
     if (this.#db.run(`UPDATE transfer SET acks = coalesce(?, acks) WHERE id = ? AND state = ${OPEN}`, acks ?? null, transfer) === 0) {
       throw notFound()
     }
@@ -56,18 +59,23 @@ export class Engine {
       const added = [...new Set(addTags)].filter(tag => !tags.has(tag))
       if (added.length === 0) continue
       this.#db.run('UPDATE file SET tags = ? WHERE id = ?', JSON.stringify([...tags, ...added]), id)
-      if (row.state !== REMOVED) this.#tag(row.owner as number, id, added)
+      if (row.state === REMOVED) continue
+      this.#tag(row.owner as number, id, added)
+      this.events.tell('tagged', id, nowMs, row.tags as string)
     }
   }
 
-  tag({ transfer, files, add, remove }: Tagging): void {
+  tag({ transfer, files, add, remove }: Tagging, nowMs: number): void {
     const gone = new Set(remove)
     for (const id of files) {
       const row = this.#db.get(`SELECT owner, tags FROM file WHERE id = ? AND transfer = ? AND state <> ${REMOVED}`, id, transfer)
       if (row === undefined) throw notFound()
       const before = new Set(JSON.parse(row.tags as string) as string[])
       const after = new Set([...before, ...add].filter(tag => !gone.has(tag)))
-      this.#db.run('UPDATE file SET tags = ? WHERE id = ?', JSON.stringify([...after]), id)
+      const tags = JSON.stringify([...after])
+      if (tags === row.tags) continue
+      this.#db.run('UPDATE file SET tags = ? WHERE id = ?', tags, id)
+      this.events.tell('tagged', id, nowMs, row.tags as string)
       this.#untag(row.owner as number, id, [...before].filter(tag => !after.has(tag)))
       this.#tag(row.owner as number, id, [...after].filter(tag => !before.has(tag)))
     }
@@ -119,6 +127,7 @@ export class Engine {
     this.#dropReceipts(file)
     this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
       twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
+    this.events.tell('stored', file, nowMs)
   }
 
   damaged(blob: FileId, runs: readonly Run[]): void {
@@ -141,6 +150,7 @@ export class Engine {
     let removed = 0
     for (const row of rows) {
       if (wanted !== undefined && !wanted.has(row.id as number)) continue
+      if (!isUntouched) this.events.tell('removed', row.id as number, nowMs)
       this.#removeFile(row)
       removed++
     }

@@ -25,6 +25,7 @@ export function applyTime(db: Database, engine: Engine, limits: ExpiryLimits): {
       WHERE f.state = ${RECEIVING} AND t.made = 1 ${notInUse} AND NOT EXISTS
       (SELECT 1 FROM file o WHERE o.transfer = t.id AND (o.state <> ${RECEIVING} OR o.kind IS NOT NULL))`, inUse)
   }
+  engine.events.expire(limits.eventsBeforeMs)
   const went = [...due].flatMap(transfer => expireTransfer(db, engine, transfer, limits))
   forgetPairs(db, limits, inUse)
   db.run(`DELETE FROM transfer WHERE id IN

@@ -3,10 +3,10 @@
  * other conditions for each, so that the work follows the rarest tag and the page, not the catalog (docs/design.md; measured).
  */
 import { isPlainGlob } from '../glob.ts'
-import type { FindQuery, FoundRecord } from '../storage.ts'
+import type { FileId, FindQuery, FoundRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { FILE_COLUMNS, fileFields } from './records.ts'
-import { RECEIVING, STORED } from './schema.ts'
+import { RECEIVING, REMOVED, STORED } from './schema.ts'
 
 interface Label {
   readonly id: number
@@ -37,6 +37,14 @@ export function findFiles(db: Database, query: FindQuery): FoundRecord[] {
   return [...found.values()].sort((a, b) => (b.id as number) - (a.id as number)).slice(0, query.limit).map(toFound)
 }
 
+const FOUND_COLUMNS = `${FILE_COLUMNS}, f.received, t.fid, t.created`
+
+/** These files, if they are the user's and there. */
+export function foundFiles(db: Database, user: string, files: readonly FileId[]): FoundRecord[] {
+  return files.flatMap(id => db.all(`SELECT ${FOUND_COLUMNS} FROM user u JOIN file f ON f.owner = u.id JOIN transfer t ON t.id = f.transfer
+    LEFT JOIN content c ON c.blob = f.content WHERE u.name = ? AND f.id = ? AND f.state <> ${REMOVED}`, user, id)).map(toFound)
+}
+
 function walk(
   db: Database, owner: number, query: FindQuery, driver: Label | undefined,
   all: readonly Label[], any: readonly Label[], not: readonly Label[],
@@ -59,7 +67,7 @@ function walk(
   if (query.name !== undefined) add(isPlainGlob(query.name) ? 'f.name GLOB ?' : 'tally_glob(?, f.name)', query.name)
   // CROSS JOIN keeps SQLite from choosing another order of tables.
   const source = driver === undefined ? 'file f' : 'tagged d CROSS JOIN file f ON f.id = d.file'
-  return db.all(`SELECT ${FILE_COLUMNS}, f.received, t.fid, t.created FROM ${source}
+  return db.all(`SELECT ${FOUND_COLUMNS} FROM ${source}
     CROSS JOIN transfer t ON t.id = f.transfer LEFT JOIN content c ON c.blob = f.content
     WHERE ${conditions.join(' AND ')} ORDER BY ${id} DESC LIMIT ?`, ...values, query.limit)
 }

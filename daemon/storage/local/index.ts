@@ -12,7 +12,7 @@ import type { StoreLog } from './failures.ts'
 import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
-import type { Change, Outcome } from './transactions.ts'
+import type { Change, Ran } from './transactions.ts'
 import { settleUnsynced } from './unsynced.ts'
 import { prepareDirectory } from './version.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
@@ -36,7 +36,7 @@ export interface StoreFaults {
 
 /** Runs the catalog's transactions, here or in a thread. */
 interface Committer {
-  run(changes: readonly Change[]): Promise<readonly Outcome[]>
+  run(changes: readonly Change[]): Promise<Ran>
   close(): Promise<void>
 }
 
@@ -93,5 +93,5 @@ async function openCommitter(options: WriterOptions, { beforeCommit }: StoreFaul
     await link.close()
     throw error
   }
-  return { run: async changes => await link.call('run', [changes]) as readonly Outcome[], close: () => link.close() }
+  return { run: async changes => await link.call('run', [changes]) as Ran, close: () => link.close() }
 }

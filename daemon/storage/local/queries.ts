@@ -3,9 +3,11 @@
  * commit that returned before it.
  */
 import type { Run } from '../../../protocol/messages.ts'
-import type { FileId, FindQuery, FoundRecord, Pair, StoredContent, TransferId, TransferRecord } from '../storage.ts'
+import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, Pair, StoredContent, TransferId,
+  TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
-import { findFiles } from './find.ts'
+import { readEvents } from './event-queries.ts'
+import { findFiles, foundFiles } from './find.ts'
 import { loadTransfer } from './records.ts'
 import { OPEN, RECEIVING, STORED } from './schema.ts'
 
@@ -37,8 +39,19 @@ export class Queries {
       WHERE p.transfer = ? AND t.state = ${OPEN} ORDER BY p.file DESC, p.chunk DESC LIMIT ?`, transfer, limit).map(toPair)
   }
 
-  find(query: FindQuery): FoundRecord[] {
-    return this.#atomic(() => findFiles(this.#db, query))
+  find(query: FindQuery): FoundPage {
+    return this.#atomic(() => {
+      const sequence = (this.#db.get('SELECT sequence FROM user WHERE name = ?', query.user)?.sequence ?? 0) as number
+      return { sequence, files: findFiles(this.#db, query) }
+    })
+  }
+
+  found(user: string, files: readonly FileId[]): FoundRecord[] {
+    return this.#atomic(() => foundFiles(this.#db, user, files))
+  }
+
+  events(query: EventQuery): EventPage {
+    return this.#atomic(() => readEvents(this.#db, query))
   }
 
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): StoredContent | undefined {

@@ -16,6 +16,8 @@ serveLink({
   pairs: queries.pairs.bind(queries),
   recentPairs: queries.recentPairs.bind(queries),
   find: queries.find.bind(queries),
+  found: queries.found.bind(queries),
+  events: queries.events.bind(queries),
   content: queries.content.bind(queries),
   sums: queries.sums.bind(queries),
   garbage: queries.garbage.bind(queries),

@@ -19,6 +19,12 @@ export interface Change {
 
 export type Outcome = { readonly value: unknown } | { readonly error: PlainError }
 
+/** What a group of changes came to, and whose events there may be more of. */
+export interface Ran {
+  readonly outcomes: readonly Outcome[]
+  readonly users: readonly string[]
+}
+
 /** What has to work on a full disk, because it makes room. */
 const MAKES_ROOM: ReadonlySet<ChangeName> = new Set(['remove', 'expire', 'forget'])
 
@@ -37,7 +43,12 @@ export class Transactions {
   }
 
   /** One outcome for each change, in order; all that succeeded are durable. */
-  run(changes: readonly Change[]): Outcome[] {
+  run(changes: readonly Change[]): Ran {
+    const outcomes = this.#outcomes(changes)
+    return { outcomes, users: this.#engine.events.takeUsers() }
+  }
+
+  #outcomes(changes: readonly Change[]): Outcome[] {
     let outcomes: Outcome[]
     try {
       outcomes = this.#together(changes)

@@ -9,7 +9,7 @@ import { storageError } from './failures.ts'
 import { Reserve } from './reserve.ts'
 import { SCHEMA } from './schema.ts'
 import { Transactions } from './transactions.ts'
-import type { Change, Outcome } from './transactions.ts'
+import type { Change, Ran } from './transactions.ts'
 import { syncDirectory } from './version.ts'
 
 export interface WriterOptions {
@@ -18,7 +18,7 @@ export interface WriterOptions {
 }
 
 export interface Writer {
-  run(changes: readonly Change[]): Outcome[]
+  run(changes: readonly Change[]): Ran
   close(): void
 }
 
