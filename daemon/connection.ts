@@ -3,6 +3,7 @@
  * further while a message is being judged, while the peer does not read its answers, or while the session says so; so a slow peer stops
  * only itself. It knows no messages beyond their types.
  */
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TallyError } from '../protocol/errors.ts'
 import { FrameDecoder, type Framing, encodeFrame } from '../protocol/frame.ts'
@@ -21,7 +22,10 @@ const OK_BYTES = 80
 const CLOSING_MS_MAX = 5_000
 
 export interface FrameHandler {
-  /** One message. While the promise is pending no other is given. Must not throw or reject. */
+  /**
+   * One message. While the promise is pending no other is given. Must not throw or reject. The payload's memory is used again after the
+   * return, or when the promise settles: what is to stay is copied.
+   */
   receive(type: FrameType, payload: Uint8Array): void | Promise<void>
   /** The bytes are no frames: the last chance to say so. */
   malformed(error: TallyError): void
@@ -44,11 +48,15 @@ export class Connection {
   /** The peer has authenticated. */
   isTrusted = false
   readonly #stream: Duplex
+  /** What a socket has read belongs to nobody else. */
+  readonly #ownsReads: boolean
   readonly #handler: FrameHandler
   readonly #decoder: FrameDecoder
   readonly #nowMs: () => number
   #inbox: Frame[] = []
   #isJudging = false
+  /** A frame of the read at hand is looked at later. */
+  #isReadKept = false
   #isWorking = false
   #isEnded = false
   #isClosing = false
@@ -66,6 +74,7 @@ export class Connection {
 
   constructor(stream: Duplex, handlerOf: (connection: Connection) => FrameHandler, budget: MemoryBudget, nowMs: () => number) {
     this.#stream = stream
+    this.#ownsReads = stream instanceof Socket
     this.#nowMs = nowMs
     this.#decoder = new FrameDecoder(budget)
     this.#handler = handlerOf(this)
@@ -149,6 +158,7 @@ export class Connection {
 
   #read(bytes: Uint8Array): void {
     if (this.#isClosing) return
+    this.#isReadKept = false
     try {
       // A plain view: those of a Buffer cost several times as much, and there is one for each frame.
       this.#decoder.push(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), (type, payload) => this.#take(type, payload))
@@ -160,15 +170,28 @@ export class Connection {
     }
     if (this.#decoder.unfinished) this.#unfinishedSinceMs ??= this.#nowMs()
     if (this.#decoder.closed) this.#isEnded = true
+    if (!this.#isReadKept) this.#giveBack(bytes)
     this.#work()
   }
 
-  /** One whole frame: judged at once if nothing is before it. */
-  #take(type: FrameType, payload: Uint8Array): void {
+  /**
+   * Frees what was read, at once: each read comes in fresh memory, and what is left to the collector makes it collect everything, over and
+   * over, and evicts the processor's cache (docs/design.md, "What the hot path costs").
+   */
+  #giveBack({ buffer, length }: Uint8Array): void {
+    if (this.#ownsReads && length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0)
+  }
+
+  /** One whole frame: judged at once if nothing is before it. `done`: nobody looks at the payload any more. */
+  #take(type: FrameType, payload: Uint8Array): 'done' | undefined {
     this.#unfinishedSinceMs = undefined
     this.#noteFraming()
-    if (this.#inbox.length === 0 && this.#mayJudge()) this.#judge(type, payload)
-    else if (!this.#isClosing) this.#inbox.push({ type, payload })
+    if (this.#inbox.length === 0 && this.#mayJudge()) {
+      this.#judge(type, payload)
+      if (!this.#isJudging) return 'done'
+    } else if (!this.#isClosing) this.#inbox.push({ type, payload })
+    this.#isReadKept = true
+    return undefined
   }
 
   /** The original protocol has no framing N: who speaks it takes frames joined and up to their limit. */

@@ -15,8 +15,11 @@ import { type MemoryBudget, Unfinished } from './unfinished.ts'
  */
 export type Framing = BinaryFraming | 'N'
 export type BinaryFraming = 'A' | 'B'
-/** `type` is a string only in framing N, and only where that name is none that we know. */
-export type OnFrame = (type: FrameType, payload: Uint8Array) => void
+/**
+ * `type` is a string only in framing N, and only where that name is none that we know. Who answers `'done'` uses nothing of the payload any
+ * more: its memory is used again. After any other answer the payload stays what it is.
+ */
+export type OnFrame = (type: FrameType, payload: Uint8Array) => unknown
 
 /** `kind` of framing A: what libipc 0.x puts first. */
 const KIND = { CLOSE: 0, ERROR: 1, DATA: 2, LOOK_UP: 3 } as const
@@ -62,9 +65,9 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes the next bytes and calls `onFrame` for each frame that they finish, in order. A payload is a view, on `bytes` or on a buffer
-   * of its own that is not used again. `onFrame` must not throw. Throws a fatal `TallyError`: `malformed`, `message-too-large` with
-   * `limit`, or what the budget throws; earlier frames were delivered then.
+   * Takes the next bytes and calls `onFrame` for each frame that they finish, in order. A payload is a view, on `bytes` or on memory of the
+   * decoder's (see `OnFrame`). `onFrame` must not throw. Throws a fatal `TallyError`: `malformed`, `message-too-large` with `limit`, or what
+   * the budget throws; earlier frames were delivered then.
    */
   push(bytes: Uint8Array, onFrame: OnFrame): void {
     try {
@@ -84,6 +87,7 @@ export class FrameDecoder {
   /** Forgets the unfinished frame and gives its memory back. To be called when the connection is gone. */
   dispose(): void {
     this.#forgetFrame()
+    this.#held.forget(false)
     this.#stage = 'over'
   }
 
@@ -122,14 +126,12 @@ export class FrameDecoder {
   #takePayload(bytes: Uint8Array, from: number, onFrame: OnFrame): number {
     const end = Math.min(from + this.#missingBytes, bytes.length)
     if (end - from < this.#missingBytes) {
-      this.#held.keep(bytes, from, end, this.#held.length + this.#missingBytes)
+      this.#held.keep(bytes, from, end)
       this.#missingBytes -= end - from
       return end
     }
     const payload = this.#whole(bytes, from, end)
-    const type = this.#type
-    this.#forgetFrame()
-    onFrame(type, payload)
+    this.#deliver(this.#type, payload, onFrame)
     return end
   }
 
@@ -139,20 +141,24 @@ export class FrameDecoder {
     const end = found < 0 ? bytes.length : found
     if (this.#held.length + end - from + 1 > FRAME_BYTES_MAX) throw frameTooLarge()
     if (found < 0) {
-      this.#held.keep(bytes, from, end, FRAME_BYTES_MAX)
+      this.#held.keep(bytes, from, end)
       return end
     }
     const text = this.#whole(bytes, from, end)
-    this.#forgetFrame()
     const { type, payload } = readTextFrame(text)
-    onFrame(type, payload)
+    this.#deliver(type, payload, onFrame)
     return end + 1
+  }
+
+  #deliver(type: FrameType, payload: Uint8Array, onFrame: OnFrame): void {
+    this.#forgetFrame()
+    this.#held.forget(onFrame(type, payload) === 'done')
   }
 
   /** What was kept of the frame, and its rest, bytes[from, end). */
   #whole(bytes: Uint8Array, from: number, end: number): Uint8Array {
     if (this.#held.length === 0) return bytes.subarray(from, end)
-    this.#held.keep(bytes, from, end, this.#held.length + end - from)
+    this.#held.keep(bytes, from, end)
     return this.#held.bytes
   }
 
@@ -164,7 +170,6 @@ export class FrameDecoder {
   }
 
   #forgetFrame(): void {
-    this.#held.forget()
     this.#headerBytes = 0
     this.#missingBytes = 0
     this.#stage = 'header'

@@ -1,7 +1,7 @@
 /**
- * The bytes of chunks that wait for their commit cycle, as few contiguous extents as their order allows. Small chunks are copied
- * into blocks, so that a thousand of them are one write and the socket's buffers are free again; blocks are used again because
- * fresh memory costs a page fault per 4 KiB. Large chunks are kept as they came.
+ * The bytes of chunks that wait for their commit cycle, as few contiguous extents as their order allows. They are copied into blocks, so that
+ * a thousand chunks are one write and what they came in is free again; blocks are used again because fresh memory costs a page fault
+ * per 4 KiB, and its end the collector's time.
  */
 
 /** A contiguous piece of a file: the pieces follow each other from the offset on. */
@@ -14,8 +14,6 @@ export interface Extent {
 /** The first block of a group is small, so that a thousand trickling transfers cost little; a flood soon takes large ones. */
 const SMALL_BLOCK_BYTES = 16_384
 const LARGE_BLOCK_BYTES = 262_144
-/** From this size on a chunk is kept by reference: a write of its own is then as cheap as the copy. */
-const REFERENCE_BYTES_MIN = 16_384
 const FREE_LARGE_BLOCKS_MAX = 64
 
 const freeLargeBlocks: Uint8Array[] = []
@@ -37,20 +35,14 @@ export class Extents {
   #blockFromBytes = 0
   #endBytes = -1
 
-  /** Adds a chunk's bytes; `bytes` may be a view that is gone after the call unless it is large. */
+  /** Adds a chunk's bytes, which are free again after the call. */
   add(offsetBytes: number, bytes: Uint8Array): void {
     const follows = offsetBytes === this.#endBytes
     if (!follows) this.#closePiece()
     const extent = follows ? this.#last() : this.#open(offsetBytes)
-    if (bytes.length >= REFERENCE_BYTES_MIN) {
-      this.#closePiece()
-      extent.pieces.push(bytes)
-    } else if (follows) {
-      this.#copy(extent, bytes)
-    } else {
-      // A chunk that follows nothing may be one of many strewn ones: a whole block for it would be wasted.
-      extent.pieces.push(new Uint8Array(bytes))
-    }
+    // A small chunk that follows nothing may be one of many strewn ones, or all that comes: a whole block for it would be wasted.
+    if (follows || bytes.length >= SMALL_BLOCK_BYTES) this.#copy(extent, bytes)
+    else extent.pieces.push(new Uint8Array(bytes))
     extent.lengthBytes += bytes.length
     this.lengthBytes += bytes.length
     this.#endBytes = offsetBytes + bytes.length
@@ -84,16 +76,28 @@ export class Extents {
   }
 
   #copy(extent: Extent, bytes: Uint8Array): void {
-    if (this.#block === undefined || this.#blockUsedBytes + bytes.length > this.#block.length) {
-      this.#closePiece()
-      this.#block = takeBlock(this.#blocks.length === 0 ? SMALL_BLOCK_BYTES : LARGE_BLOCK_BYTES)
-      this.#blocks.push(this.#block)
-      this.#blockUsedBytes = 0
-      this.#blockFromBytes = 0
+    for (let at = 0; at < bytes.length;) {
+      const block = this.#roomFor(bytes.length)
+      const part = at === 0 && block.length - this.#blockUsedBytes >= bytes.length
+        ? bytes
+        : bytes.subarray(at, at + block.length - this.#blockUsedBytes)
+      if (this.#blockFromBytes === this.#blockUsedBytes) this.#openExtent = extent
+      block.set(part, this.#blockUsedBytes)
+      this.#blockUsedBytes += part.length
+      at += part.length
     }
-    if (this.#blockFromBytes === this.#blockUsedBytes) this.#openExtent = extent
-    this.#block.set(bytes, this.#blockUsedBytes)
-    this.#blockUsedBytes += bytes.length
+  }
+
+  /** A block that is not full. */
+  #roomFor(lengthBytes: number): Uint8Array {
+    if (this.#block !== undefined && this.#blockUsedBytes < this.#block.length) return this.#block
+    this.#closePiece()
+    const isTrickle = this.#blocks.length === 0 && lengthBytes < SMALL_BLOCK_BYTES
+    this.#block = takeBlock(isTrickle ? SMALL_BLOCK_BYTES : LARGE_BLOCK_BYTES)
+    this.#blocks.push(this.#block)
+    this.#blockUsedBytes = 0
+    this.#blockFromBytes = 0
+    return this.#block
   }
 
   #closePiece(): void {

@@ -76,7 +76,8 @@ export class OpaqueChunks {
       this.#refused.delete(uuid)
       owner.receive(uuid, data, reply, sender)
     } else if (this.#lookingUp || !this.#isDecided(uuid) || others.some(other => !other.#recentIsAll)) {
-      this.#queue.push(arrival)
+      // It outlasts the call, and so do its bytes.
+      this.#queue.push({ ...arrival, data: new Uint8Array(data) })
       if (!this.#lookingUp) void this.#lookUp()
     } else {
       this.#judge(arrival, this.#recent.get(uuid))

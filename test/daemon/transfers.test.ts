@@ -356,6 +356,22 @@ t.test('pairs are known after the transfer was loaded again', async t => {
   t.strictSame(await Promise.all(outcomes.map(({ settled }) => settled)), ['stored 0', 'stored 0', 'stored 1'])
 })
 
+t.test('a chunk\'s bytes may be overwritten as soon as it was handed over, also while its UUID is looked up', async t => {
+  const given = gatedStore()
+  const opaqueFile = { name: 'a', sizeBytes: 40_000 }
+  const { transfer, connection } = await setUp([opaqueFile, { name: 'b', sizeBytes: 200_000 }], { chunkSizeBytes: 100_000 }, given)
+  await sendOpaque(transfer, 1, bytes(20_000, 1), connection).settled
+  const again = await registryOf(given.store).open({}, 'ada', FID)
+  const loaded = again?.transfer as LiveTransfer
+  loaded.fillBy(connection)
+  const lent = [bytes(20_000, 2), bytes(100_000, 3), bytes(100_000, 4)] as const
+  const outcomes = [sendOpaque(loaded, 2, lent[0], connection), send(loaded, 1, 1, lent[1]), send(loaded, 1, 0, lent[2])]
+  for (const data of lent) data.fill(0)
+  t.strictSame((await Promise.all(outcomes.map(({ settled }) => settled))).sort(), ['ok', 'stored 0', 'stored 1'])
+  const stored = [Buffer.concat([bytes(20_000, 1), bytes(20_000, 2)]), Buffer.concat([bytes(100_000, 4), bytes(100_000, 3)])]
+  t.strictSame(loaded.report(10, undefined).files.map(({ digest }) => digest), stored.map(sha))
+})
+
 t.test('small groups are held with their mark, and go to the blob before the file is stored', async t => {
   const { transfer, control } = await setUp([{ name: 'a', sizeBytes: 40 * 1024 }])
   const parts: Uint8Array[] = []

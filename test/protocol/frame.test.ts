@@ -186,6 +186,44 @@ t.test('charges what it holds beyond 16 KiB to the budget, and gives it back wit
   t.equal(budget.usedBytes, 0)
 })
 
+t.test('a payload stays as it is, unless who got it says that it is done with it', async t => {
+  const split = (fill: number): readonly [Uint8Array, Uint8Array] => {
+    const frame = encodeFrame('A', 3, new Uint8Array(100_000).fill(fill))
+    return [frame.subarray(0, 70_000), frame.subarray(70_000)]
+  }
+  for (const answer of ['done', undefined]) {
+    const decoder = new FrameDecoder()
+    const payloads: Uint8Array[] = []
+    for (const piece of [...split(1), ...split(2), ...split(3)]) {
+      decoder.push(piece, (_, payload) => {
+        payloads.push(payload)
+        return answer
+      })
+    }
+    const isUsedAgain = answer === 'done'
+    t.strictSame(payloads.map(payload => payload[99_999]), isUsedAgain ? [3, 3, 3] : [1, 2, 3])
+    t.equal(new Set(payloads.map(({ buffer }) => buffer)).size, isUsedAgain ? 1 : 3)
+    t.equal(decoder.heldBytes, 0)
+  }
+})
+
+t.test('of what frames leave behind only so much is kept for the next ones', async t => {
+  const frames = Array.from({ length: 40 }, () => encodeFrame('A', 3, new Uint8Array(200_000)))
+  const decoders = frames.map(() => new FrameDecoder())
+  const buffers = new Set<ArrayBufferLike>()
+  for (let round = 0; round < 2; round++) {
+    for (const [i, decoder] of decoders.entries()) framesOf(decoder, (frames[i] as Uint8Array).subarray(0, 150_000))
+    for (const [i, decoder] of decoders.entries()) {
+      decoder.push((frames[i] as Uint8Array).subarray(150_000), (_, payload) => {
+        buffers.add(payload.buffer)
+        return 'done'
+      })
+    }
+  }
+  t.ok(buffers.size < 80, 'some are used again')
+  t.ok(buffers.size > 60, `${buffers.size}: not more than 4 MiB of them`)
+})
+
 t.test('what disposes of it while a frame is delivered gets no further one', async t => {
   const decoder = new FrameDecoder()
   let frames = 0
