@@ -24,11 +24,16 @@ export interface DaemonOptions {
   readonly socketPaths: readonly string[]
   readonly verifyToken: (token: string) => Identity
   readonly log: Logger
-  readonly fileBytesMax: number
+  readonly limits: Limits
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
   /** One connection more is answered `busy`. */
   readonly connectionsMax?: number
+}
+
+/** What may change while the daemon runs. */
+export interface Limits {
+  readonly fileBytesMax: number
 }
 
 export class Daemon {
@@ -39,14 +44,19 @@ export class Daemon {
   readonly #sessions = new Set<Session>()
   #sessionCount = 0
   #stopping: Promise<void> | undefined
+  #limits: Limits
 
   constructor(options: DaemonOptions) {
     this.#options = options
-    const { store, log, nowMs, fileBytesMax } = options
+    this.#limits = options.limits
+    const fileBytesMax = (): number => this.#limits.fileBytesMax
+    const { store, log, nowMs } = options
     this.#registry = new Registry({
       store,
       nowMs,
-      fileBytesMax,
+      get fileBytesMax() {
+        return fileBytesMax()
+      },
       onCommitFailure: ({ code, message, cause }) => {
         log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
       },
@@ -64,7 +74,9 @@ export class Daemon {
       library: new Library(store, damage),
       flow: new FlowLimits(),
       log,
-      fileBytesMax,
+      get fileBytesMax() {
+        return fileBytesMax()
+      },
       nowMs,
       verifyToken: options.verifyToken,
       collectGarbage: () => this.#housekeeping.collect(),
@@ -82,6 +94,15 @@ export class Daemon {
     for (const path of this.#options.socketPaths) await this.#listener.listen(path)
     // Clients need not wait for that; what goes wrong is logged.
     void this.#housekeeping.start()
+  }
+
+  /**
+   * Limits hold for what comes from now on. Tokens are checked with these keys (`TokenKey.id`) only: whose key went is told `token-invalid`.
+   * Answers how many connections that concerned.
+   */
+  reconfigure(limits: Limits, keyIds: ReadonlySet<string>): number {
+    this.#limits = limits
+    return [...this.#sessions].filter(session => session.keysChanged(keyIds)).length
   }
 
   /** What the clock does to connections that keep silent; called every second, and by tests with a clock of their own. */

@@ -17,7 +17,7 @@ export interface Logger {
 }
 
 export interface LogOptions {
-  /** Lines below this level are not written. */
+  /** Lines below this level are not written. Level and format are looked at for each line, so they may change. */
   readonly level: LogLevel
   readonly format: LogFormat
   /** Gets a line with its newline. */
@@ -30,11 +30,11 @@ const VALUE_CHARS_MAX = 2000
 /** Everything that could break a line or steer a terminal, the C1 and line separators included. */
 const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
 
-export function createLogger({ level, format, write, nowMs }: LogOptions): Logger {
-  const lowest = LOG_LEVELS.indexOf(level)
-  const line = format === 'json' ? jsonLine : textLine
+export function createLogger(options: LogOptions): Logger {
   const at = (name: LogLevel) => (message: string, fields: LogFields = {}) => {
-    if (LOG_LEVELS.indexOf(name) >= lowest) write(line(new Date(nowMs()).toISOString(), name, message, fields))
+    if (LOG_LEVELS.indexOf(name) < LOG_LEVELS.indexOf(options.level)) return
+    const line = options.format === 'json' ? jsonLine : textLine
+    options.write(line(new Date(options.nowMs()).toISOString(), name, message, fields))
   }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }

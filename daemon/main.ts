@@ -1,25 +1,28 @@
 #!/usr/bin/env node
 /**
- * tallyd's arguments and signals. It runs in the foreground, says in one line where it listens and what holds, and ends with exit code 0 after
- * INT or TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
+ * tallyd's arguments and signals. It runs in the foreground, says in one line where it listens and what holds, reads its settings again at HUP,
+ * and ends with exit code 0 after INT or TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { isatty } from 'node:tty'
 import { loadKeys } from './auth/keys.ts'
 import { verifyToken } from './auth/token.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
 import { commandOf, commandRows } from './commands/index.ts'
 import { type Config, UsageError, readConfig } from './config.ts'
 import { Daemon } from './daemon.ts'
-import { makeSecret } from './first-secret.ts'
 import { helpText } from './flags.ts'
-import { createLogger, stderrWriter } from './log.ts'
+import { LiveConfig } from './live-config.ts'
+import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { openLocalStore } from './storage/local/index.ts'
 import { migrateStore } from './storage/local/migrate.ts'
 import { STORE_VERSION } from './storage/local/version.ts'
 
 /** Before anything uses the pool: writes and syncs of many files wait for each other on four threads (+ 60 % with 100 busy files). */
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
+
+const STDERR = 2
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2)
@@ -34,7 +37,7 @@ async function main(): Promise<void> {
   else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
   else if (command.run === 'check-config') process.stdout.write(checked(command.config))
-  else await run(command.config)
+  else await run(new LiveConfig(command.config, command.settings, args, process.env))
 }
 
 /** The settings are right, as far as can be told without starting: the keys are read, too, unless the first start is to make them. */
@@ -47,17 +50,19 @@ function checked({ keySource, makeSecret }: Config): string {
   return 'the configuration is right\n'
 }
 
-async function run(config: Config): Promise<void> {
-  const log = createLogger({ level: config.logLevel, format: config.logFormat, write: stderrWriter(), nowMs: Date.now })
-  if (config.makeSecret && makeSecret(config.keySource.path)) log.info('made a secret for tokens', { path: config.keySource.path })
-  const { issuer, audience, requireExp, userClaim } = config
-  const rules = {
-    keys: loadKeys(config.keySource),
-    requireExp,
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(audience === undefined ? {} : { audience }),
-    ...(userClaim === undefined ? {} : { userClaim }),
-  }
+async function run(live: LiveConfig): Promise<void> {
+  const { config } = live
+  const log = createLogger({
+    get level() {
+      return live.config.logLevel
+    },
+    get format() {
+      return live.config.logFormat
+    },
+    write: stderrWriter(),
+    nowMs: Date.now,
+  })
+  if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
@@ -66,9 +71,9 @@ async function run(config: Config): Promise<void> {
   const daemon = new Daemon({
     store,
     socketPaths: config.sockets,
-    verifyToken: token => verifyToken(token, rules, Date.now()),
+    verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
-    fileBytesMax: config.fileBytesMax,
+    limits: config,
     nowMs: Date.now,
   })
   let isStopping = false
@@ -83,7 +88,12 @@ async function run(config: Config): Promise<void> {
   }
   process.on('SIGINT', () => stop('SIGINT'))
   process.on('SIGTERM', () => stop('SIGTERM'))
-  process.on('SIGHUP', () => stop('SIGHUP'))
+  const onTerminal = isatty(STDERR)
+  process.on('SIGHUP', () => {
+    // The terminal that we ran on was closed: whoever started us has gone.
+    if (onTerminal && !isatty(STDERR)) stop('SIGHUP')
+    else reload(live, daemon, log)
+  })
   try {
     await daemon.start()
   } catch (error) {
@@ -92,6 +102,18 @@ async function run(config: Config): Promise<void> {
   }
   const { sockets, storePath, durability } = config
   log.info('tallyd is ready', { sockets: sockets.join(' '), store: storePath, durability, pid: process.pid, version: version() })
+}
+
+/** What is wrong changes nothing: a service must not end, or open up, because of a slip in a file. */
+function reload(live: LiveConfig, daemon: Daemon, log: Logger): void {
+  try {
+    const { changed, waiting } = live.reload()
+    const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
+    log.info('settings and keys were read again', { changed: changed.join(' '), ended })
+    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: waiting.join(' ') })
+  } catch (error) {
+    log.error('settings and keys stay as they were', { reason: error instanceof Error ? error.message : String(error) })
+  }
 }
 
 function migrated(storePath: string): string {

@@ -70,6 +70,8 @@ export class Session {
   #latest: OpenTransfer | undefined
   /** That of the last good message: what an Error has that is about no message in particular. */
   #lastEncoding: Encoding = 'json'
+  /** The key of the user's token was taken away. */
+  #isKeyGone = false
 
   constructor(id: number, connection: Connection, services: Services) {
     this.id = id
@@ -114,19 +116,29 @@ export class Session {
   /** Who the messages come from. Throws `unauthenticated`, `token-expired`. */
   identity(): Identity {
     if (this.state.state !== 'ready') throw new TallyError('unauthenticated', 'an AUTHENTICATION has to come first')
-    if (this.isExpired()) throw tokenExpired()
+    const ended = this.ended()
+    if (ended !== undefined) throw ended
     return this.state.identity
   }
 
-  /** The user's token has ended; where it has, every FETCH under way ends with `token-expired`. */
-  isExpired(): boolean {
-    if (this.state.state !== 'ready') return false
+  /**
+   * Why the user's token holds no longer (`token-expired`, or `token-invalid` where its key was taken away); undefined while it does. Where
+   * it does not, every FETCH under way ends with the same.
+   */
+  ended(): TallyError | undefined {
+    if (this.state.state !== 'ready') return undefined
     const { identity } = this.state
-    if (identity.expiresMs === undefined || this.services.nowMs() <= identity.expiresMs + EXPIRY_TOLERANCE_MS) return false
-    for (const [messageId, { encoding, download }] of this.downloads) {
-      this.endDownload(messageId)
-      if (download !== undefined) this.refuse(tokenExpired(), { messageId, encoding })
-    }
+    const isExpired = identity.expiresMs !== undefined && this.services.nowMs() > identity.expiresMs + EXPIRY_TOLERANCE_MS
+    const error = this.#isKeyGone ? keyGone() : isExpired ? tokenExpired() : undefined
+    if (error !== undefined) this.#endDownloads(error)
+    return error
+  }
+
+  /** Tokens are checked with these keys from now on. Where this user's is not among them, the token holds no longer; answers whether. */
+  keysChanged(ids: ReadonlySet<string>): boolean {
+    if (this.state.state !== 'ready' || ids.has(this.state.identity.keyId)) return false
+    this.#isKeyGone = true
+    this.ended()
     return true
   }
 
@@ -134,6 +146,7 @@ export class Session {
   become(identity: Identity): void {
     if (this.state.state === 'ready' && this.state.identity.user !== identity.user) this.#leaveAll()
     this.state = { state: 'ready', identity }
+    this.#isKeyGone = false
     this.connection.isTrusted = true
   }
 
@@ -185,13 +198,16 @@ export class Session {
     this.#leaveAll()
   }
 
-  #leaveAll(): void {
+  #endDownloads(error: TallyError): void {
     for (const [messageId, { encoding, download }] of this.downloads) {
       this.endDownload(messageId)
       // One that is being opened is answered by whoever opens it.
-      const error = new TallyError('unauthenticated', 'another user has authenticated on this connection')
       if (download !== undefined && !this.connection.isClosed) this.refuse(error, { messageId, encoding })
     }
+  }
+
+  #leaveAll(): void {
+    this.#endDownloads(new TallyError('unauthenticated', 'another user has authenticated on this connection'))
     for (const { transfer } of this.#open.values()) {
       this.services.registry.leave(transfer, this).catch(cause => {
         this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })
@@ -200,6 +216,10 @@ export class Session {
     this.#open.clear()
     this.#latest = undefined
   }
+}
+
+function keyGone(): TallyError {
+  return new TallyError('token-invalid', 'the key of this token is not known any more')
 }
 
 function tokenExpired(): TallyError {

@@ -1,8 +1,7 @@
 /**
- * The keys that tokens are checked with, read once at the start from the file that the operator named, and for each key the algorithms
- * that it allows. Whatever a token's header says about its own key, other than `kid`, is never looked at (protocol, section 5).
+ * The keys that tokens are checked with, read from the file that the operator named, and for each key the algorithms that it allows. Whatever a token's header says about its own key, other than `kid`, is never looked at (protocol, section 5).
  */
-import { createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Algorithm } from 'jsonwebtoken'
 
@@ -13,12 +12,18 @@ export interface KeySource {
 }
 
 export interface TokenKey {
+  /** The same for the same key, whenever it is read: tells whether a key is still there. */
+  readonly id: string
   readonly key: KeyObject
   readonly algorithms: readonly Algorithm[]
 }
 
-/** The key for a token that bears this `kid` or none; undefined where there is none for it. */
-export type KeyFinder = (kid: string | undefined) => TokenKey | undefined
+export interface Keys {
+  /** The key for a token that bears this `kid` or none; undefined where there is none for it. */
+  find(kid: string | undefined): TokenKey | undefined
+  /** The ids of all keys. */
+  readonly ids: ReadonlySet<string>
+}
 
 export const SECRET_BYTES_MIN = 32
 const RSA_BITS_MIN = 2048
@@ -26,12 +31,12 @@ const CURVE_ALGORITHMS: Readonly<Record<string, Algorithm>> = { prime256v1: 'ES2
 const RSA_ALGORITHMS: readonly Algorithm[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 
 /** Reads the keys. Throws an Error that names the file where there is none in it that is fit for use. */
-export function loadKeys(source: KeySource): KeyFinder {
+export function loadKeys(source: KeySource): Keys {
   try {
     const bytes = readFileSync(source.path)
     if (source.kind === 'jwks') return fromJwks(bytes.toString())
     const key = source.kind === 'secret' ? secretKey(bytes) : pemKey(bytes.toString())
-    return () => key // one key for all: a kid that the issuer adds picks nothing
+    return { find: () => key, ids: new Set([key.id]) } // one key for all: a kid that the issuer adds picks nothing
   } catch (cause) {
     throw new Error(`the keys in ${source.path} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
@@ -45,17 +50,17 @@ export function secretBytes(file: Uint8Array): Uint8Array {
 function secretKey(file: Uint8Array): TokenKey {
   const secret = secretBytes(file)
   if (secret.length < SECRET_BYTES_MIN) throw new Error(`a secret needs ${SECRET_BYTES_MIN} bytes or more, this one has ${secret.length}`)
-  return { key: createSecretKey(secret), algorithms: ['HS256', 'HS384', 'HS512'] }
+  return { id: fingerprint(secret), key: createSecretKey(secret), algorithms: ['HS256', 'HS384', 'HS512'] }
 }
 
 function pemKey(text: string): TokenKey {
   if (text.includes('PRIVATE KEY')) throw new Error('it is a private key, and the daemon must not have it: give it the public one')
   const key = createPublicKey(text)
-  return { key, algorithms: algorithmsOf(key) }
+  return publicTokenKey(key, algorithmsOf(key))
 }
 
 /** Keys by `kid`; without one only where there is no choice. Keys of kinds that we do not know are ignored (RFC 7517, 5). */
-function fromJwks(text: string): KeyFinder {
+function fromJwks(text: string): Keys {
   const document: unknown = JSON.parse(text)
   const entries: unknown = typeof document === 'object' && document !== null && 'keys' in document ? document.keys : undefined
   if (!Array.isArray(entries)) throw new Error('it has no array "keys"')
@@ -71,9 +76,12 @@ function fromJwks(text: string): KeyFinder {
     byKid.set(kid, key)
   }
   if (all.length === 0) throw new Error('no RSA or EC key for signatures is in it')
-  return kid => {
-    if (kid !== undefined) return byKid.get(kid)
-    return all.length === 1 ? all[0] : undefined
+  return {
+    find: kid => {
+      if (kid !== undefined) return byKid.get(kid)
+      return all.length === 1 ? all[0] : undefined
+    },
+    ids: new Set(all.map(({ id }) => id)),
   }
 }
 
@@ -84,7 +92,15 @@ function jwkKey(entry: unknown): TokenKey | undefined {
   if (jwk['use'] !== undefined && jwk['use'] !== 'sig') return undefined
   const key = createPublicKey({ key: jwk, format: 'jwk' })
   const algorithms = algorithmsOf(key).filter(algorithm => jwk['alg'] === undefined || jwk['alg'] === algorithm)
-  return algorithms.length === 0 ? undefined : { key, algorithms }
+  return algorithms.length === 0 ? undefined : publicTokenKey(key, algorithms)
+}
+
+function publicTokenKey(key: KeyObject, algorithms: readonly Algorithm[]): TokenKey {
+  return { id: fingerprint(key.export({ type: 'spki', format: 'der' })), key, algorithms }
+}
+
+function fingerprint(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function algorithmsOf(key: KeyObject): readonly Algorithm[] {

@@ -5,7 +5,7 @@
 import jwt from 'jsonwebtoken'
 import { TallyError } from '../../protocol/errors.ts'
 import { TOKEN_BYTES_MAX } from '../../protocol/limits.ts'
-import type { KeyFinder } from './keys.ts'
+import type { Keys } from './keys.ts'
 import { DEFAULT_SCOPE, SCOPES, type Scope } from './rights.ts'
 
 /** Who a token stands for, and what it allows. */
@@ -14,12 +14,14 @@ export interface Identity {
   readonly user: string
   readonly scope: ReadonlySet<Scope>
   readonly quotaBytes?: number
+  /** Of the key that the token was checked with (`TokenKey.id`). */
+  readonly keyId: string
   /** When the token ends, in ms since 1970, without the tolerance; absent: never. */
   readonly expiresMs?: number
 }
 
 export interface TokenRules {
-  readonly keys: KeyFinder
+  readonly keys: Keys
   readonly issuer?: string
   readonly audience?: string
   readonly requireExp?: boolean
@@ -34,7 +36,7 @@ const CONTROL_CHARACTER = /\p{Cc}/u
 
 /** Checks one token at one moment. Throws `token-expired` where only its time is over, `token-invalid` for everything else. */
 export function verifyToken(token: string, rules: TokenRules, nowMs: number): Identity {
-  const claims = verified(token, rules, nowMs)
+  const { claims, keyId } = verified(token, rules, nowMs)
   const { exp, quota } = claims
   if (exp === undefined && rules.requireExp === true) throw invalid('the token has no exp')
   if (exp !== undefined && !Number.isFinite(exp)) throw invalid('exp is not a time')
@@ -42,6 +44,7 @@ export function verifyToken(token: string, rules: TokenRules, nowMs: number): Id
   return {
     user: userOf(claims, rules.userClaim),
     scope: scopeOf(claims['scope']),
+    keyId,
     ...(quota === undefined ? {} : { quotaBytes: quota as number }),
     ...(exp === undefined ? {} : { expiresMs: (exp as number) * 1000 }),
   }
@@ -50,14 +53,14 @@ export function verifyToken(token: string, rules: TokenRules, nowMs: number): Id
 type Claims = Readonly<Record<string, unknown>>
 
 /** The claims of a token whose signature, time, issuer and audience are right. */
-function verified(token: string, { keys, issuer, audience }: TokenRules, nowMs: number): Claims {
+function verified(token: string, { keys, issuer, audience }: TokenRules, nowMs: number): { claims: Claims; keyId: string } {
   if (token.length > TOKEN_BYTES_MAX) throw invalid('the token is too long')
   try {
     const header = jwt.decode(token, { complete: true })?.header
     if (header === undefined) throw invalid('the token is no JWT')
     if ('crit' in header) throw invalid('the token relies on an extension that is not known here')
     if (header.kid !== undefined && typeof header.kid !== 'string') throw invalid('kid is not a string')
-    const key = keys(header.kid)
+    const key = keys.find(header.kid)
     if (key === undefined) throw invalid('no key is known by that kid')
     const claims: unknown = jwt.verify(token, key.key, {
       algorithms: [...key.algorithms],
@@ -67,7 +70,7 @@ function verified(token: string, { keys, issuer, audience }: TokenRules, nowMs: 
       ...(audience === undefined ? {} : { audience }),
     })
     if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw invalid('the claims are no object')
-    return claims as Claims
+    return { claims: claims as Claims, keyId: key.id }
   } catch (error) {
     if (error instanceof TallyError) throw error
     if (error instanceof jwt.TokenExpiredError) throw new TallyError('token-expired', 'the token has expired', {}, { cause: error })

@@ -17,7 +17,7 @@ export function handleResponse(session: Session, message: Response): void {
   const stem = messageId.slice(0, STEM_CHARS).toLowerCase()
   for (const open of session.downloads.values()) {
     if (open.stem !== stem) continue
-    if (!session.isExpired()) open.download?.answered(answeredCount(message))
+    if (session.ended() === undefined) open.download?.answered(answeredCount(message))
     return
   }
 }

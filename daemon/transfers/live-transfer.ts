@@ -19,6 +19,7 @@ import { Upload, type UploadHost } from './upload.ts'
 export interface TransferParts {
   readonly store: Store
   readonly nowMs: () => number
+  /** May change; looked at each time. */
   readonly fileBytesMax: number
   /** A commit cycle failed; its chunks have been refused. */
   readonly onCommitFailure: (error: TallyError) => void
@@ -37,7 +38,6 @@ export class LiveTransfer implements UploadHost {
   acks: Acks
   /** Who needs it in memory: the connections that authenticated it, and work that concerns it. */
   readonly openedBy = new Set<object>()
-  readonly fileBytesMax: number
   readonly #parts: TransferParts
   readonly #commit: GroupCommit
   readonly #opaque: OpaqueChunks
@@ -55,7 +55,6 @@ export class LiveTransfer implements UploadHost {
     this.chunkSizeBytes = record.chunkSizeBytes
     this.acks = record.acks
     this.isMade = record.madeByDaemon
-    this.fileBytesMax = parts.fileBytesMax
     this.#parts = parts
     this.#commit = new GroupCommit(parts.store, parts.nowMs, parts.onCommitFailure)
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
@@ -63,6 +62,10 @@ export class LiveTransfer implements UploadHost {
     this.#tags = shared(record.files.map(({ tags }) => tags))
     this.#opaque = new OpaqueChunks(record.id, parts.store.catalog, this.uploads, record.pairCount)
     for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
+  }
+
+  get fileBytesMax(): number {
+    return this.#parts.fileBytesMax
   }
 
   get isGone(): boolean {

@@ -34,7 +34,7 @@ async function start(t: Test, more: { connectionsMax?: number } = {}) {
     socketPaths: [join(directory, 'tally.sock')],
     verifyToken: text => verifyToken(text, { keys }, clock.nowMs),
     log: createLogger({ level: 'error', format: 'text', write: () => undefined, nowMs: () => clock.nowMs }),
-    fileBytesMax: 2 ** 40,
+    limits: { fileBytesMax: 2 ** 40 },
     nowMs: () => clock.nowMs,
     ...more,
   })

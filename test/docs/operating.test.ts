@@ -20,3 +20,9 @@ test('the example is right', async t => {
   writeFileSync(path, example)
   t.equal(readConfigFile(path).get('store')?.[0], '/var/lib/tally')
 })
+
+test('the page names just those that wait for the next start', async t => {
+  const [, sentence = ''] = /what is wrong is logged and changes nothing\. (.+) hold\s+from the next start on/is.exec(PAGE) ?? []
+  const named = [...sentence.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+  t.strictSame(named.sort(), FLAGS.filter(({ inFile, live }) => inFile === true && live !== true).map(({ name }) => name).sort())
+})

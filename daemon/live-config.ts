@@ -1,0 +1,81 @@
+/**
+ * The configuration of a running daemon: read once at the start, and again at HUP. What can change meanwhile changes as a whole or, where
+ * anything of it is wrong, not at all; what cannot is named, and holds from the next start on.
+ */
+import { homedir } from 'node:os'
+import type { Environment } from '../protocol/defaults.ts'
+import { loadKeys } from './auth/keys.ts'
+import type { TokenRules } from './auth/token.ts'
+import { type Config, readConfig } from './config.ts'
+import { makeSecret } from './first-secret.ts'
+import { FLAGS } from './flags.ts'
+import type { Settings } from './settings.ts'
+
+export interface Reloaded {
+  /** Settings that hold from now on. */
+  readonly changed: readonly string[]
+  /** Settings that differ from those of the start, and wait for the next one. */
+  readonly waiting: readonly string[]
+}
+
+export class LiveConfig {
+  /** The secret was not there before. */
+  readonly hasMadeSecret: boolean
+  readonly #args: readonly string[]
+  readonly #env: Environment
+  readonly #atStart: Settings
+  #config: Config
+  #settings: Settings
+  #rules: TokenRules
+
+  /**
+   * `config` and `settings` are what `readConfig` made of `args` and `env`. The first start makes
+   * the secret where no key is configured. Throws where the keys cannot be used.
+   */
+  constructor(config: Config, settings: Settings, args: readonly string[], env: Environment) {
+    this.hasMadeSecret = config.makeSecret && makeSecret(config.keySource.path)
+    this.#args = args
+    this.#env = env
+    this.#config = config
+    this.#atStart = settings
+    this.#settings = settings
+    this.#rules = rulesOf(config)
+  }
+
+  /** What holds now. Of what needs a new start this is the latest reading, which nobody looks at again. */
+  get config(): Config {
+    return this.#config
+  }
+
+  get rules(): TokenRules {
+    return this.#rules
+  }
+
+  /** Reads everything anew, the keys included. Throws a UsageError, or an Error about the keys; then nothing has changed. */
+  reload(): Reloaded {
+    const command = readConfig(this.#args, this.#env, homedir())
+    if (command.run !== 'daemon') throw new Error('these arguments do not run a daemon')
+    const rules = rulesOf(command.config)
+    const before = this.#settings
+    const named = (isLive: boolean, since: Settings): readonly string[] => FLAGS
+      .filter(({ name, live = false }) => live === isLive && said(since, name) !== said(command.settings, name)).map(({ name }) => name)
+    this.#config = command.config
+    this.#settings = command.settings
+    this.#rules = rules
+    return { changed: named(true, before), waiting: named(false, this.#atStart) }
+  }
+}
+
+function said(settings: Settings, name: string): string {
+  return JSON.stringify(settings.get(name)?.values ?? [])
+}
+
+function rulesOf({ keySource, issuer, audience, requireExp, userClaim }: Config): TokenRules {
+  return {
+    keys: loadKeys(keySource),
+    requireExp,
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
+    ...(userClaim === undefined ? {} : { userClaim }),
+  }
+}
