@@ -7,6 +7,7 @@ import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import type { KeySource } from './auth/keys.ts'
 import { readArguments, UsageError } from './flags.ts'
+import type { UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import { KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
@@ -26,6 +27,8 @@ export interface Config {
   readonly userClaim?: string
   readonly durability: Durability
   readonly fileBytesMax: number
+  /** Of each user. */
+  readonly userLimits: UserLimits
   readonly logFormat: LogFormat
   readonly logLevel: LogLevel
 }
@@ -76,6 +79,7 @@ function configOf(settings: Settings): Config {
     ...(userClaim === undefined ? {} : { userClaim }),
     durability: choice('durability', one('durability'), ['power', 'process']),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
+    userLimits: { quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) } },
     logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
     logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
   }
@@ -107,4 +111,11 @@ function sizeBytes(name: string, value: string | undefined): number {
   const size = digits === '' ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN)
   if (!(size >= 1 && size <= SIZE_BYTES_MAX)) throw new UsageError(`--${name} is a number of bytes such as 1000000, 500M or 10G, not ${JSON.stringify(value)}`)
   return size
+}
+
+/** Without a value: no limit. */
+function count(name: string, value: string | undefined): number {
+  if (value === undefined) return SIZE_BYTES_MAX
+  if (/^\d{1,15}$/.test(value)) return Number(value)
+  throw new UsageError(`--${name} is a number such as 100000, not ${JSON.stringify(value)}`)
 }

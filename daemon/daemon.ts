@@ -6,6 +6,7 @@ import { TallyError } from '../protocol/errors.ts'
 import type { Identity } from './auth/token.ts'
 import { BusyServed, Dispatcher } from './dispatch.ts'
 import { FlowLimits } from './flow.ts'
+import { NO_LIMITS, type UserLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import { type Services, Session } from './session.ts'
@@ -34,6 +35,8 @@ export interface DaemonOptions {
 /** What may change while the daemon runs. */
 export interface Limits {
   readonly fileBytesMax: number
+  /** Of each user; absent: nobody has any. */
+  readonly userLimits?: UserLimits
 }
 
 export class Daemon {
@@ -78,6 +81,7 @@ export class Daemon {
         return fileBytesMax()
       },
       nowMs,
+      limitsOf: () => this.#limits.userLimits ?? NO_LIMITS,
       verifyToken: options.verifyToken,
       collectGarbage: () => this.#housekeeping.collect(),
     }

@@ -48,6 +48,11 @@ export const FLAGS: readonly Flag[] = [
     help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)',
   },
   { name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
+  {
+    name: 'quota', value: 'SIZE', env: true, inFile: true, live: true,
+    help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
+  },
+  { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, help: 'how many files each user may have (default: no limit)' },
   { name: 'log-format', value: 'KIND', env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
   { name: 'log-level', value: 'LEVEL', env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
   { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },

@@ -12,6 +12,7 @@ import { Flow, type FlowLimits } from './flow.ts'
 import type { Logger } from './log.ts'
 import type { Download } from './transfers/download.ts'
 import type { Library } from './transfers/library.ts'
+import type { LimitsOf } from './limits.ts'
 import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
 
@@ -29,6 +30,7 @@ export interface Services {
   readonly log: Logger
   readonly fileBytesMax: number
   readonly nowMs: () => number
+  readonly limitsOf: LimitsOf
   /** Throws `token-invalid`, `token-expired`. */
   readonly verifyToken: (token: string) => Identity
   /** Something was removed or may have become garbage. */

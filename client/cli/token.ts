@@ -15,13 +15,13 @@ export const token: Command = {
   summary: 'mint a token with the daemon\'s secret',
   examples: [
     ['tally token --user ada --ttl 7d > ada.token', 'a token for a user, for a week'],
-    ['tally token --user backup --scope put --quota 10G', 'one that may only store; it bears the claim quota'],
+    ['tally token --user backup --scope put --quota 10G', 'one that may only store, and no more than that'],
   ],
   flags: [
     { name: 'user', value: 'U', help: 'whose token it is' },
     { name: 'ttl', value: 'TIME', kind: 'time', help: `how long it holds: 30s, 10m, 2h, 7d (default ${TTL_DEFAULT})` },
     { name: 'scope', value: 'WORD', repeatable: true, help: `what it may: ${SCOPES.join(', ')} (default: all but admin)` },
-    { name: 'quota', value: 'SIZE', kind: 'size', help: 'bears the claim "quota", which daemons of this version do not enforce yet' },
+    { name: 'quota', value: 'SIZE', kind: 'size', help: 'what its bearer may have, such as 500M or 10G: the smaller of this and the daemon\'s own --quota holds' },
   ],
   async run({ given, output }) {
     const [extra] = given.positionals

@@ -10,6 +10,7 @@ import { type Authentication, type Encoding, type FileReport, MESSAGE_TYPE, type
 import { checkScope } from '../auth/rights.ts'
 import type { Identity } from '../auth/token.ts'
 import { windowChunks } from '../flow.ts'
+import { quotaOf } from '../limits.ts'
 import { HEADER_BYTES_MAX, type Session } from '../session.ts'
 import { newTransfer } from '../transfers/announcement.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
@@ -31,7 +32,7 @@ export async function handleAuthentication(session: Session, message: Authentica
   const { transfer, isNew } = await openTransfer(session, holder, message, identity)
   try {
     if (isNew) await transfer.emptyFilesStored()
-    else if (mayPut) await transfer.amend(message)
+    else if (mayPut) await transfer.amend(message, quotaOf(identity, session.services.limitsOf))
     session.become(identity)
     session.open(transfer, message.acks ?? transfer.acks, mayPut)
     // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
@@ -43,10 +44,11 @@ export async function handleAuthentication(session: Session, message: Authentica
 }
 
 /** The transfer, known or new. Throws `unknown-fid`, `conflict`, and what an announcement is refused for. */
-async function openTransfer(session: Session, holder: object, message: Authentication, { user }: Identity): Promise<Opened> {
-  const { registry, fileBytesMax, nowMs } = session.services
+async function openTransfer(session: Session, holder: object, message: Authentication, identity: Identity): Promise<Opened> {
+  const { registry, fileBytesMax, nowMs, limitsOf } = session.services
+  const { user } = identity
   const fid = message.fid ?? uuidV4()
-  const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs())
+  const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs(), quotaOf(identity, limitsOf))
   const opened = await registry.open(holder, user, fid, announce)
   if (opened === undefined) throw new TallyError('unknown-fid', 'there is no such transfer')
   return opened

@@ -7,6 +7,7 @@ import type { Run } from '../../protocol/messages.ts'
 import { mergeRuns, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
 import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
+import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
   Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
   Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
@@ -55,6 +56,8 @@ export class MemoryCatalog implements Catalog {
 
   async announce(transfer: NewTransfer): Promise<TransferRecord> {
     const { state } = this
+    const bytes = transfer.files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
+    checkQuota(this.#usage(transfer.user), { bytes, files: transfer.files.length }, transfer.quota)
     const id = state.nextTransfer++
     const { user, fid, chunkSizeBytes, acks, madeByDaemon, nowMs } = transfer
     const files = transfer.files.map((file, number) => {
@@ -85,9 +88,10 @@ export class MemoryCatalog implements Catalog {
     })
   }
 
-  async amend({ transfer, acks, files }: Amendment, nowMs: number): Promise<void> {
+  async amend({ transfer, acks, files, quota }: Amendment, nowMs: number): Promise<void> {
     const open = this.state.transfers.get(transfer)
     if (open === undefined || open.state === 'gone') throw notFound()
+    this.#checkUntold(files.map(({ id, sizeBytes }) => ({ id, bytes: sizeBytes ?? 0 })), quota)
     if (acks !== undefined) this.state.transfers.set(transfer, { ...open, acks })
     for (const { id, addTags, ...told } of files) {
       const file = this.state.files.get(id)
@@ -105,7 +109,8 @@ export class MemoryCatalog implements Catalog {
     }
   }
 
-  async mark(marks: readonly Mark[], nowMs: number): Promise<void> {
+  async mark(marks: readonly Mark[], nowMs: number, quota?: Quota): Promise<void> {
+    if (quota !== undefined) this.#checkUntold(marks.map(({ file, receivedBytes }) => ({ id: file, bytes: receivedBytes })), quota)
     for (const mark of marks) {
       const file = this.state.files.get(mark.file)
       const transfer = this.state.transfers.get(mark.transfer)
@@ -117,6 +122,10 @@ export class MemoryCatalog implements Catalog {
       this.state.files.set(file.id, { ...file, held, kind, chunkSizeBytes, receivedBytes })
       transfer.touchedMs = nowMs
     }
+  }
+
+  async usage(user: string): Promise<Usage> {
+    return this.#usage(user)
   }
 
   async pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]> {
@@ -301,6 +310,26 @@ export class MemoryCatalog implements Catalog {
 
   #userOf(file: MemoryFile): string | undefined {
     return this.state.transfers.get(file.transfer)?.user
+  }
+
+  #usage(user: string): Usage {
+    const files = [...this.state.files.values()].filter(file => file.state !== 'removed' && this.#userOf(file) === user)
+    const contents = new Map(files.filter(({ state }) => state === 'stored').map(({ blob, sizeBytes }) => [blob, sizeBytes as number]))
+    const unfinished = files.filter(({ state }) => state === 'receiving').map(({ sizeBytes, receivedBytes }) => sizeBytes ?? receivedBytes)
+    return { bytes: [...contents.values(), ...unfinished].reduce((sum, bytes) => sum + bytes, 0), files: files.length }
+  }
+
+  /** Files whose size was not told, and what they are going to count for. */
+  #checkUntold(changes: readonly { readonly id: FileId; readonly bytes: number }[], quota: Quota | undefined): void {
+    let user = ''
+    let growth = 0
+    for (const { id, bytes } of changes) {
+      const file = this.state.files.get(id)
+      if (file?.state !== 'receiving' || file.sizeBytes !== null) continue
+      user = this.#userOf(file) ?? user
+      growth += Math.max(0, bytes - file.receivedBytes)
+    }
+    checkQuota(this.#usage(user), { bytes: growth, files: 0 }, quota)
   }
 
   #isUntouched(transfer: Pick<MemoryTransfer, 'files'>): boolean {

@@ -8,6 +8,7 @@
  * transaction. With durability `process` "durable" means: survives the death of the daemon, not of the machine.
  */
 import type { Acks, FileState, Query, Run } from '../../protocol/messages.ts'
+import type { Quota, Usage } from './quota.ts'
 
 /** Grows with time and is never used again, not even after a removal; also names the file's blob. */
 export type FileId = number
@@ -38,6 +39,8 @@ export interface NewTransfer {
   readonly madeByDaemon: boolean
   readonly files: readonly NewFile[]
   readonly nowMs: number
+  /** What the user may have with it; absent: no limit. */
+  readonly quota?: Quota
 }
 
 export interface FileRecord extends Omit<NewFile, 'digest'> {
@@ -113,6 +116,8 @@ export interface Mark {
 /** What AUTHENTICATION tells late, or anew. Absent: as before. */
 export interface Amendment {
   readonly transfer: TransferId
+  /** What the user may have with it; absent: no limit. */
+  readonly quota?: Quota
   readonly acks?: Acks
   readonly files: readonly {
     readonly id: FileId
@@ -209,13 +214,16 @@ export interface StoredContent {
  * the back-end refuses every further change until it is opened anew).
  */
 export interface Catalog {
-  /** Writes a new transfer. The caller has made sure that `load` knows nothing of this user and fid. Files get growing ids. */
+  /** Writes a new transfer. The caller has made sure that `load` knows nothing of this user and fid. Files get growing ids. `quota-exceeded`: nothing has changed. */
   announce(transfer: NewTransfer): Promise<TransferRecord>
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>
   /** Transfers with a file whose every chunk is marked and that is not stored: what a crash while finishing leaves behind. */
   complete(): Promise<readonly { user: string; fid: string }[]>
-  /** Files that get tags which they had not are told as `tagged`. */
+  /**
+   * Files that get tags which they had not are told as `tagged`. `quota-exceeded` where a size told now goes too far, `not-found` where a
+   * file is gone: nothing has changed.
+   */
   amend(amendment: Amendment, nowMs: number): Promise<void>
   /**
    * Changes the tags of all of these files, and tells those whose tags change as `tagged`. `not-found` where one of them was removed, or
@@ -224,9 +232,12 @@ export interface Catalog {
   tag(tagging: Tagging, nowMs: number): Promise<void>
   /**
    * Receipts for groups of chunks of any number of transfers, atomically: after a crash all of it is there or nothing.
-   * What concerns a file that is not receiving any more (removed meanwhile) is left out.
+   * What concerns a file that is not receiving any more (removed meanwhile) is left out. With a
+   * quota all of them are one user's: `quota-exceeded` where files whose size is not told grow beyond it, and nothing has changed.
    */
-  mark(marks: readonly Mark[], nowMs: number): Promise<void>
+  mark(marks: readonly Mark[], nowMs: number, quota?: Quota): Promise<void>
+  /** What counts for the user just now. */
+  usage(user: string): Promise<Usage>
   /** The pairs among these UUIDs that were marked. */
   pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]>
   /** The pairs of a transfer, highest places first, at most so many: places are given in order, so these are the newest. */

@@ -7,12 +7,13 @@ import { TallyError } from '../../protocol/errors.ts'
 import { writeMsgpack } from '../../protocol/msgpack.ts'
 import { CHUNKS_PER_FILE_MAX, CHUNK_SIZE_BYTES_DEFAULT, TAGS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { Authentication, FileAnnouncement } from '../../protocol/messages.ts'
+import type { Quota } from '../storage/quota.ts'
 import type { Amendment, NewFile, NewTransfer } from '../storage/storage.ts'
 import { EMPTY_DIGEST } from './finish.ts'
 import type { Upload } from './upload.ts'
 
 /** The records of a transfer that is not known yet. Throws `file-too-big`, `tag-invalid`, `digest-mismatch` (of an empty file). */
-export function newTransfer(message: Authentication, user: string, fid: string, fileBytesMax: number, nowMs: number): NewTransfer {
+export function newTransfer(message: Authentication, user: string, fid: string, fileBytesMax: number, nowMs: number, quota?: Quota): NewTransfer {
   const chunkSizeBytes = message.chunkSizeBytes ?? CHUNK_SIZE_BYTES_DEFAULT
   const files = message.files.map((file, number): NewFile => {
     if (file.sizeBytes !== null) checkSize(file.sizeBytes, chunkSizeBytes, fileBytesMax)
@@ -36,6 +37,7 @@ export function newTransfer(message: Authentication, user: string, fid: string, 
     madeByDaemon: message.fid === undefined,
     files,
     nowMs,
+    ...(quota === undefined ? {} : { quota }),
   }
 }
 

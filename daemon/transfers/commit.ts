@@ -6,6 +6,7 @@
  */
 import { type TallyError, asTallyError } from '../../protocol/errors.ts'
 import { CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
+import { checkQuota, NO_QUOTA, type Quota } from '../storage/quota.ts'
 import type { HeldBytes, Mark, Store } from '../storage/storage.ts'
 import type { Extent } from './extents.ts'
 import type { Group } from './group.ts'
@@ -16,26 +17,37 @@ const HELD_CYCLE_BYTES_MAX = 16_384
 /** What one file may hold in the catalog before it goes to its blob. */
 const HELD_FILE_BYTES_MAX = 65_536
 
-/** One upload's share of a cycle. */
-interface Share {
+/** What one upload gathered, from now on its share of a cycle. */
+interface Taken {
   readonly upload: Upload
   readonly group: Group
+}
+
+interface Share extends Taken {
   /** The bytes travel with the mark. */
   readonly held: readonly HeldBytes[]
   /** The bytes, and what was held before, go to the blob. */
   readonly toBlob: boolean
 }
 
+/** Whose chunks they are, and what that user may have. */
+export interface Account {
+  readonly user: string
+  readonly quota: Quota
+}
+
 export class GroupCommit {
   readonly #store: Store
+  readonly #account: Account
   readonly #nowMs: () => number
   readonly #onFailure: (error: TallyError) => void
   #gathered = new Set<Upload>()
   #running: Promise<void> | undefined
   #scheduled = false
 
-  constructor(store: Store, nowMs: () => number, onFailure: (error: TallyError) => void) {
+  constructor(store: Store, account: Account, nowMs: () => number, onFailure: (error: TallyError) => void) {
     this.#store = store
+    this.#account = account
     this.#nowMs = nowMs
     this.#onFailure = onFailure
   }
@@ -73,22 +85,20 @@ export class GroupCommit {
     this.#gathered = new Set()
     const shares: Share[] = []
     let cycleBytes = 0
-    const groups: { upload: Upload; group: Group }[] = []
+    const taken: Taken[] = []
     for (const upload of uploads) {
       const group = upload.take()
-      if (group === undefined) continue
-      groups.push({ upload, group })
-      cycleBytes += group.extents.lengthBytes
+      if (group !== undefined) taken.push({ upload, group })
     }
+    const groups = this.#quotaOf(taken) === undefined ? taken : await this.#affordable(taken)
+    for (const { group } of groups) cycleBytes += group.extents.lengthBytes
     // Without a sync there is none to save.
     const mayHold = this.#store.durability === 'power' && cycleBytes <= HELD_CYCLE_BYTES_MAX
     for (const { upload, group } of groups) shares.push(divide(upload, group, mayHold))
     try {
       await this.#makeDurable(shares)
     } catch (cause) {
-      const error = asTallyError(cause)
-      this.#onFailure(error)
-      for (const { upload, group } of shares) upload.failed(group, error)
+      this.#refuse(shares, cause)
       return
     }
     for (const { upload, group, held, toBlob } of shares) {
@@ -97,6 +107,35 @@ export class GroupCommit {
       if (upload.held.length === 0 && upload.state === 'receiving') this.#store.contents.advance(upload.id, prefixBytes(upload, group))
       upload.committed(group)
     }
+  }
+
+  /**
+   * What would lead files of unknown size beyond the quota is refused before a byte of it is written: it would take room that nobody counts.
+   * Whether it fits is decided by `mark`, as other transfers of the user grow meanwhile.
+   */
+  async #affordable(taken: readonly Taken[]): Promise<readonly Taken[]> {
+    const growing = taken.filter(({ upload }) => upload.sizeBytes === null)
+    const bytes = growing.reduce((sum, { group }) => sum + group.extents.lengthBytes, 0)
+    const { user, quota } = this.#account
+    try {
+      checkQuota(await this.#store.catalog.usage(user), { bytes, files: 0 }, quota)
+      return taken
+    } catch (cause) {
+      this.#refuse(growing, cause)
+      return taken.filter(each => !growing.includes(each))
+    }
+  }
+
+  /** The quota that these have to keep to; undefined where none can be exceeded: a size that was told is counted already. */
+  #quotaOf(taken: readonly Taken[]): Quota | undefined {
+    const { quota } = this.#account
+    return quota.bytesMax < NO_QUOTA.bytesMax && taken.some(({ upload }) => upload.sizeBytes === null) ? quota : undefined
+  }
+
+  #refuse(taken: readonly Taken[], cause: unknown): void {
+    const error = asTallyError(cause)
+    if (error.code !== 'quota-exceeded') this.#onFailure(error)
+    for (const { upload, group } of taken) upload.failed(group, error)
   }
 
   async #makeDurable(shares: readonly Share[]): Promise<void> {
@@ -117,7 +156,7 @@ export class GroupCommit {
     for (const { upload, group, held, toBlob } of shares) {
       if (group.order.length > 0) marks.push(upload.mark(group, held, toBlob && upload.held.length > 0))
     }
-    if (marks.length > 0) await catalog.mark(marks, this.#nowMs())
+    if (marks.length > 0) await catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
   }
 }
 

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { ChunkIds, uuidToBytes, uuidToHex } from '../../protocol/chunk-id.ts'
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Acks, Authentication, ChunkWords, FileReport, OkFields, Place } from '../../protocol/messages.ts'
+import { NO_QUOTA, type Quota } from '../storage/quota.ts'
 import type { Store, TransferId, TransferRecord } from '../storage/storage.ts'
 import { amendment } from './announcement.ts'
 import { GroupCommit } from './commit.ts'
@@ -36,6 +37,8 @@ export class LiveTransfer implements UploadHost {
   readonly uploads: readonly Upload[]
   /** As last told by any connection; a connection that does not say takes this. */
   acks: Acks
+  /** What the user may have, by the token that authenticated the transfer last. */
+  quota: Quota = NO_QUOTA
   /** Who needs it in memory: the connections that authenticated it, and work that concerns it. */
   readonly openedBy = new Set<object>()
   readonly #parts: TransferParts
@@ -56,7 +59,7 @@ export class LiveTransfer implements UploadHost {
     this.acks = record.acks
     this.isMade = record.madeByDaemon
     this.#parts = parts
-    this.#commit = new GroupCommit(parts.store, parts.nowMs, parts.onCommitFailure)
+    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure)
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
     this.#tags = shared(record.files.map(({ tags }) => tags))
@@ -109,7 +112,7 @@ export class LiveTransfer implements UploadHost {
    * What AUTHENTICATION tells about a known transfer; durable on return. Throws `conflict` and the codes of an announcement, and then
    * nothing has changed.
    */
-  amend(message: Authentication): Promise<void> {
+  amend(message: Authentication, quota = this.quota): Promise<void> {
     return this.#exclusively(async () => {
       if (this.#isGone) throw new TallyError('conflict', 'the transfer was removed', { state: 'gone' })
       const changes = amendment(message, this.id, this.uploads, this.#tags, this.fileBytesMax)
@@ -121,7 +124,7 @@ export class LiveTransfer implements UploadHost {
           upload.digest ??= change.digest ?? null
         }
         try {
-          await this.#parts.store.catalog.amend(changes, this.#parts.nowMs())
+          await this.#parts.store.catalog.amend({ ...changes, quota }, this.#parts.nowMs())
         } catch (cause) {
           for (const { change, upload } of told) if (change.digest !== undefined && upload.state === 'receiving') upload.digest = null
           throw cause
@@ -136,6 +139,7 @@ export class LiveTransfer implements UploadHost {
         this.#tags = shared(tags)
         this.acks = changes.acks ?? this.acks
       }
+      this.quota = quota
       for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
       await this.emptyFilesStored()
     })

@@ -3,6 +3,7 @@
  * when idle. It is the one place that says which transfer a user may touch: only their own.
  */
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
+import type { Quota } from '../storage/quota.ts'
 import type { NewTransfer, TransferId, TransferRecord } from '../storage/storage.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
@@ -48,6 +49,7 @@ export class Registry {
       await before.catch(() => undefined)
     }
     let isNew = false
+    let quota: Quota | undefined
     const loading = (async () => {
       let record = await this.#parts.store.catalog.load(user, fid)
       if (record?.state === 'gone') {
@@ -57,9 +59,10 @@ export class Registry {
         const wanted = announce()
         this.#checkRoom(wanted.files.length)
         record = await this.#parts.store.catalog.announce(wanted)
+        quota = wanted.quota
         isNew = true
       }
-      return record === undefined ? undefined : this.#add(key, record, holder)
+      return record === undefined ? undefined : this.#add(key, record, holder, quota)
     })()
     this.#loading.set(key, loading)
     try {
@@ -119,9 +122,10 @@ export class Registry {
     for (const transfer of this.#live.values()) await transfer.drained()
   }
 
-  #add(key: string, record: TransferRecord, holder: object): LiveTransfer {
+  #add(key: string, record: TransferRecord, holder: object, quota: Quota | undefined): LiveTransfer {
     this.#checkRoom(record.files.length)
     const transfer = new LiveTransfer(record, this.#parts)
+    transfer.quota = quota ?? transfer.quota
     transfer.openedBy.add(holder)
     this.#live.set(key, transfer)
     this.#files += record.files.length

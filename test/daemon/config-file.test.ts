@@ -38,6 +38,8 @@ require-exp = true
 user-claim = "login"
 durability = "process"
 max-file-size = "10G"
+quota = "2K"
+quota-files = 7
 log-format = "json"
 log-level = "debug"
 `
@@ -45,7 +47,8 @@ log-level = "debug"
 test('every setting can stand in the file', async t => {
   t.strictSame(config(['--config', fileWith(EVERYTHING)]), {
     sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
-    requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30, logFormat: 'json', logLevel: 'debug',
+    requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
+    userLimits: { quota: { bytesMax: 2048, filesMax: 7 } }, logFormat: 'json', logLevel: 'debug',
   })
   t.equal(config(['--config', fileWith('socket = "/one"\nmax-file-size = 5')]).fileBytesMax, 5)
 })

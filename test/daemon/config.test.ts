@@ -23,6 +23,7 @@ test('without flags everything has its default', async t => {
     requireExp: false,
     durability: 'power',
     fileBytesMax: Number.MAX_SAFE_INTEGER,
+    userLimits: { quota: { bytesMax: Number.MAX_SAFE_INTEGER, filesMax: Number.MAX_SAFE_INTEGER } },
     logFormat: 'text',
     logLevel: 'info',
   })
@@ -30,10 +31,11 @@ test('without flags everything has its default', async t => {
 
 test('every flag is heard', async t => {
   const args = ['--socket', '/a', '--socket=/b', '--store', '/s', '--jwks', '/k', '--issuer', 'us', '--audience', 'tally', '--require-exp',
-    '--user-claim', 'login', '--durability', 'process', '--max-file-size', '10G', '--log-format', 'json', '--log-level', 'debug']
+    '--user-claim', 'login', '--durability', 'process', '--max-file-size', '10G', '--quota', '2K', '--quota-files', '7', '--log-format', 'json', '--log-level', 'debug']
   t.strictSame(config(args), {
     sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
-    requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30, logFormat: 'json', logLevel: 'debug',
+    requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
+    userLimits: { quota: { bytesMax: 2048, filesMax: 7 } }, logFormat: 'json', logLevel: 'debug',
   })
 })
 

@@ -8,6 +8,7 @@ import { contentsFacts } from './contents-facts.ts'
 import { eventFacts } from './event-facts.ts'
 import { integrityFacts } from './integrity-facts.ts'
 import { queryFacts } from './query-facts.ts'
+import { quotaFacts } from './quota-facts.ts'
 import { recordFacts } from './record-facts.ts'
 
 export interface StoreUnderTest {
@@ -36,4 +37,5 @@ export function conformance(t: Test, name: string, open: () => Promise<StoreUnde
   eventFacts(fact)
   contentsFacts(fact)
   integrityFacts(fact)
+  quotaFacts(fact)
 }

@@ -14,7 +14,7 @@ import { freshDirectory } from './support.ts'
 
 const MAIN = new URL('../../daemon/main.ts', import.meta.url).pathname
 
-/** A store of format 1 with one stored file of 0 bytes that has a tag. */
+/** A store of format 1 with files in every state; a stored one of 0 bytes has a tag. */
 function makeOld(t: Test): string {
   const directory = freshDirectory(t)
   fs.writeFileSync(path.join(directory, 'version'), '1\n')
@@ -26,6 +26,11 @@ function makeOld(t: Test): string {
     INSERT INTO content VALUES (1, 1, '${digestOf('')}');
     INSERT INTO file (id, transfer, number, owner, name, size, tags, state, chunk_size, received, content, stored)
       VALUES (1, 1, 0, 1, 'old', 0, '["x"]', 1, 1024, 0, 1, 6);
+    INSERT INTO file (id, transfer, number, owner, name, size, tags, state, chunk_size, received)
+      VALUES (2, 1, 1, 1, 'unfinished', 10, '[]', 0, 1024, 4), (3, 1, 2, 1, 'untold', NULL, '[]', 0, 1024, 5), (4, 1, 3, 1, 'gone', 7, '[]', 2, 1024, 0);
+    INSERT INTO content VALUES (5, 1, '${digestOf('y')}');
+    INSERT INTO file (id, transfer, number, owner, name, size, tags, state, chunk_size, received, content, stored)
+      VALUES (5, 1, 4, 1, 'one', 100, '[]', 1, 1024, 100, 5, 6), (6, 1, 5, 1, 'same', 100, '[]', 1, 1024, 100, 5, 6);
     INSERT INTO label VALUES (1, 1, 'x', 1);
     INSERT INTO tagged VALUES (1, 1)`)
   db.close()
@@ -58,6 +63,7 @@ test('migrated, it has the tables of a new store, and serves what it had', async
   const store = await openLocalStore({ path: directory, durability: 'process' })
   t.teardown(() => store.close())
   t.match((await store.catalog.find(query({ tags: ['x'] }))).files, [{ name: 'old', digest: digestOf(''), state: 'stored' }])
+  t.same(await store.catalog.usage(USER), { bytes: 115, files: 5 })
   await store.close()
   const migrated = new DatabaseSync(path.join(directory, 'catalog.db'), { readOnly: true })
   t.teardown(() => migrated.close())

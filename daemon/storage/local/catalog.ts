@@ -4,6 +4,7 @@
  */
 import type { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
+import type { Quota, Usage } from '../quota.ts'
 import type {
   Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
@@ -62,13 +63,17 @@ export class LocalCatalog implements Catalog {
     return this.#change('tag', [tagging, nowMs]) as Promise<void>
   }
 
-  mark(marks: readonly Mark[], nowMs: number): Promise<void> {
+  mark(marks: readonly Mark[], nowMs: number, quota?: Quota): Promise<void> {
     const compacted = marks.map(mark => ({
       ...mark,
       pages: mark.pages.map(({ page, bytes }) => ({ page, bytes: compact(bytes) })),
       held: mark.held.map(({ offsetBytes, bytes }) => ({ offsetBytes, bytes: compact(bytes) })),
     }))
-    return this.#change('mark', [compacted, nowMs]) as Promise<void>
+    return this.#change('mark', [compacted, nowMs, quota]) as Promise<void>
+  }
+
+  usage(user: string): Promise<Usage> {
+    return this.#parts.reader.call('usage', [user]) as Promise<Usage>
   }
 
   pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]> {

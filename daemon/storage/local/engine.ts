@@ -5,12 +5,14 @@
 import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
+import type { Quota } from '../quota.ts'
 import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'
 import { loadTransfer, writeSums } from './records.ts'
 import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
+import { checkGrowth } from './usage.ts'
 
 const TOUCH_EVERY_MS = 60_000
 const TOUCHED_REMEMBERED = 10_000
@@ -26,8 +28,10 @@ export class Engine {
   }
 
   announce(transfer: NewTransfer): TransferRecord {
-    const { user, fid, chunkSizeBytes, acks, madeByDaemon, files, nowMs } = transfer
+    const { user, fid, chunkSizeBytes, acks, madeByDaemon, files, nowMs, quota } = transfer
     const owner = this.#db.get('INSERT INTO user (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id', user) as Row
+    const bytes = files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
+    checkGrowth(this.#db, owner.id as number, { bytes, files: files.length }, quota)
     const row = this.#db.get(`INSERT INTO transfer (owner, fid, state, chunk_size, acks, made, created, touched, pairs)
       VALUES (?, ?, ${OPEN}, ?, ?, ?, ?, ?, 0) RETURNING id`, owner.id as number, fid, chunkSizeBytes, acks, madeByDaemon ? 1 : 0, nowMs, nowMs)
     for (const [number, file] of files.entries()) {
@@ -45,10 +49,11 @@ export class Engine {
     this.#tag(owner, row?.id as number, tags)
   }
 
-  amend({ transfer, acks, files }: Amendment, nowMs: number): void {
+  amend({ transfer, acks, files, quota }: Amendment, nowMs: number): void {
     if (this.#db.run(`UPDATE transfer SET acks = coalesce(?, acks) WHERE id = ? AND state = ${OPEN}`, acks ?? null, transfer) === 0) {
       throw notFound()
     }
+    this.#checkUntold(files.map(({ id, sizeBytes }) => ({ id, bytes: sizeBytes ?? 0 })), quota)
     for (const { id, sizeBytes, digest, mediaType, modifiedMs, expiresMs, meta, addTags } of files) {
       const row = this.#db.get(`UPDATE file SET size = coalesce(?, size), digest = coalesce(?, digest),
         media_type = coalesce(?, media_type), modified = coalesce(?, modified), expires = coalesce(?, expires), meta = coalesce(?, meta)
@@ -81,7 +86,8 @@ export class Engine {
     }
   }
 
-  mark(marks: readonly Mark[], nowMs: number): void {
+  mark(marks: readonly Mark[], nowMs: number, quota?: Quota): void {
+    if (quota !== undefined) this.#checkUntold(marks.map(({ file, receivedBytes }) => ({ id: file, bytes: receivedBytes })), quota)
     for (const { file, transfer, pages, pairs, held, releaseHeld, kind, chunkSizeBytes, receivedBytes } of marks) {
       const isReceiving = this.#db.run(`UPDATE file SET kind = ?, chunk_size = ?, received = ? WHERE id = ? AND state = ${RECEIVING}`,
         kind, chunkSizeBytes, receivedBytes, file) === 1
@@ -103,6 +109,19 @@ export class Engine {
     }
   }
 
+  /** Files whose size was not told, and what they are going to count for. */
+  #checkUntold(files: readonly { readonly id: FileId; readonly bytes: number }[], quota: Quota | undefined): void {
+    let owner = 0
+    let growth = 0
+    for (const { id, bytes } of files) {
+      const row = this.#db.get(`SELECT owner, received FROM file WHERE id = ? AND size IS NULL AND state = ${RECEIVING}`, id)
+      if (row === undefined) continue
+      owner = row.owner as number
+      growth += Math.max(0, bytes - (row.received as number))
+    }
+    checkGrowth(this.#db, owner, { bytes: growth, files: 0 }, quota)
+  }
+
   /** A transaction, or a change in it, was taken back: what was noted in it was not written. */
   rolledBack(): void {
     this.#touchedMs.clear()
@@ -122,7 +141,7 @@ export class Engine {
     if (row.state === STORED) return
     const owner = row.owner as number
     const twin = this.#db.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)
-    if (twin === undefined) this.#addContent(file, owner, digest, sums)
+    if (twin === undefined) this.#addContent(file, owner, digest, sizeBytes, sums)
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', file)
     this.#dropReceipts(file)
     this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
@@ -184,8 +203,8 @@ export class Engine {
     this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', (content ?? id) as number)
   }
 
-  #addContent(blob: FileId, owner: number, digest: string, sums: Uint8Array): void {
-    this.#db.run('INSERT INTO content (blob, owner, digest) VALUES (?, ?, ?)', blob, owner, digest)
+  #addContent(blob: FileId, owner: number, digest: string, sizeBytes: number, sums: Uint8Array): void {
+    this.#db.run('INSERT INTO content (blob, owner, digest, size) VALUES (?, ?, ?, ?)', blob, owner, digest, sizeBytes)
     writeSums(this.#db, blob, sums)
   }
 

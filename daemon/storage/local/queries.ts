@@ -3,6 +3,7 @@
  * commit that returned before it.
  */
 import type { Run } from '../../../protocol/messages.ts'
+import type { Usage } from '../quota.ts'
 import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, Pair, StoredContent, TransferId,
   TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
@@ -10,6 +11,7 @@ import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
 import { loadTransfer } from './records.ts'
 import { OPEN, RECEIVING, STORED } from './schema.ts'
+import { usageOf } from './usage.ts'
 
 export class Queries {
   readonly #db: Database
@@ -79,6 +81,10 @@ export class Queries {
   sums(blob: FileId, page: number): Uint8Array {
     const row = this.#db.get('SELECT sums FROM block_sum WHERE content = ? AND page = ?', blob, page)
     return row?.sums as Uint8Array | undefined ?? new Uint8Array(0)
+  }
+
+  usage(user: string): Usage {
+    return usageOf(this.#db, user)
   }
 
   garbage(limit: number): FileId[] {

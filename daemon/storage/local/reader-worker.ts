@@ -20,6 +20,7 @@ serveLink({
   events: queries.events.bind(queries),
   content: queries.content.bind(queries),
   sums: queries.sums.bind(queries),
+  usage: queries.usage.bind(queries),
   garbage: queries.garbage.bind(queries),
   close: () => db.close(),
 })

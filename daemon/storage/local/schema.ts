@@ -3,6 +3,8 @@
  * that a person would look for by hand (names, tags, digests) is text.
  */
 
+import { USAGE_TRIGGERS } from './usage.ts'
+
 /** `transfer.state` */
 export const OPEN = 0
 export const GONE = 1
@@ -15,7 +17,9 @@ export const SCHEMA = `
 CREATE TABLE user (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
-  sequence INTEGER NOT NULL DEFAULT 0   -- of the last event
+  sequence INTEGER NOT NULL DEFAULT 0,  -- of the last event
+  bytes INTEGER NOT NULL DEFAULT 0,     -- what counts for the quota, kept by triggers
+  files INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE transfer (
@@ -40,6 +44,7 @@ CREATE TABLE content (
   blob INTEGER PRIMARY KEY,
   owner INTEGER NOT NULL,
   digest TEXT NOT NULL,
+  size INTEGER NOT NULL DEFAULT 0,
   damaged TEXT,                 -- JSON array of [first block, count]; NULL: nothing is known against it
   UNIQUE (owner, digest)
 ) STRICT;
@@ -147,5 +152,7 @@ CREATE TABLE event (
   PRIMARY KEY (owner, sequence)
 ) STRICT, WITHOUT ROWID;
 
+-- What each user has.
+${USAGE_TRIGGERS}
 PRAGMA user_version = 2;
 `

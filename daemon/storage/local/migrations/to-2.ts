@@ -1,4 +1,5 @@
 /** From format 1 to format 2: a new store's tables, `schema.ts`, are the same after it (a test compares). */
+import { USAGE_TRIGGERS } from '../usage.ts'
 
 export const TO_2 = `
 ALTER TABLE content ADD COLUMN damaged TEXT;
@@ -10,6 +11,14 @@ CREATE TABLE block_sum (
   PRIMARY KEY (content, page)
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE user ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE user ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE content ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+UPDATE content SET size = (SELECT f.size FROM file f WHERE f.content = content.blob LIMIT 1);
+UPDATE user SET
+  files = (SELECT count(*) FROM file f WHERE f.owner = user.id AND f.state <> 2),
+  bytes = (SELECT coalesce(sum(coalesce(f.size, f.received)), 0) FROM file f WHERE f.owner = user.id AND f.state = 0)
+    + (SELECT coalesce(sum(c.size), 0) FROM content c WHERE c.owner = user.id);
 CREATE TABLE event (
   owner INTEGER NOT NULL,
   sequence INTEGER NOT NULL,
@@ -32,4 +41,4 @@ CREATE TABLE event (
   stored INTEGER,
   PRIMARY KEY (owner, sequence)
 ) STRICT, WITHOUT ROWID;
-`
+${USAGE_TRIGGERS}`

@@ -1,0 +1,21 @@
+/**
+ * What one user may have and do here, and how it is joined with what their token says: the smallest holds. Where the figures come from is
+ * config.ts's matter.
+ */
+import type { Identity } from './auth/token.ts'
+import { NO_QUOTA, type Quota } from './storage/quota.ts'
+
+export interface UserLimits {
+  readonly quota: Quota
+}
+
+/** The limits of a user, by name. */
+export type LimitsOf = (user: string) => UserLimits
+
+export const NO_LIMITS: UserLimits = { quota: NO_QUOTA }
+
+/** What the bearer of a token may have. */
+export function quotaOf({ user, quotaBytes }: Identity, limitsOf: LimitsOf): Quota {
+  const { quota } = limitsOf(user)
+  return quotaBytes === undefined || quotaBytes >= quota.bytesMax ? quota : { ...quota, bytesMax: quotaBytes }
+}
