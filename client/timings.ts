@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { TallyError } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
 import { ClientError } from './errors.ts'
-import type { ClientEvent, OnEvent } from './events.ts'
+import type { OnEvent } from './events.ts'
 
 export interface Timings {
   /** Without an answer for so long the client asks again, then on a new connection (protocol, 3.3). */
@@ -44,8 +44,6 @@ export class Final extends Error {
   }
 }
 
-type RetryEvent = Extract<ClientEvent, { type: 'retry' }>
-
 /** Half of it is jitter, so that clients that failed together do not come back together. */
 export function backOffMs(timings: Timings, attempt: number): number {
   const fullMs = Math.min(timings.backOffMaxMs, timings.backOffFirstMs * 2 ** Math.min(attempt, 30))
@@ -53,46 +51,81 @@ export function backOffMs(timings: Timings, attempt: number): number {
 }
 
 /**
- * Runs `operation` until it succeeds, fails for good, or only failed for `retryForMs`. `operation` calls `progressed` whenever
- * something new was acknowledged, which starts the back-off anew. Each retry is told by an event before its pause, and whoever hears of it
- * may stop it. Throws what the last attempt threw where a retry cannot help, else `gave-up`; the signal's reason when it is aborted.
+ * What failed so far of something that is tried again and again, and whether and when it may be tried once more. Each retry is told by an
+ * event before its pause, and whoever hears of it may stop it.
+ */
+export class Retries {
+  readonly #timings: Timings
+  readonly #signal: AbortSignal | undefined
+  readonly #onEvent: OnEvent | undefined
+  /** In a row. */
+  #failures = 0
+  #failingSinceMs = 0
+  #beganMs: number
+
+  constructor(timings: Timings, signal: AbortSignal | undefined, onEvent: OnEvent | undefined) {
+    this.#timings = timings
+    this.#signal = signal
+    this.#onEvent = onEvent
+    this.#beganMs = timings.nowMs()
+  }
+
+  /** An attempt begins. */
+  begin(): void {
+    this.#signal?.throwIfAborted()
+    this.#beganMs = this.#timings.nowMs()
+  }
+
+  /** Something new was acknowledged: the back-off starts anew. */
+  readonly progressed = (): void => { this.#failures = 0 }
+
+  /**
+   * Returns when the attempt that failed may be followed by another. Throws what it failed with where a retry cannot help, `gave-up` when
+   * it only failed for `retryForMs` or was stopped, the signal's reason when that is aborted.
+   */
+  async failed(error: unknown): Promise<void> {
+    this.#signal?.throwIfAborted()
+    if (error instanceof Final) throw error.cause
+    if (!(error instanceof TallyError || error instanceof ClientError)) throw error
+    const atOnce = AT_ONCE.has(error.code)
+    if (!atOnce && !AFTER_A_WHILE.has(error.code)) throw error
+    const { retryForMs } = this.#timings
+    const nowMs = this.#timings.nowMs()
+    // An attempt that lived long, such as one that waited for its input, did not fail in a row with the one before.
+    if (nowMs - this.#beganMs > retryForMs) this.#failures = 0
+    const failures = this.#failures++
+    if (failures === 0) this.#failingSinceMs = this.#beganMs
+    if (failures >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
+    if (failures > 0 && nowMs - this.#failingSinceMs >= retryForMs) throw gaveUp(error)
+    const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(this.#timings, failures), retryAfterMs(error))
+    const stopped = new AbortController()
+    const stop = (): void => stopped.abort(gaveUp(error))
+    this.#onEvent?.({ type: 'retry', attempt: failures + 1, afterMs: pauseMs, cause: error, stop })
+    if (pauseMs > 0) await pause(pauseMs, anyOf(stopped.signal, this.#signal))
+    stopped.signal.throwIfAborted()
+  }
+}
+
+/**
+ * Runs `operation` until it succeeds, fails for good, or only failed for `retryForMs` (see `Retries`). `operation` calls `progressed`
+ * whenever something new was acknowledged.
  */
 export async function withRetries<T>(
   timings: Timings, signal: AbortSignal | undefined, onEvent: OnEvent | undefined, operation: (progressed: () => void) => Promise<T>,
 ): Promise<T> {
-  let failures = 0
-  let failingSinceMs = 0
-  const progressed = (): void => { failures = 0 }
+  const retries = new Retries(timings, signal, onEvent)
   for (;;) {
-    signal?.throwIfAborted()
-    const beganMs = timings.nowMs()
+    retries.begin()
     try {
-      return await operation(progressed)
+      return await operation(retries.progressed)
     } catch (error) {
-      signal?.throwIfAborted()
-      if (error instanceof Final) throw error.cause
-      if (!(error instanceof TallyError || error instanceof ClientError)) throw error
-      const atOnce = AT_ONCE.has(error.code)
-      if (!atOnce && !AFTER_A_WHILE.has(error.code)) throw error
-      const nowMs = timings.nowMs()
-      // An attempt that lived long, such as one that waited for its input, did not fail in a row with the one before.
-      if (nowMs - beganMs > timings.retryForMs) failures = 0
-      if (failures === 0) failingSinceMs = beganMs
-      if (failures >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
-      if (failures > 0 && nowMs - failingSinceMs >= timings.retryForMs) throw new ClientError('gave-up', error.message, { cause: error })
-      const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(timings, failures), retryAfterMs(error))
-      failures++
-      await untilRetry({ type: 'retry', attempt: failures, afterMs: pauseMs, cause: error }, signal, onEvent)
+      await retries.failed(error)
     }
   }
 }
 
-/** Tells of a retry and waits for it. Throws `gave-up` when it was stopped. */
-async function untilRetry(retry: Omit<RetryEvent, 'stop'>, signal: AbortSignal | undefined, onEvent: OnEvent | undefined): Promise<void> {
-  const stopped = new AbortController()
-  onEvent?.({ ...retry, stop: () => stopped.abort(new ClientError('gave-up', retry.cause.message, { cause: retry.cause })) })
-  if (retry.afterMs > 0) await pause(retry.afterMs, anyOf(stopped.signal, signal))
-  stopped.signal.throwIfAborted()
+function gaveUp(cause: Error): ClientError {
+  return new ClientError('gave-up', cause.message, { cause })
 }
 
 /** Rejects with the signal's reason when aborted. */

@@ -7,7 +7,7 @@ import type { Connection, Watcher } from './connection.ts'
 import { errorOf } from './errors.ts'
 import { type Link, needsLogIn } from './link.ts'
 import type { FindQuery, TallyEvent, WatchOptions } from './options.ts'
-import { withRetries } from './timings.ts'
+import { Retries } from './timings.ts'
 
 /** Events that wait to be taken. */
 const WAITING_MAX = 1024
@@ -16,21 +16,17 @@ const WAITING_MAX = 1024
 export async function* watch(
   link: Link, query: FindQuery, { since, signal, onEvent }: WatchOptions,
 ): AsyncGenerator<TallyEvent, void, void> {
+  const retries = new Retries(link.timings, signal, onEvent)
   let seen = since
-  let failure: unknown
   for (;;) {
-    const feed = await withRetries(link.timings, signal, onEvent, async () => {
-      const before = failure
-      failure = undefined
-      // What ended the feed before counts as the first failure, so that a daemon that ends each one at once is not asked without pause.
-      if (before !== undefined) throw before
-      const connection = await link.connection(signal)
-      return Feed.open(link, connection, query, seen, signal)
-    })
+    retries.begin()
+    let feed: Feed | undefined
     try {
+      feed = await Feed.open(link, await link.connection(signal), query, seen, signal)
       if (feed.isTruncated && seen !== undefined) onEvent?.({ type: 'truncated', since: seen })
       seen ??= feed.sequence
       for (let event = await feed.next(); event !== undefined; event = await feed.next()) {
+        retries.progressed()
         if (event.sequence !== undefined) {
           // What a daemon tells twice is not handed out twice.
           if (seen !== undefined && event.sequence <= seen) continue
@@ -40,13 +36,17 @@ export async function* watch(
       }
       // It was too much at once: what waited has been handed out, and the rest is asked for anew.
     } catch (error) {
-      signal?.throwIfAborted()
-      if (needsLogIn(error) && feed.connection.lost === undefined) await link.logIn(feed.connection, signal)
-      failure = error
+      await retries.failed(feed === undefined ? error : await loggedIn(link, feed.connection, error, signal))
     } finally {
-      feed.close()
+      feed?.close()
     }
   }
+}
+
+/** Logs in anew where that is what a WATCH ended for. Returns what it failed with in the end. */
+async function loggedIn(link: Link, connection: Connection, error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+  if (!needsLogIn(error) || connection.lost !== undefined) return error
+  return link.logIn(connection, signal).then(() => error, (cause: unknown) => cause)
 }
 
 /** The events of one WATCH on one connection. */
