@@ -1,6 +1,7 @@
 /** Many files out of the store, several at a time. */
 import type { FoundFile } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
+import { AllProgress } from './all-progress.ts'
 import type { FileId } from './file-id.ts'
 import { inFlight } from './in-flight.ts'
 import type { GetAllOptions, GetAllResult, GetAllTarget } from './options.ts'
@@ -12,13 +13,14 @@ const IN_FLIGHT_MAX = 16
 /** See `Tally.getAll`. */
 export async function* getAll(
   tally: Tally, files: Iterable<FoundFile | FileId> | AsyncIterable<FoundFile | FileId>, target: GetAllTarget,
-  { signal, ...common }: GetAllOptions,
+  { signal, onEvent }: GetAllOptions,
 ): AsyncGenerator<GetAllResult, void, void> {
   // One memory of names for all of them: equal names in one directory are told apart.
   const named = 'directory' in target ? { names: new LocalNames(), ...target } : target
+  const progress = new AllProgress(onEvent)
   yield* inFlight(files, IN_FLIGHT_MAX, async (id, ending): Promise<GetAllResult> => {
     try {
-      const result = await tally.get(idOf(id), named, { ...common, signal: anyOf(ending, signal) })
+      const result = await tally.get(idOf(id), named, { signal: anyOf(ending, signal), onEvent: progress.listener() })
       return { id, ...result, path: result.path ?? '' }
     } catch (error) {
       signal?.throwIfAborted()

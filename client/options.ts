@@ -1,7 +1,7 @@
 /** What the library's calls take and give: the types that an app's author meets. */
 import type { Event, FoundFile, Query, ValueMap } from '../protocol/index.ts'
 import type { DownloadResult } from './download.ts'
-import type { OnEvent } from './events.ts'
+import type { OnEvent, UploadCounts } from './events.ts'
 import type { FileId } from './file-id.ts'
 import type { FileTarget } from './file-sink.ts'
 import type { Timings } from './timings.ts'
@@ -82,6 +82,7 @@ export type PutAllResult = { readonly path: string } & (
     readonly name: string
     readonly sizeBytes: number
     readonly digest: string
+    readonly counts: Readonly<UploadCounts>
     readonly error?: undefined
   }
   | { readonly error: unknown }

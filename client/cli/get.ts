@@ -2,12 +2,15 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { TallyError } from '../../protocol/index.ts'
 import type { FileId } from '../file-id.ts'
-import type { GetTarget, Tally } from '../index.ts'
-import { LocalNames } from '../safe-name.ts'
+import type { DownloadResult, FoundFile, GetAllTarget, GetTarget, Tally } from '../index.ts'
 import { UsageError } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
+import type { ExitCode } from './exit.ts'
 import { labelOf, parseId } from './ids.ts'
-import { forEach } from './outcome.ts'
+import { Moving } from './moving.ts'
+import { Outcome, forEach } from './outcome.ts'
+import { QUERY_FLAGS, hasQuery, queryOf } from './query.ts'
+import { Restore } from './restore.ts'
 import { escaped } from './text.ts'
 
 export const get: Command = {
@@ -18,35 +21,73 @@ export const get: Command = {
   examples: [
     ['tally get --tag holiday -o photos', 'fetch all files with a tag into a directory'],
     ['tally get sha256:… --stdout', 'write a file to standard output'],
+    ['tally get --name \'src/*\' -o back', 'names with / become directories below the target'],
   ],
   flags: [
-    { name: 'output', short: 'o', value: 'PATH', help: 'a directory, or for a single file its path (default: the current directory)' },
-    { name: 'tag', short: 't', value: 'T', repeatable: true, help: 'fetch the files that have this tag, instead of ID…' },
+    { name: 'output', short: 'o', value: 'PATH', kind: 'path', help: 'a directory, or for a single ID its file (default: the current directory)' },
+    ...QUERY_FLAGS,
     { name: 'stdout', help: 'write to standard output' },
     { name: 'force', short: 'f', help: 'replace what is there' },
     RETRY_FLAG,
   ],
   resumes: true,
   async run(context) {
-    const { given, output, signal } = context
+    const { given } = context
     const ids = given.positionals.map(parseId)
-    const tags = given.all('tag')
-    if ((ids.length === 0) === (tags.length === 0)) throw new UsageError('get needs ID… or --tag, one of the two')
+    if ((ids.length > 0) === hasQuery(given)) throw new UsageError('get needs ID…, or --tag, --any, --not or --name, one of the two')
     const toFile = given.has('output') || given.has('force')
     if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')
     await using tally = await connectAs(context)
-    const perId = await Promise.all(ids.map(id => filesOf(tally, id, signal)))
-    const files = tags.length > 0 ? await tagged(tally, tags, signal) : perId.flat()
-    if (files.length === 0) throw new TallyError('not-found', 'no file has these tags')
-    const target = await targetOf(context, files.length)
-    return await forEach(context, files, id => ({ id: labelOf(id) }), async id => {
-      output.next()
-      const result = await tally.get(id, target, { signal, onEvent: event => output.event(labelOf(id), event) })
-      if (given.has('stdout')) return
-      const { fid, file, name, sizeBytes, digest, path = '', resumedBytes } = result
-      output.result(`${escaped(path)}  ${digest}`, { fid, file, name, size: sizeBytes, digest, path, resumedBytes })
-    })
+    return await (ids.length > 0 ? getEach(context, tally, ids) : getFound(context, tally))
   },
+}
+
+/** One after the other: who comes first has its name for itself, the same in each run. */
+async function getEach(context: Context, tally: Tally, given: readonly FileId[]): Promise<ExitCode> {
+  const { output, signal } = context
+  const outcome = new Outcome(context)
+  const ids: FileId[] = []
+  for (const id of given) {
+    try {
+      ids.push(...await filesOf(tally, id, signal))
+    } catch (error) {
+      outcome.failed({ id: labelOf(id) }, error)
+    }
+  }
+  if (ids.length === 0) return outcome.exit
+  const target = await targetOf(context, ids.length)
+  const exit = await forEach(context, ids, id => ({ id: labelOf(id) }), async id => {
+    output.next()
+    report(context, await tally.get(id, target, { signal, onEvent: event => output.event(labelOf(id), event) }))
+  })
+  return outcome.exit === 0 ? exit : outcome.exit
+}
+
+/** Several at a time, but for standard output; oldest first, so that names told apart stay the same when newer files come. */
+async function getFound(context: Context, tally: Tally): Promise<ExitCode> {
+  const { given, output, signal } = context
+  const found: FoundFile[] = []
+  for await (const file of tally.find(queryOf(given), { signal })) found.push(file)
+  if (found.length === 0) throw new TallyError('not-found', 'no file matches')
+  found.reverse()
+  if (given.has('stdout')) return getEach(context, tally, found)
+  const restore = await restoreOf(given.one('output'))
+  // Before the first is fetched: which one ends first must not decide which one has the plain name.
+  for (const file of found) restore.place(file.name, file)
+  const target: GetAllTarget = { pathOf: info => restore.pathOf(info), force: given.has('force') }
+  const moving = new Moving(output, undefined, found.map(({ sizeBytes }) => sizeBytes ?? 0))
+  const outcome = new Outcome(context)
+  for await (const result of tally.getAll(found, target, { signal, onEvent: event => moving.event(event) })) {
+    moving.done()
+    if ('fid' in result) report(context, result)
+    else outcome.failed({ id: labelOf(result.id) }, result.error)
+  }
+  return outcome.exit
+}
+
+function report({ given, output }: Context, { fid, file, name, sizeBytes, digest, path = '', resumedBytes }: DownloadResult): void {
+  if (given.has('stdout')) return
+  output.result(`${escaped(path)}  ${digest}`, { fid, file, name, size: sizeBytes, digest, path, resumedBytes })
 }
 
 /** A fid alone means each of its stored files. */
@@ -59,21 +100,18 @@ async function filesOf(tally: Tally, id: FileId, signal: AbortSignal): Promise<r
   return found
 }
 
-/** Oldest first, so that names told apart stay the same when newer files come. */
-async function tagged(tally: Tally, tags: readonly string[], signal: AbortSignal): Promise<readonly FileId[]> {
-  const found: FileId[] = []
-  for await (const { fid, file } of tally.find({ tags }, { signal })) found.push({ fid, file })
-  return found.reverse()
-}
-
 async function targetOf({ given, output }: Context, files: number): Promise<GetTarget> {
   if (given.has('stdout')) return { write: bytes => output.bytes(bytes) }
   const force = given.has('force')
   const path = given.one('output')
-  if (path === undefined) return { directory: '.', names: new LocalNames(), force }
-  const isDirectory = path.endsWith('/') || await stat(path).then(found => found.isDirectory(), () => false)
-  // What has a tag is a set, also when there is one of it: the same command means the same tomorrow.
-  if (files === 1 && !given.has('tag') && !isDirectory) return { path, force }
+  const isDirectory = path === undefined || path.endsWith('/') || await stat(path).then(found => found.isDirectory(), () => false)
+  if (files === 1 && !isDirectory) return { path, force }
+  const restore = await restoreOf(path)
+  return { pathOf: info => restore.pathOf(info), force }
+}
+
+/** What has a tag is a set, also when there is one of it: it goes into a directory, which is made where it is not there. */
+async function restoreOf(path = '.'): Promise<Restore> {
   await mkdir(path, { recursive: true })
-  return { directory: path, names: new LocalNames(), force }
+  return new Restore(path)
 }

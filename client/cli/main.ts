@@ -21,8 +21,9 @@ import { status } from './status.ts'
 import { tag } from './tag.ts'
 import { escaped, jsonText } from './text.ts'
 import { token } from './token.ts'
+import { watch } from './watch.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, token, doctor, demo]
+const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, watch, token, doctor, demo]
 /** What most often is wrong with the set-up. */
 const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 

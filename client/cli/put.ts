@@ -1,11 +1,13 @@
 /** `tally put`: stores files, each as a transfer of its own, so that the same command after a break goes on with what is missing. */
 import { CHUNK_SIZE_BYTES_MAX } from '../../protocol/index.ts'
-import type { Tally, UploadResult } from '../index.ts'
+import type { PutAllItem, PutResult, Tally } from '../index.ts'
 import { UsageError, sizeOf } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
+import type { ExitCode } from './exit.ts'
+import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
 import { escaped } from './text.ts'
-import { filesBelow, filterOf } from './tree.ts'
+import { type Filter, filesBelow, filterOf } from './tree.ts'
 
 const STDIN = '-'
 
@@ -30,61 +32,83 @@ export const put: Command = {
   ],
   resumes: true,
   async run(context) {
-    const { given, output } = context
+    const { given } = context
     const files = given.positionals
     if (files.length === 0) throw new UsageError('put needs at least one FILE')
     const recursive = given.has('recursive')
     if (given.has('name') && (files.length > 1 || recursive)) throw new UsageError('--name is for a single FILE')
     if (!recursive && (given.has('include') || given.has('exclude'))) throw new UsageError('--include and --exclude need --recursive')
+    if (files.filter(file => file === STDIN).length > 1) throw new UsageError('- is given twice')
     const chunkSizeBytes = chunkSizeOf(given.one('chunk-size'))
     const filter = await filterOf(given.all('include'), given.all('exclude'))
     await using tally = await connectAs(context)
-    const outcome = new Outcome(context)
-    for (const file of files) {
-      if (file === STDIN) {
-        await putOne(context, tally, outcome, { content: process.stdin, shown: STDIN, name: 'stdin' }, chunkSizeBytes)
-        continue
-      }
-      for await (const found of filesBelow([file], { recursive, filter })) {
-        if ('skipped' in found) {
-          if (output.json) output.result('', { path: found.shown, skipped: found.skipped })
-          output.say(`tally: ${escaped(found.shown)}: skipped, a ${found.skipped}`)
-        } else if ('error' in found) outcome.failed({ path: found.shown }, found.error)
-        else await putOne(context, tally, outcome, { content: found.path, shown: found.shown, name: found.name }, chunkSizeBytes)
-      }
-    }
-    return outcome.exit
+    return await new Put(context, tally, { recursive, filter }, chunkSizeBytes === undefined ? {} : { chunkSizeBytes }).run(files)
   },
 }
 
-interface Content {
-  readonly content: string | AsyncIterable<Uint8Array>
-  readonly shown: string
-  readonly name: string
-}
+class Put {
+  readonly #context: Context
+  readonly #tally: Tally
+  readonly #chosen: { readonly recursive: boolean; readonly filter: Filter }
+  readonly #outcome: Outcome
+  readonly #options: { readonly chunkSizeBytes?: number; readonly tags: readonly string[]; readonly signal: AbortSignal }
 
-async function putOne(
-  context: Context, tally: Tally, outcome: Outcome, { content, shown, name }: Content, chunkSizeBytes: number | undefined,
-): Promise<void> {
-  const { given, output, signal } = context
-  try {
-    output.next()
-    const result = await tally.put(content, {
-      name: given.one('name') ?? name,
-      tags: given.all('tag'),
-      signal,
-      onEvent: event => output.event(shown, event),
-      ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
-    })
-    report(context, shown, result)
-  } catch (error) {
-    outcome.failed({ path: shown }, error)
+  constructor(context: Context, tally: Tally, chosen: { recursive: boolean; filter: Filter }, options: { chunkSizeBytes?: number }) {
+    this.#context = context
+    this.#tally = tally
+    this.#chosen = chosen
+    this.#outcome = new Outcome(context)
+    this.#options = { ...options, tags: context.given.all('tag'), signal: context.signal }
   }
-}
 
-function report({ output }: Context, path: string, { fid, files, counts }: UploadResult): void {
-  for (const [file, { name, sizeBytes, digest }] of files.entries()) {
-    output.result(`${fid}/${file}  ${digest}  ${escaped(name)}`, { fid, file, name, size: sizeBytes, digest, path, ...counts })
+  async run(files: readonly string[]): Promise<ExitCode> {
+    if (files.includes(STDIN)) await this.#standardInput()
+    const paths = files.filter(file => file !== STDIN)
+    const [only] = paths.length === 1 && !this.#chosen.recursive ? paths : []
+    const moving = new Moving(this.#context.output, only, this.#measured(paths))
+    const results = this.#tally.putAll(this.#items(paths), { ...this.#options, onEvent: event => moving.event(event) })
+    for await (const result of results) {
+      moving.done()
+      if ('fid' in result) this.#report(result.path, result)
+      else this.#outcome.failed({ path: result.path }, result.error)
+    }
+    return this.#outcome.exit
+  }
+
+  async #standardInput(): Promise<void> {
+    const { given, output } = this.#context
+    try {
+      const name = given.one('name') ?? 'stdin'
+      const onEvent = { onEvent: (event: Parameters<typeof output.event>[1]) => output.event(STDIN, event) }
+      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...onEvent, name }))
+    } catch (error) {
+      this.#outcome.failed({ path: STDIN }, error)
+    }
+  }
+
+  /** What is to be stored; what is not, is told on the way. */
+  async *#items(paths: readonly string[]): AsyncGenerator<PutAllItem> {
+    const { given, output } = this.#context
+    for await (const found of filesBelow(paths, this.#chosen)) {
+      if ('skipped' in found) {
+        if (output.json) output.result('', found)
+        output.say(`tally: ${escaped(found.path)}: skipped, a ${found.skipped}`)
+      } else if ('error' in found) this.#outcome.failed({ path: found.path }, found.error)
+      else yield { path: found.path, name: given.one('name') ?? found.name }
+    }
+  }
+
+  /** The same files once more, only to be counted. */
+  async *#measured(paths: readonly string[]): AsyncGenerator<number> {
+    for await (const found of filesBelow(paths, this.#chosen)) {
+      if (this.#options.signal.aborted) return
+      if ('sizeBytes' in found) yield found.sizeBytes
+    }
+  }
+
+  #report(path: string, { fid, file, name, sizeBytes, digest, counts }: Omit<PutResult, 'files'>): void {
+    const value = { fid, file, name, size: sizeBytes, digest, path, ...counts }
+    this.#context.output.result(`${fid}/${file}  ${digest}  ${escaped(name)}`, value)
   }
 }
 

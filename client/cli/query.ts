@@ -19,8 +19,8 @@ export function hasQuery(given: Arguments): boolean {
   return QUERY_FLAGS.some(({ name }) => given.has(name))
 }
 
-/** A file in JSON: the fields have the wire's names. */
-export function fileValue(found: FoundFile): object {
+/** A file in JSON: the fields have the wire's names. An event may tell less than a listing. */
+export function fileValue(found: Partial<FoundFile>): object {
   const { sizeBytes, receivedBytes, createdMs, storedMs, expiresMs, modifiedMs, mediaType, ...others } = found
   return {
     ...others, size: sizeBytes, received: receivedBytes, created: createdMs, stored: storedMs, expires: expiresMs, modified: modifiedMs,

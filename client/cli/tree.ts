@@ -5,26 +5,24 @@
  */
 import type { Dirent } from 'node:fs'
 import { lstat, readdir, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, join } from 'node:path'
 import { ClientError } from '../errors.ts'
 
 export interface Found {
-  /** Absolute. */
-  readonly path: string
   /** As the user would write it. */
-  readonly shown: string
+  readonly path: string
   /** Below a directory: the directory's own name and the path from there, with `/` between. */
   readonly name: string
   readonly sizeBytes: number
 }
 
 export interface Skipped {
-  readonly shown: string
+  readonly path: string
   readonly skipped: 'link' | 'socket' | 'FIFO' | 'device'
 }
 
 export interface Failed {
-  readonly shown: string
+  readonly path: string
   readonly error: unknown
 }
 
@@ -52,48 +50,52 @@ export async function filterOf(include: readonly string[], exclude: readonly str
 export async function* filesBelow(
   paths: readonly string[], { recursive, filter }: { recursive: boolean; filter: Filter },
 ): AsyncGenerator<Found | Skipped | Failed, void, void> {
-  for (const given of paths) {
+  for (const path of paths) {
     try {
-      const found = await stat(given)
-      const path = resolve(given)
-      if (!found.isDirectory()) yield { path, shown: given, name: basename(path), sizeBytes: found.size }
+      const found = await stat(path)
+      if (!found.isDirectory()) yield { path, name: basename(path), sizeBytes: found.size }
       else if (!recursive) throw new ClientError('not-a-file', 'this is a directory; --recursive stores what is in it')
-      else yield* below(path, given, nameOf(given), '', filter)
+      else yield* below({ path, name: nameOf(path), inside: '' }, filter)
     } catch (error) {
-      yield { shown: given, error }
+      yield { path, error }
     }
   }
 }
 
-/** @param inside the path from the directory that was given, which is what the globs are about */
-async function* below(directory: string, shown: string, name: string, inside: string, filter: Filter): AsyncGenerator<Found | Skipped | Failed> {
+interface Place {
+  readonly path: string
+  readonly name: string
+  /** The path from the directory that was given, which is what the globs are about. */
+  readonly inside: string
+}
+
+async function* below(directory: Place, filter: Filter): AsyncGenerator<Found | Skipped | Failed> {
   let entries: readonly Dirent[]
   try {
-    entries = await readdir(directory, { withFileTypes: true })
+    entries = await readdir(directory.path, { withFileTypes: true })
   } catch (error) {
-    yield { shown, error }
+    yield { path: directory.path, error }
     return
   }
   for (const entry of entries.toSorted((a, b) => a.name < b.name ? -1 : 1)) {
-    const path = join(directory, entry.name)
-    const child = { shown: join(shown, entry.name), name: joined(name, entry.name), inside: joined(inside, entry.name) }
+    const place = {
+      path: join(directory.path, entry.name), name: joined(directory.name, entry.name), inside: joined(directory.inside, entry.name),
+    }
     if (entry.isDirectory()) {
-      if (filter.entersDirectory(child.inside)) yield* below(path, child.shown, child.name, child.inside, filter)
-    } else if (filter.takesFile(child.inside)) yield await looked(path, child, entry)
+      if (filter.entersDirectory(place.inside)) yield* below(place, filter)
+    } else if (filter.takesFile(place.inside)) yield await looked(place, entry)
   }
 }
 
-async function looked(path: string, { shown, name }: { shown: string; name: string }, entry: Dirent): Promise<Found | Skipped | Failed> {
+async function looked({ path, name }: Place, entry: Dirent): Promise<Found | Skipped | Failed> {
   if (!entry.isFile()) {
-    const skipped = entry.isSymbolicLink() ? 'link' : entry.isSocket() ? 'socket' : entry.isFIFO() ? 'FIFO' : 'device'
-    return { shown, skipped }
+    return { path, skipped: entry.isSymbolicLink() ? 'link' : entry.isSocket() ? 'socket' : entry.isFIFO() ? 'FIFO' : 'device' }
   }
   try {
-    return { path, shown, name, sizeBytes: (await lstat(path)).size }
+    return { path, name, sizeBytes: (await lstat(path)).size }
   } catch (error) {
     // Node gives names that are not UTF-8 with U+FFFD in them, and nothing has that name.
-    const unreadable = entry.name.includes('\ufffd') ? new ClientError('not-a-file', 'its name is not UTF-8', { cause: error }) : error
-    return { shown, error: unreadable }
+    return { path, error: entry.name.includes('\ufffd') ? new ClientError('not-a-file', 'its name is not UTF-8', { cause: error }) : error }
   }
 }
 

@@ -1,0 +1,60 @@
+/** `tally watch`: tells what happens to files as it happens, until it is interrupted. A break of the connection hides nothing. */
+import type { TallyEvent } from '../index.ts'
+import type { ClientEvent } from '../events.ts'
+import { UsageError, countOf } from './arguments.ts'
+import { type Command, RETRY_FLAG, connectAs } from './command.ts'
+import { EXIT, Interrupted } from './exit.ts'
+import { tagsText } from './ls.ts'
+import type { Output } from './output.ts'
+import { QUERY_FLAGS, fileValue, queryOf } from './query.ts'
+import { type Style, styled } from './terminal.ts'
+import { escaped, sizeText } from './text.ts'
+
+const STYLE_OF: Readonly<Partial<Record<TallyEvent['event'], Style>>> = { receiving: 'dim', stored: 'green', tagged: 'yellow', removed: 'red' }
+
+export const watch: Command = {
+  name: 'watch',
+  usage: '',
+  summary: 'tell what happens to files, as it happens',
+  examples: [
+    ['tally watch --tag inbox', 'files with a tag: receiving, stored, tagged, removed'],
+    ['tally watch --json --since 1041 | ./handle', 'one JSON object a line, from where it stopped: each has its "sequence"'],
+  ],
+  flags: [
+    ...QUERY_FLAGS,
+    { name: 'since', value: 'N', kind: 'count', help: 'first what happened after the event with this number (default: only what comes)' },
+    RETRY_FLAG,
+  ],
+  async run(context) {
+    const { given, output, signal } = context
+    if (given.positionals.length > 0) throw new UsageError(`watch takes no arguments besides flags: ${JSON.stringify(given.positionals[0])}`)
+    const sinceText = given.one('since')
+    const since = sinceText === undefined ? {} : { since: countOf('since', sinceText, 0, Number.MAX_SAFE_INTEGER) }
+    await using tally = await connectAs(context)
+    try {
+      for await (const event of tally.watch(queryOf(given), { ...since, signal, onEvent: told => meanwhile(output, told) })) tell(output, event)
+    } catch (error) {
+      // Who watches ends it so; there is nothing to say.
+      if (!(error instanceof Interrupted)) throw error
+    }
+    return EXIT.INTERRUPTED
+  },
+}
+
+function meanwhile(output: Output, event: ClientEvent): void {
+  if (event.type !== 'truncated') return output.event('', event)
+  if (output.json) output.result('', { event: 'truncated', since: event.since })
+  output.say(`tally: what happened right after ${event.since} is not kept any more; some events are missing`)
+}
+
+function tell(output: Output, told: TallyEvent): void {
+  const { event, sequence, ...file } = told
+  const { sizeBytes, receivedBytes = 0 } = file
+  const size = sizeBytes === null ? '?' : sizeText(sizeBytes)
+  const text = [
+    new Date().toTimeString().slice(0, 8), styled(output.results, STYLE_OF[event] ?? 'bold', event.padEnd(9)), `${file.fid}/${file.file}`,
+    `${escaped(file.name)}${styled(output.results, 'dim', tagsText(file.tags, '  '))}`,
+    event === 'receiving' ? `${sizeText(receivedBytes)} of ${size}` : size,
+  ].join('  ')
+  output.result(text, { event, ...(sequence === undefined ? {} : { sequence }), ...fileValue(file) })
+}
