@@ -9,8 +9,10 @@ import type { KeySource } from './auth/keys.ts'
 import { readArguments, UsageError } from './flags.ts'
 import type { UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
+import type { MetricsAddress } from './metrics/server.ts'
 import { KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
+import { SOCKET_PATH_BYTES_MAX } from './unix-socket.ts'
 
 export { UsageError } from './flags.ts'
 
@@ -29,6 +31,8 @@ export interface Config {
   readonly fileBytesMax: number
   /** Of each user. */
   readonly userLimits: UserLimits
+  /** Absent: no metrics. */
+  readonly metrics?: MetricsAddress
   readonly logFormat: LogFormat
   readonly logLevel: LogLevel
 }
@@ -41,8 +45,7 @@ export type Command =
   | { readonly run: 'print-config'; readonly text: string }
   | { readonly run: 'check-config' | 'daemon'; readonly config: Config; readonly settings: Settings }
 
-/** `sun_path` has 108 bytes on Linux, the last of which is a NUL. */
-const SOCKET_PATH_BYTES_MAX = 107
+const PORT_MAX = 65_535
 const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
@@ -69,6 +72,7 @@ function configOf(settings: Settings): Config {
   const issuer = one('issuer')
   const audience = one('audience')
   const userClaim = one('user-claim')
+  const metrics = one('metrics')
   return {
     sockets: (settings.get('socket')?.values ?? []).map(checkedSocket),
     storePath: storePathOf(settings),
@@ -80,6 +84,7 @@ function configOf(settings: Settings): Config {
     durability: choice('durability', one('durability'), ['power', 'process']),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
     userLimits: { quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) } },
+    ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),
     logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
     logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
   }
@@ -91,6 +96,15 @@ function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
   const [name = 'secret-file'] = given
   const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
   return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === 'default' }
+}
+
+/** Loopback only: whoever wants it farther away puts a proxy in front, which can ask who is there. */
+function metricsAddress(text: string): MetricsAddress {
+  if (/^unix:./.test(text)) return { path: checkedSocket(text.slice('unix:'.length)) }
+  const [, host = '', digits = ''] = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (host !== '' && port <= PORT_MAX) return { host: host.replaceAll(/[[\]]/g, ''), port }
+  throw new UsageError(`--metrics is unix:PATH or a loopback address such as 127.0.0.1:9464, not ${JSON.stringify(text)}`)
 }
 
 function checkedSocket(path: string): string {

@@ -4,11 +4,13 @@
  */
 import { TallyError } from '../protocol/errors.ts'
 import type { Identity } from './auth/token.ts'
+import { Counts } from './counts.ts'
 import { BusyServed, Dispatcher } from './dispatch.ts'
 import { FlowLimits } from './flow.ts'
 import { NO_LIMITS, type UserLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
+import type { Gauges } from './metrics/metrics.ts'
 import { type Services, Session } from './session.ts'
 import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
@@ -41,6 +43,8 @@ export interface Limits {
 
 export class Daemon {
   readonly #options: DaemonOptions
+  readonly counts = new Counts()
+  readonly #flow = new FlowLimits()
   readonly #registry: Registry
   readonly #housekeeping: Housekeeping
   readonly #listener: Listener
@@ -48,6 +52,7 @@ export class Daemon {
   #sessionCount = 0
   #stopping: Promise<void> | undefined
   #limits: Limits
+  #isReady = false
 
   constructor(options: DaemonOptions) {
     this.#options = options
@@ -61,8 +66,11 @@ export class Daemon {
         return fileBytesMax()
       },
       onCommitFailure: ({ code, message, cause }) => {
+        this.counts.cyclesFailed++
         log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
       },
+      onCommit: (chunks, durationMs) => this.counts.cycle(chunks, durationMs),
+      onStored: () => this.counts.filesStored++,
     })
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const damage = new Damage(store, {
@@ -75,8 +83,9 @@ export class Daemon {
     const services: Services = {
       registry: this.#registry,
       library: new Library(store, damage),
-      flow: new FlowLimits(),
+      flow: this.#flow,
       log,
+      counts: this.counts,
       get fileBytesMax() {
         return fileBytesMax()
       },
@@ -86,7 +95,11 @@ export class Daemon {
       collectGarbage: () => this.#housekeeping.collect(),
     }
     this.#listener = new Listener((connection, isOverLimit) => {
-      if (isOverLimit) return new BusyServed(connection)
+      if (isOverLimit) {
+        this.counts.connectionsRefused++
+        return new BusyServed(connection)
+      }
+      this.counts.connections++
       const session = new Session(++this.#sessionCount, connection, services)
       this.#sessions.add(session)
       return new Dispatcher(session, () => this.#sessions.delete(session))
@@ -96,8 +109,19 @@ export class Daemon {
   /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */
   async start(): Promise<void> {
     for (const path of this.#options.socketPaths) await this.#listener.listen(path)
+    this.#isReady = true
     // Clients need not wait for that; what goes wrong is logged.
     void this.#housekeeping.start()
+  }
+
+  /** It listens, and is not stopping. */
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
+  /** What can be read at any moment. */
+  get gauges(): Gauges {
+    return { connections: this.#sessions.size, transfersInMemory: this.#registry.count, pendingBytes: this.#flow.totalBytes }
   }
 
   /**
@@ -121,6 +145,7 @@ export class Daemon {
   }
 
   async #stop(): Promise<void> {
+    this.#isReady = false
     this.#listener.stopAccepting()
     for (const { connection } of this.#sessions) connection.pause('stopping')
     const drained = this.#registry.settled()

@@ -57,6 +57,7 @@ export class Dispatcher implements Served {
       return
     }
     const session = this.#session
+    session.services.counts.message(decoded.message.type, payload.length)
     session.note(decoded.encoding, decoded.usesExt)
     try {
       const judging = handle(session, decoded)

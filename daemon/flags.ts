@@ -53,6 +53,10 @@ export const FLAGS: readonly Flag[] = [
     help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
   },
   { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, help: 'how many files each user may have (default: no limit)' },
+  {
+    name: 'metrics', value: 'ADDRESS', env: true, inFile: true,
+    help: 'answer /metrics, /healthz and /readyz at unix:PATH or a loopback address such as 127.0.0.1:9464 (default: nowhere)',
+  },
   { name: 'log-format', value: 'KIND', env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
   { name: 'log-level', value: 'LEVEL', env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
   { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },

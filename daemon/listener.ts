@@ -2,15 +2,12 @@
  * The Unix sockets that tallyd listens on, over node-ipc in raw mode. It makes the socket safe before it is visible (directory 0700, socket
  * 0600), never takes over a path that something answers on, turns sockets into connections, and ends those that keep silent too long.
  */
-import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
-import { type Socket, connect } from 'node:net'
-import { dirname } from 'node:path'
+import type { Socket } from 'node:net'
 import nodeIpc from 'node-ipc'
 import { Connection, type FrameHandler } from './connection.ts'
 import { FrameBudgets } from './flow.ts'
+import { createPrivately, ListenError, preparePath } from './unix-socket.ts'
 
-/** sockaddr_un has 108 bytes with the closing zero. */
-const SOCKET_PATH_BYTES_MAX = 107
 const CONNECTIONS_MAX = 10_000
 /** A frame that stays unfinished, and a connection that has not authenticated, is closed after this (docs/protocol.md, "Frames"). */
 const SILENCE_MS_MAX = 30_000
@@ -28,9 +25,6 @@ interface Peer {
   readonly served: Served
   readonly sinceMs: number
 }
-
-/** Why a socket cannot be listened on, as a sentence for the operator. */
-export class ListenError extends Error {}
 
 export class Listener {
   readonly #serve: Serve
@@ -52,24 +46,14 @@ export class Listener {
 
   /** Listens on one more path. Throws `ListenError`. */
   async listen(path: string): Promise<void> {
-    if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
-      throw new ListenError(`the socket's path has ${Buffer.byteLength(path)} bytes; a Unix socket takes ${SOCKET_PATH_BYTES_MAX}: ${path}`)
-    }
-    prepareDirectory(dirname(path))
-    await removeStale(path)
+    await preparePath(path)
     const ipc = new nodeIpc.IPC()
     Object.assign(ipc.config, { rawBuffer: true, unlink: false, silent: true, maxConnections: 2 ** 31 - 1 })
     await new Promise<void>((resolve, reject) => {
       ipc.serve(path, resolve)
       ipc.server.on('error', error => reject(new ListenError(`cannot listen on ${path}: ${error.message}`, { cause: error })))
       ipc.server.on('connect', socket => this.#accept(socket))
-      // The mode has to hold from the moment on when the path is visible.
-      const umask = process.umask(0o177)
-      try {
-        ipc.server.start()
-      } finally {
-        process.umask(umask)
-      }
+      createPrivately(() => ipc.server.start())
     })
     this.#servers.push(ipc.server)
   }
@@ -111,35 +95,4 @@ export class Listener {
       if (isSilent || (unfinishedSinceMs !== undefined && unfinishedSinceMs < beforeMs)) connection.destroy()
     }
   }
-}
-
-/** Makes the directory with mode 0700; one that is there must not be writable for everybody: clients would refuse the socket. */
-function prepareDirectory(path: string): void {
-  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
-  if ((statSync(path).mode & 0o002) !== 0) {
-    throw new ListenError(`the socket's directory is writable for everybody, so no client could trust the socket: ${path}`)
-  }
-}
-
-/** Removes what a dead daemon left at the path. Throws where somebody answers there, or where it is no socket. */
-async function removeStale(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false })
-  if (stat === undefined) return
-  if (!stat.isSocket()) throw new ListenError(`there is something else at the socket's path: ${path}`)
-  if (await answers(path)) throw new ListenError(`another process listens there already: ${path}`)
-  unlinkSync(path)
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const probe = connect(path)
-    probe.on('connect', () => {
-      probe.destroy()
-      resolve(true)
-    })
-    probe.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false)
-      else reject(new ListenError(`cannot tell whether another process listens there: ${path}: ${error.message}`, { cause: error }))
-    })
-  })
 }

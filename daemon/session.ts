@@ -8,6 +8,7 @@ import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, 
 import { encodeMessage } from '../protocol/index.ts'
 import { EXPIRY_TOLERANCE_MS, type Identity } from './auth/token.ts'
 import type { Connection } from './connection.ts'
+import type { Counts } from './counts.ts'
 import { Flow, type FlowLimits } from './flow.ts'
 import type { Logger } from './log.ts'
 import type { Download } from './transfers/download.ts'
@@ -28,6 +29,7 @@ export interface Services {
   readonly library: Library
   readonly flow: FlowLimits
   readonly log: Logger
+  readonly counts: Counts
   readonly fileBytesMax: number
   readonly nowMs: () => number
   readonly limitsOf: LimitsOf
@@ -111,6 +113,7 @@ export class Session {
     const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: this.#lastEncoding }
     if (error.code === 'internal') this.services.log.error('internal error', { connection: this.id, messageId, cause: String(error.cause) })
     const { code, message: reason, details, fatal } = error
+    this.services.counts.error(code)
     this.send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code, details, fatal }, encoding)
     if (fatal) this.connection.close()
   }

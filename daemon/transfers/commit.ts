@@ -41,15 +41,20 @@ export class GroupCommit {
   readonly #account: Account
   readonly #nowMs: () => number
   readonly #onFailure: (error: TallyError) => void
+  readonly #onSuccess: (chunks: number, durationMs: number) => void
   #gathered = new Set<Upload>()
   #running: Promise<void> | undefined
   #scheduled = false
 
-  constructor(store: Store, account: Account, nowMs: () => number, onFailure: (error: TallyError) => void) {
+  constructor(
+    store: Store, account: Account, nowMs: () => number, onFailure: (error: TallyError) => void,
+    onSuccess: (chunks: number, durationMs: number) => void,
+  ) {
     this.#store = store
     this.#account = account
     this.#nowMs = nowMs
     this.#onFailure = onFailure
+    this.#onSuccess = onSuccess
   }
 
   /** The upload has a group. It is taken when the running cycle ends, or once everything that can be read now has been read. */
@@ -95,12 +100,14 @@ export class GroupCommit {
     // Without a sync there is none to save.
     const mayHold = this.#store.durability === 'power' && cycleBytes <= HELD_CYCLE_BYTES_MAX
     for (const { upload, group } of groups) shares.push(divide(upload, group, mayHold))
+    const startMs = performance.now()
     try {
       await this.#makeDurable(shares)
     } catch (cause) {
       this.#refuse(shares, cause)
       return
     }
+    this.#onSuccess(groups.reduce((sum, { group }) => sum + group.order.length, 0), performance.now() - startMs)
     for (const { upload, group, held, toBlob } of shares) {
       upload.held = toBlob ? [] : [...upload.held, ...held]
       if (toBlob) group.extents.recycle()

@@ -24,6 +24,9 @@ export interface TransferParts {
   readonly fileBytesMax: number
   /** A commit cycle failed; its chunks have been refused. */
   readonly onCommitFailure: (error: TallyError) => void
+  /** A commit cycle ended well. */
+  readonly onCommit: (chunks: number, durationMs: number) => void
+  readonly onStored: () => void
 }
 
 export class LiveTransfer implements UploadHost {
@@ -59,7 +62,7 @@ export class LiveTransfer implements UploadHost {
     this.acks = record.acks
     this.isMade = record.madeByDaemon
     this.#parts = parts
-    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure)
+    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure, parts.onCommit)
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
     this.#tags = shared(record.files.map(({ tags }) => tags))
@@ -239,7 +242,10 @@ export class LiveTransfer implements UploadHost {
 
   complete(upload: Upload): void {
     if (upload.isFinishing) return
-    const job: Promise<void> = finish(upload, this.#parts.store, this.#parts.nowMs).finally(() => this.#finishing.delete(job))
+    const job: Promise<void> = finish(upload, this.#parts.store, this.#parts.nowMs).finally(() => {
+      this.#finishing.delete(job)
+      if (upload.state === 'stored') this.#parts.onStored()
+    })
     this.#finishing.add(job)
   }
 

@@ -76,6 +76,11 @@ export class Registry {
     }
   }
 
+  /** How many are in memory. */
+  get count(): number {
+    return this.#live.size
+  }
+
   /** A connection does not have the transfer open any more. A made fid without any chunk is dropped. */
   async leave(transfer: LiveTransfer, connection: object): Promise<void> {
     transfer.openedBy.delete(connection)

@@ -1,0 +1,108 @@
+/**
+ * Runs the daemon from its start to its end: opens the store, listens, answers monitors where that is wanted, and does what signals ask: INT and
+ * TERM stop it in order (the second one at once), HUP reads the settings again.
+ */
+import { isatty } from 'node:tty'
+import { verifyToken } from './auth/token.ts'
+import { Daemon } from './daemon.ts'
+import type { LiveConfig } from './live-config.ts'
+import { createLogger, type Logger, stderrWriter } from './log.ts'
+import { createMetrics } from './metrics/metrics.ts'
+import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
+import { openLocalStore } from './storage/local/index.ts'
+import { version } from './version.ts'
+
+const STDERR = 2
+
+/** Resolves when it is ready; ends the process when it is told to. Throws what keeps it from starting. */
+export async function serve(live: LiveConfig): Promise<void> {
+  const { config } = live
+  const log = liveLogger(live)
+  if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
+  let storeFailure: string | undefined
+  const store = await openLocalStore({
+    path: config.storePath,
+    durability: config.durability,
+    log: (event, details) => {
+      if (event === 'storage-failed') storeFailure = 'the store takes no changes any more: its disk has failed'
+      ;(event === 'storage-failed' ? log.error : log.info)(event, details)
+    },
+  })
+  const daemon = new Daemon({
+    store,
+    socketPaths: config.sockets,
+    verifyToken: token => verifyToken(token, live.rules, Date.now()),
+    log,
+    limits: config,
+    nowMs: Date.now,
+  })
+  const unready = (): string | undefined => storeFailure ?? (daemon.isReady ? undefined : 'starting or stopping')
+  onSignals(live, daemon, log)
+  try {
+    await daemon.start()
+    if (config.metrics !== undefined) await answerMonitors(config.metrics, daemon, config.storePath, unready)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+  const { sockets, storePath, durability } = config
+  log.info('tallyd is ready', { sockets: sockets.join(' '), store: storePath, durability, pid: process.pid, version: version() })
+}
+
+/** Level and format as they are set now. */
+function liveLogger(live: LiveConfig): Logger {
+  return createLogger({
+    get level() {
+      return live.config.logLevel
+    },
+    get format() {
+      return live.config.logFormat
+    },
+    write: stderrWriter(),
+    nowMs: Date.now,
+  })
+}
+
+async function answerMonitors(address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined): Promise<void> {
+  const metrics = await createMetrics(daemon.counts, () => daemon.gauges, storePath)
+  const server = new MetricsServer({ metrics, unready })
+  await server.listen(address)
+  // Until the very end: who waits for us to stop asks here.
+  process.on('exit', () => server.stop())
+}
+
+function onSignals(live: LiveConfig, daemon: Daemon, log: Logger): void {
+  let isStopping = false
+  const stop = (signal: string): void => {
+    if (isStopping) process.exit(1) // asked twice: at once, as after a crash
+    isStopping = true
+    log.info('stopping', { signal })
+    daemon.stop().then(() => {
+      log.info('stopped')
+      process.exit(0)
+    }, (error: unknown) => {
+      log.error('the daemon could not be stopped in order', { cause: String(error) })
+      process.exit(1)
+    })
+  }
+  process.on('SIGINT', () => stop('SIGINT'))
+  process.on('SIGTERM', () => stop('SIGTERM'))
+  const onTerminal = isatty(STDERR)
+  process.on('SIGHUP', () => {
+    // The terminal that we ran on was closed: whoever started us has gone.
+    if (onTerminal && !isatty(STDERR)) stop('SIGHUP')
+    else reload(live, daemon, log)
+  })
+}
+
+/** What is wrong changes nothing: a service must not end, or open up, because of a slip in a file. */
+function reload(live: LiveConfig, daemon: Daemon, log: Logger): void {
+  try {
+    const { changed, waiting } = live.reload()
+    const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
+    log.info('settings and keys were read again', { changed: changed.join(' '), ended })
+    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: waiting.join(' ') })
+  } catch (error) {
+    log.error('settings and keys stay as they were', { reason: error instanceof Error ? error.message : String(error) })
+  }
+}

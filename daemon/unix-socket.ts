@@ -1,0 +1,63 @@
+/**
+ * A Unix socket's path before something listens on it: a directory that only its owner can write to, nothing left by a dead process, and
+ * a mode that holds from the moment on when the path is visible.
+ */
+import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { connect } from 'node:net'
+import { dirname } from 'node:path'
+
+/** sockaddr_un has 108 bytes with the closing zero. */
+export const SOCKET_PATH_BYTES_MAX = 107
+
+/** Why a socket cannot be listened on, as a sentence for the operator. */
+export class ListenError extends Error {}
+
+/** Makes the way free for `listen`. Throws `ListenError` where the path is too long, in use, something else, or in an open directory. */
+export async function preparePath(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    throw new ListenError(`the socket's path has ${Buffer.byteLength(path)} bytes; a Unix socket takes ${SOCKET_PATH_BYTES_MAX}: ${path}`)
+  }
+  prepareDirectory(dirname(path))
+  await removeStale(path)
+}
+
+/** Runs what creates the socket, synchronously, so that it has mode 0600 from the beginning. */
+export function createPrivately(create: () => void): void {
+  const umask = process.umask(0o177)
+  try {
+    create()
+  } finally {
+    process.umask(umask)
+  }
+}
+
+/** Makes the directory with mode 0700; one that is there must not be writable for everybody: clients would refuse the socket. */
+function prepareDirectory(path: string): void {
+  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+  if ((statSync(path).mode & 0o002) !== 0) {
+    throw new ListenError(`the socket's directory is writable for everybody, so no client could trust the socket: ${path}`)
+  }
+}
+
+/** Removes what a dead daemon left at the path. Throws where somebody answers there, or where it is no socket. */
+async function removeStale(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined) return
+  if (!stat.isSocket()) throw new ListenError(`there is something else at the socket's path: ${path}`)
+  if (await answers(path)) throw new ListenError(`another process listens there already: ${path}`)
+  unlinkSync(path)
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const probe = connect(path)
+    probe.on('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false)
+      else reject(new ListenError(`cannot tell whether another process listens there: ${path}: ${error.message}`, { cause: error }))
+    })
+  })
+}
