@@ -77,3 +77,17 @@ export function mergeRuns(...lists: readonly (readonly Run[])[]): Run[] {
 export function rangesOf(runs: readonly Run[], sizeBytes: number): ByteRange[] {
   return runs.map(([first, count]) => [first * BLOCK_BYTES, Math.min(count * BLOCK_BYTES, sizeBytes - first * BLOCK_BYTES)])
 }
+
+/** The chunks that have bytes of these runs of blocks, ascending. */
+export function chunksTouching(runs: readonly Run[], chunkSizeBytes: number, sizeBytes: number): Run[] {
+  return mergeRuns(rangesOf(runs, sizeBytes).map(([offsetBytes, lengthBytes]) => {
+    const first = Math.floor(offsetBytes / chunkSizeBytes)
+    return [first, Math.ceil((offsetBytes + lengthBytes) / chunkSizeBytes) - first]
+  }))
+}
+
+/** A run of chunks as bytes of a file of this size. */
+export function rangeOfChunks([first, count]: Run, chunkSizeBytes: number, sizeBytes: number): ByteRange {
+  const offsetBytes = first * chunkSizeBytes
+  return [offsetBytes, Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes)]
+}

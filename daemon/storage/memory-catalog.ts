@@ -4,13 +4,14 @@
  */
 import { TallyError } from '../../protocol/errors.ts'
 import type { Run } from '../../protocol/messages.ts'
-import { mergeRuns, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
+import { CHUNKS_PER_PAGE, ChunkSet } from '../../protocol/chunk-set.ts'
+import { blockCount, chunksTouching, mergeRuns, rangeOfChunks, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
 import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
   Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
-  Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
+  Mark, NewTransfer, Pair, Repair, StoredContent, Tagging, TransferId, TransferRecord,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -40,10 +41,15 @@ export interface CatalogState {
   readonly contents: Map<FileId, { readonly sums: Uint8Array; readonly damaged: readonly Run[] }>
   /** By user. */
   readonly events: Map<string, MemoryEvents>
+  /** Of files under repair: which blocks. */
+  readonly repairs: Map<FileId, readonly Run[]>
 }
 
 export function emptyCatalogState(): CatalogState {
-  return { nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map(), events: new Map() }
+  return {
+    nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map(), events: new Map(),
+    repairs: new Map(),
+  }
 }
 
 export class MemoryCatalog implements Catalog {
@@ -63,7 +69,7 @@ export class MemoryCatalog implements Catalog {
     const files = transfer.files.map((file, number) => {
       const record: MemoryFile = {
         ...file, id: state.nextFile++, transfer: id, number, state: 'receiving', kind: null, chunkSizeBytes, receipts: new Map(), held: [],
-        receivedBytes: 0, storedMs: null, blob: undefined, meta: file.meta === null ? null : new Uint8Array(file.meta),
+        receivedBytes: 0, storedMs: null, blob: undefined, repair: null, meta: file.meta === null ? null : new Uint8Array(file.meta),
         tags: [...new Set(file.tags)],
       }
       state.files.set(record.id, record)
@@ -81,7 +87,8 @@ export class MemoryCatalog implements Catalog {
   }
 
   async complete(): Promise<readonly { user: string; fid: string }[]> {
-    const ids = new Set([...this.state.files.values()].filter(isFinishing).map(file => file.transfer))
+    const isOver = (file: MemoryFile) => isFinishing(file) || (file.repair !== null && file.receivedBytes === file.sizeBytes)
+    const ids = new Set([...this.state.files.values()].filter(isOver).map(file => file.transfer))
     return [...ids].map(id => {
       const { user, fid } = this.state.transfers.get(id) as MemoryTransfer
       return { user, fid }
@@ -114,7 +121,7 @@ export class MemoryCatalog implements Catalog {
     for (const mark of marks) {
       const file = this.state.files.get(mark.file)
       const transfer = this.state.transfers.get(mark.transfer)
-      if (file?.state !== 'receiving' || transfer === undefined) continue
+      if (file === undefined || (file.state !== 'receiving' && file.repair === null) || transfer === undefined) continue
       const { kind, chunkSizeBytes, receivedBytes } = mark
       const held = [...(mark.releaseHeld ? [] : file.held), ...mark.held.map(piece => ({ ...piece, bytes: new Uint8Array(piece.bytes) }))]
       for (const { page, bytes } of mark.pages) file.receipts.set(page, new Uint8Array(bytes))
@@ -143,9 +150,11 @@ export class MemoryCatalog implements Catalog {
     if (file === undefined || file.state === 'removed') throw notFound()
     if (file.state === 'stored') return
     const twin = this.#withDigest(this.#userOf(file) as string, digest)
-    if (twin !== undefined && file.sizeBytes !== 0) this.state.garbage.add(id)
-    const blob = twin?.blob ?? id
-    if (twin === undefined) this.state.contents.set(id, { sums, damaged: [] })
+    const isReplaced = twin?.blob !== undefined && file.sizeBytes !== 0 && (this.state.contents.get(twin.blob)?.damaged.length ?? 0) > 0
+    if (isReplaced) this.#replaceContent(twin.blob as FileId, id)
+    else if (twin === undefined) this.state.contents.set(id, { sums, damaged: [] })
+    else if (file.sizeBytes !== 0) this.state.garbage.add(id)
+    const blob = isReplaced ? id : twin?.blob ?? id
     this.state.files.set(id, {
       ...file, state: 'stored', digest, sizeBytes, storedMs: nowMs, blob, receipts: new Map(), held: [], receivedBytes: sizeBytes,
     })
@@ -154,7 +163,9 @@ export class MemoryCatalog implements Catalog {
 
   async reset(id: FileId): Promise<void> {
     const file = this.state.files.get(id)
-    if (file?.state === 'receiving') this.state.files.set(id, { ...file, receipts: new Map(), held: [], receivedBytes: 0 })
+    if (file === undefined || (file.state !== 'receiving' && file.repair === null)) return
+    this.state.files.set(id, { ...file, receipts: new Map(), held: [], receivedBytes: 0 })
+    if (file.repair !== null) this.state.repairs.set(id, [[0, blockCount(file.sizeBytes as number)]])
   }
 
   async remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): Promise<number> {
@@ -167,8 +178,9 @@ export class MemoryCatalog implements Catalog {
       if (file === undefined || file.state === 'removed' || file.transfer !== transfer) continue
       removed++
       if (!untouched) this.#tell('removed', id, nowMs)
+      this.#dropRepair(id)
       this.state.files.set(id, {
-        ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, blob: undefined,
+        ...file, state: 'removed', receipts: new Map(), held: [], receivedBytes: 0, digest: null, blob: undefined, repair: null,
       })
       if (file.blob === undefined) this.state.garbage.add(id)
       else if (![...this.state.files.values()].some(({ blob }) => blob === file.blob)) {
@@ -230,6 +242,49 @@ export class MemoryCatalog implements Catalog {
     if (content !== undefined) this.state.contents.set(blob, { ...content, damaged: mergeRuns(content.damaged, runs) })
   }
 
+  async isDamaged(transfer: TransferId): Promise<boolean> {
+    return this.#files(transfer).some(file => file.repair !== null || this.#isRepairable(file))
+  }
+
+  async beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]> {
+    for (const file of this.#files(transfer)) {
+      const damaged = this.#damageOf(file)
+      if (file.repair !== null && damaged.length === 0) this.#dropRepair(file.id)
+      if (file.repair !== null || !this.#isRepairable(file)) continue
+      const { chunkSizeBytes, sizeBytes } = file
+      const marked = new ChunkSet()
+      marked.addRun(0, Math.ceil(sizeBytes as number / chunkSizeBytes))
+      for (const [first, count] of chunksTouching(damaged, chunkSizeBytes, sizeBytes as number)) {
+        for (let chunk = first; chunk < first + count; chunk++) marked.delete(chunk)
+      }
+      const receipts = new Map<number, Uint8Array>()
+      for (let page = 0; page * CHUNKS_PER_PAGE < marked.end; page++) receipts.set(page, marked.encodePage(page))
+      const open = this.state.transfers.get(transfer) as MemoryTransfer
+      open.touchedMs = Math.max(open.touchedMs, nowMs)
+      this.state.repairs.set(file.id, damaged)
+      const receivedBytes = [...marked.runs()].reduce((sum, run) => sum + rangeOfChunks(run, chunkSizeBytes, sizeBytes as number)[1], 0)
+      this.state.files.set(file.id, { ...file, repair: this.state.nextFile++, receipts, receivedBytes, kind: file.kind ?? 'numbered' })
+    }
+    return this.#record(transfer).files.filter(({ repair }) => repair !== null)
+  }
+
+  async repair(id: FileId): Promise<Repair | undefined> {
+    const file = this.state.files.get(id)
+    if (file === undefined || file.repair === null) return undefined
+    const sizeBytes = file.sizeBytes as number
+    const ranges = chunksTouching(this.state.repairs.get(id) ?? [], file.chunkSizeBytes, sizeBytes)
+      .map(run => rangeOfChunks(run, file.chunkSizeBytes, sizeBytes))
+    return { blob: file.repair, content: file.blob as FileId, digest: file.digest as string, sizeBytes, ranges }
+  }
+
+  async endRepair(id: FileId): Promise<void> {
+    const { blob, repair } = this.state.files.get(id) ?? {}
+    const content = blob === undefined || repair === null ? undefined : this.state.contents.get(blob)
+    if (content === undefined || blob === undefined) return
+    this.state.contents.set(blob, { ...content, damaged: [] })
+    this.#dropRepairsOf(blob)
+  }
+
   async expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
     const went: { user: string; fid: string }[] = []
     for (const log of this.state.events.values()) forgetEvents(log, limits.eventsBeforeMs)
@@ -239,8 +294,9 @@ export class MemoryCatalog implements Catalog {
         if (before.goneMs < limits.tombstonesBeforeMs) this.state.transfers.delete(id)
         continue
       }
-      const files = before.files.map(file => this.state.files.get(file) as MemoryFile)
       const isAbandoned = before.touchedMs < limits.unfinishedBeforeMs
+      if (isAbandoned) for (const file of before.files) this.#dropRepair(file)
+      const files = before.files.map(file => this.state.files.get(file) as MemoryFile)
       const isDropped = limits.dropMade && before.madeByDaemon && this.#isUntouched(before)
       const over = files.filter(({ state, expiresMs }) =>
         state === 'receiving' ? isAbandoned || isDropped : state === 'stored' && expiresMs !== null && expiresMs < limits.nowMs)
@@ -279,10 +335,43 @@ export class MemoryCatalog implements Catalog {
     return log
   }
 
-  #found({ receipts: _receipts, held: _held, kind: _kind, blob: _blob, transfer, ...file }: MemoryFile): FoundRecord {
+  #found({ receipts: _receipts, held: _held, kind: _kind, repair: _repair, blob: _blob, transfer, ...file }: MemoryFile): FoundRecord {
     const { fid, createdMs } = this.state.transfers.get(transfer) as MemoryTransfer
     const state = file.state === 'receiving' && file.receivedBytes === file.sizeBytes ? 'finishing' : file.state
     return { ...file, state, fid, createdMs, cursor: String(file.id) }
+  }
+
+  #files(transfer: TransferId): MemoryFile[] {
+    return (this.state.transfers.get(transfer)?.files ?? []).map(id => this.state.files.get(id) as MemoryFile)
+  }
+
+  #damageOf({ blob }: MemoryFile): readonly Run[] {
+    return (blob === undefined ? undefined : this.state.contents.get(blob)?.damaged) ?? []
+  }
+
+  /** An opaque chunk could only guess its place. */
+  #isRepairable(file: MemoryFile): boolean {
+    return this.#damageOf(file).length > 0 && (file.sizeBytes ?? 0) > 0 && file.kind !== 'opaque'
+  }
+
+  #dropRepair(id: FileId): void {
+    const file = this.state.files.get(id)
+    if (file === undefined || file.repair === null) return
+    this.state.garbage.add(file.repair)
+    this.state.repairs.delete(id)
+    this.state.files.set(id, { ...file, repair: null, receipts: new Map(), held: [], receivedBytes: file.sizeBytes as number })
+  }
+
+  #dropRepairsOf(content: FileId): void {
+    for (const { id, blob } of [...this.state.files.values()]) if (blob === content) this.#dropRepair(id)
+  }
+
+  #replaceContent(damaged: FileId, whole: FileId): void {
+    this.#dropRepairsOf(damaged)
+    for (const file of [...this.state.files.values()]) if (file.blob === damaged) this.state.files.set(file.id, { ...file, blob: whole })
+    this.state.contents.set(whole, { sums: this.state.contents.get(damaged)?.sums ?? new Uint8Array(0), damaged: [] })
+    this.state.contents.delete(damaged)
+    this.state.garbage.add(damaged)
   }
 
   #record(id: TransferId): TransferRecord {

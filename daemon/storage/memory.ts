@@ -9,7 +9,7 @@ import type { Run } from '../../protocol/messages.ts'
 import { BLOCK_BYTES, blockCount, BlockSums, hasSum, mergeRuns } from './blocks.ts'
 import { emptyCatalogState, MemoryCatalog } from './memory-catalog.ts'
 import type { CatalogState } from './memory-catalog.ts'
-import type { ContentDigest, ContentReader, Contents, Durability, FileId, Store } from './storage.ts'
+import type { ContentDigest, ContentReader, Contents, Durability, FileId, Repair, Store } from './storage.ts'
 
 /** A write that was not synced before the power went. */
 export interface UnsyncedWrite {
@@ -94,6 +94,17 @@ class MemoryContents implements Contents {
       if (end > bytes.length || !hasSum(bytes.subarray(index * BLOCK_BYTES, end), sums, index)) damaged.push([index, 1])
     }
     return damaged.length > 0 || sha256(bytes) === digest ? mergeRuns(damaged) : [[0, blockCount(sizeBytes)]]
+  }
+
+  async repair({ blob, content, digest, sizeBytes, ranges }: Repair): Promise<string | undefined> {
+    const whole = new Uint8Array(sizeBytes)
+    whole.set(this.#blobs.get(content)?.current.view().subarray(0, sizeBytes) ?? [])
+    for (const [offsetBytes, lengthBytes] of ranges) whole.set(this.#bytes(blob, offsetBytes, lengthBytes), offsetBytes)
+    const actual = sha256(whole)
+    if (actual !== digest) return actual
+    for (const [offsetBytes, lengthBytes] of ranges) await this.write(content, offsetBytes, [whole.subarray(offsetBytes, offsetBytes + lengthBytes)])
+    await this.sync([content])
+    return actual
   }
 
   restart(): void {}

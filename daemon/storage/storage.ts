@@ -8,6 +8,7 @@
  * transaction. With durability `process` "durable" means: survives the death of the daemon, not of the machine.
  */
 import type { Acks, FileState, Query, Run } from '../../protocol/messages.ts'
+import type { ByteRange } from './blocks.ts'
 import type { Quota, Usage } from './quota.ts'
 
 /** Grows with time and is never used again, not even after a removal; also names the file's blob. */
@@ -60,6 +61,23 @@ export interface FileRecord extends Omit<NewFile, 'digest'> {
   readonly held: readonly HeldBytes[]
   /** Also of a removed file that was stored before: one that was not was given up unfinished. */
   readonly storedMs: number | null
+  /**
+   * The file is stored, its content is damaged, and it takes the chunks of the damaged blocks into this blob: `receipts` and `held` are
+   * those of the repair. Null: not under repair.
+   */
+  readonly repair: FileId | null
+}
+
+/** A stored file's repair. */
+export interface Repair {
+  /** What the chunks came into, each at its place. */
+  readonly blob: FileId
+  /** The blob that is damaged. */
+  readonly content: FileId
+  readonly digest: string
+  readonly sizeBytes: number
+  /** Of `blob`: what goes into `content`. Ascending. */
+  readonly ranges: readonly ByteRange[]
 }
 
 export interface ReceiptPage {
@@ -147,7 +165,7 @@ export interface FindQuery extends Query {
   readonly after?: string
 }
 
-export interface FoundRecord extends Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state'> {
+export interface FoundRecord extends Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state' | 'repair'> {
   readonly fid: string
   readonly state: FileState
   readonly receivedBytes: number
@@ -218,7 +236,7 @@ export interface Catalog {
   announce(transfer: NewTransfer): Promise<TransferRecord>
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>
-  /** Transfers with a file whose every chunk is marked and that is not stored: what a crash while finishing leaves behind. */
+  /** Transfers with a file whose every chunk is marked and that is not stored, or not repaired: what a crash while finishing leaves behind. */
   complete(): Promise<readonly { user: string; fid: string }[]>
   /**
    * Files that get tags which they had not are told as `tagged`. `quota-exceeded` where a size told now goes too far, `not-found` where a
@@ -244,12 +262,23 @@ export interface Catalog {
   recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
   /**
    * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
-   * already, the file shares that content and its own blob becomes garbage. `not-found` if the file was removed meanwhile; a file
+   * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob instead. `not-found` if the file was removed meanwhile; a file
    * that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
    * Told as `stored`.
    */
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
-  /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. */
+  /** Whether a stored file of the transfer is damaged and can be repaired, or is under repair. */
+  isDamaged(transfer: TransferId): Promise<boolean>
+  /**
+   * Begins to repair the damaged files of the transfer that take numbered chunks: those chunks that have bytes of a damaged block are not
+   * marked from here on, and `mark` counts for these files as for receiving ones. They stay stored. Answers all that are under repair.
+   */
+  beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]>
+  /** Undefined where the file is not under repair (any more). */
+  repair(file: FileId): Promise<Repair | undefined>
+  /** The file's content is whole again, durably: no damage of it is known, and no repair of it goes on. */
+  endRepair(file: FileId): Promise<void>
+  /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. Also of a file under repair. */
   reset(file: FileId): Promise<void>
   /**
    * Removes these files (absent: all); answers how many. With its last file the transfer is gone; one of a made fid without any
@@ -273,7 +302,7 @@ export interface Catalog {
   /**
    * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute) is older
    * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
-   * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without
+   * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; repairs without a chunk since `unfinishedBeforeMs` are dropped; transfers of a made fid without
    * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
    * Events older than `eventsBeforeMs` are forgotten.
    * One call does a bounded amount of work, so it is called again and again.
@@ -315,6 +344,11 @@ export interface Contents {
   digest(blob: FileId, sizeBytes: number): Promise<ContentDigest>
   /** Reads a stored blob whole and compares it: the runs of blocks that are not what was stored (all, where no sum tells which). */
   check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]>
+  /**
+   * Puts the ranges of one blob into another, provided that the whole then has the digest: durably, and what is not to be changed is not
+   * touched. Answers the digest of the whole, undefined where the rest of it cannot be read; may be repeated.
+   */
+  repair(repair: Repair): Promise<string | undefined>
   /** Forgets what was hashed along: the blob is going to be written again from anywhere. */
   restart(blob: FileId): void
   /** The file is stored or abandoned: closes what is open for writing. */

@@ -111,7 +111,7 @@ export class GroupCommit {
     for (const { upload, group, held, toBlob } of shares) {
       upload.held = toBlob ? [] : [...upload.held, ...held]
       if (toBlob) group.extents.recycle()
-      if (upload.held.length === 0 && upload.state === 'receiving') this.#store.contents.advance(upload.id, prefixBytes(upload, group))
+      if (upload.held.length === 0 && upload.state === 'receiving' && upload.repair === null) this.#store.contents.advance(upload.blob, prefixBytes(upload, group))
       upload.committed(group)
     }
   }
@@ -150,14 +150,14 @@ export class GroupCommit {
     const writes: Promise<void>[] = []
     for (const { upload, group, toBlob } of shares) {
       if (!toBlob) continue
-      for (const { offsetBytes, bytes } of upload.held) writes.push(contents.write(upload.id, offsetBytes, [bytes]))
-      for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.id, offsetBytes, pieces))
+      for (const { offsetBytes, bytes } of upload.held) writes.push(contents.write(upload.blob, offsetBytes, [bytes]))
+      for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.blob, offsetBytes, pieces))
     }
     if (writes.length > 0) {
       // All have to end, also after a failure: their buffers are used again.
       const failed = (await Promise.allSettled(writes)).find(result => result.status === 'rejected')
       if (failed !== undefined) throw failed.reason
-      await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.id))
+      await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.blob))
     }
     const marks: Mark[] = []
     for (const { upload, group, held, toBlob } of shares) {

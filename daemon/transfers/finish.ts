@@ -17,16 +17,8 @@ export const EMPTY_DIGEST = 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b
 export async function finish(upload: Upload, store: Store, nowMs: () => number): Promise<void> {
   upload.isFinishing = true
   try {
-    const { digest, sums } = await computeDigest(upload, store)
-    const announced = upload.digest
-    if (announced !== null && announced !== digest) {
-      await store.catalog.reset(upload.id)
-      store.contents.restart(upload.id)
-      const reason = 'the file differs from its announced digest: all of its chunks are missing again'
-      throw new TallyError('digest-mismatch', reason, { expected: announced, actual: digest })
-    }
-    await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs(), sums)
-    await store.contents.release(upload.id)
+    const digest = upload.repair === null ? await storeWhole(upload, store, nowMs) : await repairWhole(upload, store)
+    await store.contents.release(upload.blob)
     upload.isFinishing = false
     upload.stored(digest)
   } catch (cause) {
@@ -35,12 +27,43 @@ export async function finish(upload: Upload, store: Store, nowMs: () => number):
   }
 }
 
-async function computeDigest(upload: Upload, { contents }: Store): Promise<ContentDigest> {
-  if (upload.sizeBytes === 0) return { digest: EMPTY_DIGEST, sums: new Uint8Array(0) }
-  if (upload.held.length > 0) {
-    // A size told late can complete a file whose newest bytes are still held; `store` or `reset` drops them there.
-    for (const { offsetBytes, bytes } of upload.held) await contents.write(upload.id, offsetBytes, [bytes])
-    await contents.sync([upload.id])
+async function storeWhole(upload: Upload, store: Store, nowMs: () => number): Promise<string> {
+  const { digest, sums } = await computeDigest(upload, store)
+  if (upload.digest !== null && upload.digest !== digest) await refuse(upload, store, upload.digest, digest)
+  await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs(), sums)
+  return digest
+}
+
+/** The chunks of the damaged blocks are here: they go into the content, if it then has its digest. */
+async function repairWhole(upload: Upload, store: Store): Promise<string> {
+  await releaseHeld(upload, store)
+  const repair = await store.catalog.repair(upload.id)
+  if (repair !== undefined) {
+    const digest = await store.contents.repair(repair)
+    if (digest !== repair.digest) await refuse(upload, store, repair.digest, digest)
+    await store.catalog.endRepair(upload.id)
   }
-  return contents.digest(upload.id, upload.sizeBytes as number)
+  // Without a repair: whole content came another way meanwhile.
+  return upload.digest as string
+}
+
+/** Throws `digest-mismatch`; no chunk is marked any more. */
+async function refuse(upload: Upload, store: Store, expected: string, actual: string | undefined): Promise<never> {
+  await store.catalog.reset(upload.id)
+  store.contents.restart(upload.blob)
+  const reason = 'the file differs from its digest: all of its chunks are missing again'
+  throw new TallyError('digest-mismatch', reason, { expected, ...(actual === undefined ? {} : { actual }) })
+}
+
+/** A size told late, or the last chunk of a repair, can complete a file whose newest bytes are still held; `store` or `reset` drops them there. */
+async function releaseHeld(upload: Upload, { contents }: Store): Promise<void> {
+  if (upload.held.length === 0) return
+  for (const { offsetBytes, bytes } of upload.held) await contents.write(upload.blob, offsetBytes, [bytes])
+  await contents.sync([upload.blob])
+}
+
+async function computeDigest(upload: Upload, store: Store): Promise<ContentDigest> {
+  if (upload.sizeBytes === 0) return { digest: EMPTY_DIGEST, sums: new Uint8Array(0) }
+  await releaseHeld(upload, store)
+  return store.contents.digest(upload.id, upload.sizeBytes as number)
 }

@@ -143,6 +143,7 @@ export class LiveTransfer implements UploadHost {
         this.acks = changes.acks ?? this.acks
       }
       this.quota = quota
+      await this.#beginRepairs()
       for (const upload of this.uploads) if (upload.isComplete) this.complete(upload)
       await this.emptyFilesStored()
     })
@@ -209,7 +210,7 @@ export class LiveTransfer implements UploadHost {
         throw asTallyError(cause)
       }
       for (const upload of targets) upload.removed()
-      await Promise.all(targets.map(({ id }) => this.#parts.store.contents.release(id)))
+      await Promise.all(targets.map(({ blob }) => this.#parts.store.contents.release(blob)))
       return targets.length
     })
   }
@@ -255,6 +256,16 @@ export class LiveTransfer implements UploadHost {
 
   opaqueMismatched(upload: Upload): void {
     this.#opaque.mismatched(upload)
+  }
+
+  /** Whoever may put and says what they have is asked for the chunks of what was damaged since. */
+  async #beginRepairs(): Promise<void> {
+    const { catalog } = this.#parts.store
+    const concerned = this.uploads.filter(({ state, repair }) => state === 'stored' || repair !== null)
+    if (concerned.length === 0) return
+    const records = await catalog.isDamaged(this.id) ? await catalog.beginRepairs(this.id, this.#parts.nowMs()) : []
+    const byId = new Map(records.map(record => [record.id, record]))
+    for (const upload of concerned) upload.noteRepair(byId.get(upload.id))
   }
 
   #upload(id: number): Upload {

@@ -117,7 +117,7 @@ export class Registry {
       else if (!this.#idleSinceMs.has(transfer)) this.#idleSinceMs.set(transfer, nowMs)
       else if (nowMs - (this.#idleSinceMs.get(transfer) ?? nowMs) >= IDLE_MS) {
         this.#drop(transfer)
-        for (const { id } of transfer.uploads) void this.#parts.store.contents.release(id)
+        for (const { blob } of transfer.uploads) void this.#parts.store.contents.release(blob)
       }
     }
   }

@@ -43,6 +43,8 @@ export class Upload {
   readonly marked: ChunkSet
   /** Marked chunks and those that the running cycle is about to mark: a superset of `marked`. */
   readonly marking: ChunkSet
+  /** The blob of its repair, while it is under repair: it was stored, and receives the chunks of damaged blocks once more. */
+  repair: FileId | null
   /** A digest is being computed. */
   isFinishing = false
   /** It is being removed: no chunk is accepted and none acknowledged any more. */
@@ -64,13 +66,19 @@ export class Upload {
     this.chunkSizeBytes = record.chunkSizeBytes
     this.kind = record.kind
     this.digest = record.digest
-    this.state = record.state
+    this.repair = record.repair
+    this.state = record.repair === null ? record.state : 'receiving'
     this.held = record.held
     this.marked = ChunkSet.fromPages(record.receipts)
     this.marking = ChunkSet.fromPages(record.receipts)
     this.#wasStored = record.storedMs !== null
     this.#chunkSizeAnnouncedBytes = chunkSizeBytes
     this.#host = host
+  }
+
+  /** What its chunks are written to. */
+  get blob(): FileId {
+    return this.repair ?? this.id
   }
 
   /** How many chunks the file has; undefined while its size is not known. */
@@ -85,7 +93,7 @@ export class Upload {
 
   /** No chunk has come yet, not even a pending one. */
   get isUntouched(): boolean {
-    return this.state === 'receiving' && this.marking.size === 0 && this.#group === undefined
+    return this.state === 'receiving' && !this.#wasStored && this.marking.size === 0 && this.#group === undefined
   }
 
   /** Neither marked nor on its way. */
@@ -220,9 +228,29 @@ export class Upload {
     return group
   }
 
+  /**
+   * What is known of the repair of this file, which is or was stored: with a record it is under repair, and the chunks that the record does
+   * not have are missing; without one its content is whole.
+   */
+  noteRepair(record: FileRecord | undefined): void {
+    if (this.isClosing || this.isFinishing || this.hasPending || this.repair === (record?.repair ?? null)) return
+    if (record === undefined) return this.stored(this.digest as string)
+    this.state = 'receiving'
+    this.repair = record.repair
+    this.marked.clear()
+    this.marking.clear()
+    this.kind = record.kind
+    this.held = record.held
+    for (const [first, count] of ChunkSet.fromPages(record.receipts).runs()) {
+      this.marked.addRun(first, count)
+      this.marking.addRun(first, count)
+    }
+  }
+
   /** The digest was computed and agreed, and the catalog shows the file. */
   stored(digest: string): void {
     this.state = 'stored'
+    this.repair = null
     this.#wasStored = true
     this.digest = digest
     this.held = []

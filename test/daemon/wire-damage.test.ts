@@ -36,7 +36,7 @@ async function storeFiles(t: Test, sizes: readonly number[]): Promise<Stored> {
   for (const [number, bytes] of contents.entries()) {
     const answers = Array.from({ length: Math.ceil(bytes.length / CHUNK_BYTES) }, (_, chunk) =>
       client.sendChunk(numberedChunk(fid, number, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)))
-    for (const answer of await Promise.all(answers)) t.equal(answer.response, 'Ok')
+    t.ok((await Promise.all(answers)).every(({ response }) => response === 'Ok'), `${answers.length} chunks of file ${number}`)
   }
   return { daemon, client, fid, contents, announce, blobOf: file => join(daemon.store, 'blobs', '000', (file + 1).toString(16).padStart(8, '0')) }
 }
@@ -90,6 +90,70 @@ for (const [what, harm] of [
     t.match((await again.fetch({ fid, file: 0 })).answer, { response: 'Error', code: 'content-damaged', file: 0 })
   })
 }
+
+t.test('one bit of 100 MB: sending it again moves one block, and then it is fetched', { timeout: 300_000 }, async t => {
+  const bytes = 400 * BLOCK_BYTES
+  const { daemon, client, fid, contents, announce, blobOf } = await storeFiles(t, [bytes, BLOCK_BYTES])
+  flipBit(blobOf(0), 123 * BLOCK_BYTES + 4567)
+  t.match((await client.fetch({ fid, file: 0 })).answer, { code: 'content-damaged' })
+  let report: Answer
+  // The check of the whole content runs in the background.
+  do report = await announce(); while (report.files?.[0]?.state === 'stored')
+  const first = 123 * BLOCK_BYTES / CHUNK_BYTES
+  const count = BLOCK_BYTES / CHUNK_BYTES
+  t.match(report.files, [{ state: 'receiving', missing: [[first, count]] }, { state: 'stored', missing: [] }])
+  t.equal(report.files?.[0]?.missing.length, 1)
+  t.match((await client.fetch({ fid, file: 0 })).answer, { code: 'content-damaged' }, 'not before it is whole')
+  await daemon.restart()
+  const again = await daemon.client()
+  const resumed = await again.authenticate(daemon.token(), { fid })
+  t.strictSame(resumed.files?.[0]?.missing, [[first, count]], 'the repair outlives the daemon')
+  const before = again.socket.bytesWritten
+  for (let chunk = first; chunk < first + count; chunk++) {
+    const answer = await again.sendChunk(numberedChunk(fid, 0, chunk), (contents[0] as Buffer).subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+    t.match(answer, chunk < first + count - 1 ? { response: 'Ok' } : { response: 'Ok', stored: { file: 0 } })
+  }
+  const moved = again.socket.bytesWritten - before
+  t.ok(moved < BLOCK_BYTES + 10_000, `${moved} bytes were sent`)
+  t.ok((await again.fetch({ fid, file: 0 }, 1_048_576)).bytes.equals(contents[0] as Buffer))
+  t.match(await again.authenticate(daemon.token(), { fid }), { files: [{ state: 'stored', missing: [] }, { state: 'stored' }] })
+})
+
+t.test('a repair with other bytes is a digest-mismatch, spoils nothing, and asks for all chunks then', async t => {
+  const { daemon, client, fid, contents, announce, blobOf } = await storeFiles(t, [4 * BLOCK_BYTES])
+  const bytes = contents[0] as Buffer
+  flipBit(blobOf(0), BLOCK_BYTES)
+  await client.fetch({ fid, file: 0 })
+  let report: Answer
+  do report = await announce(); while (report.files?.[0]?.state === 'stored')
+  const blob = readFileSync(blobOf(0))
+  const perBlock = BLOCK_BYTES / CHUNK_BYTES
+  const wrong = Array.from({ length: perBlock }, (_, i) => client.sendChunk(numberedChunk(fid, 0, perBlock + i), Buffer.alloc(CHUNK_BYTES)))
+  t.match((await Promise.all(wrong)).at(-1), { response: 'Error', code: 'digest-mismatch' })
+  t.ok(readFileSync(blobOf(0)).equals(blob))
+  t.strictSame((await announce()).files?.[0]?.missing, [[0, 4 * perBlock]])
+  const right = Array.from({ length: 4 * perBlock }, (_, i) => client.sendChunk(numberedChunk(fid, 0, i), bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)))
+  t.match((await Promise.all(right)).at(-1), { response: 'Ok', stored: { file: 0 } })
+  t.ok((await client.fetch({ fid, file: 0 })).bytes.equals(bytes))
+  await daemon.kill('SIGTERM')
+})
+
+t.test('an absent file is asked for whole; the same content under another fid makes it whole, too', async t => {
+  const { daemon, client, fid, contents, announce, blobOf } = await storeFiles(t, [2 * BLOCK_BYTES])
+  rmSync(blobOf(0))
+  await client.fetch({ fid, file: 0 })
+  let report: Answer
+  do report = await announce(); while (report.files?.[0]?.state === 'stored')
+  t.strictSame(report.files?.[0]?.missing, [[0, 2 * BLOCK_BYTES / CHUNK_BYTES]])
+  const other = '00000000-0000-4000-8000-000000000001'
+  await client.authenticate(daemon.token(), { fid: other, files: [{ name: 'other', size: 2 * BLOCK_BYTES }], 'chunk-size': BLOCK_BYTES })
+  for (const chunk of [0, 1]) {
+    const answer = await client.sendChunk(numberedChunk(other, 0, chunk), (contents[0] as Buffer).subarray(chunk * BLOCK_BYTES, (chunk + 1) * BLOCK_BYTES))
+    t.equal(answer.response, 'Ok')
+  }
+  for (const wanted of [fid, other]) t.ok((await client.fetch({ fid: wanted, file: 0 })).bytes.equals(contents[0] as Buffer))
+  t.match((await announce()).files, [{ state: 'stored', missing: [] }])
+})
 
 /** The last answer of a FETCH, and how many chunks came before it. */
 async function fetchCounting(client: RawClient, fid: string, file: number): Promise<{ answer: Answer; chunks: number }> {

@@ -10,6 +10,7 @@ import { integrityFacts } from './integrity-facts.ts'
 import { queryFacts } from './query-facts.ts'
 import { quotaFacts } from './quota-facts.ts'
 import { recordFacts } from './record-facts.ts'
+import { repairFacts } from './repair-facts.ts'
 
 export interface StoreUnderTest {
   readonly store: Store
@@ -38,4 +39,5 @@ export function conformance(t: Test, name: string, open: () => Promise<StoreUnde
   contentsFacts(fact)
   integrityFacts(fact)
   quotaFacts(fact)
+  repairFacts(fact)
 }

@@ -6,7 +6,8 @@ import type { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import type { Quota, Usage } from '../quota.ts'
 import type {
-  Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair, StoredContent, Tagging, TransferId, TransferRecord,
+  Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
+  Repair, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
@@ -90,6 +91,22 @@ export class LocalCatalog implements Catalog {
 
   damaged(blob: FileId, runs: readonly Run[]): Promise<void> {
     return this.#change('damaged', [blob, runs]) as Promise<void>
+  }
+
+  isDamaged(transfer: TransferId): Promise<boolean> {
+    return this.#parts.reader.call('isDamaged', [transfer]) as Promise<boolean>
+  }
+
+  beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]> {
+    return this.#change('beginRepairs', [transfer, nowMs]) as Promise<readonly FileRecord[]>
+  }
+
+  repair(file: FileId): Promise<Repair | undefined> {
+    return this.#parts.reader.call('repair', [file]) as Promise<Repair | undefined>
+  }
+
+  endRepair(file: FileId): Promise<void> {
+    return this.#change('endRepair', [file]) as Promise<void>
   }
 
   reset(file: FileId): Promise<void> {

@@ -51,8 +51,8 @@ export function checkBlob(file: string, sizeBytes: number, digest: string, sums:
   }
 }
 
-/** False where the file ends before, or the disk does not give the bytes. */
-function readWhole(fd: number, bytes: Uint8Array, offsetBytes: number): boolean {
+/** Fills `bytes`. False where the file ends before, or the disk does not give the bytes. */
+export function readWhole(fd: number, bytes: Uint8Array, offsetBytes: number): boolean {
   try {
     for (let done = 0; done < bytes.length;) {
       const read = fs.readSync(fd, bytes, done, bytes.length - done, offsetBytes + done)

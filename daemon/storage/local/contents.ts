@@ -5,7 +5,7 @@
 import path from 'node:path'
 import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
-import type { ContentDigest, ContentReader, Contents, Durability, FileId } from '../storage.ts'
+import type { ContentDigest, ContentReader, Contents, Durability, FileId, Repair } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { Digests } from './digests.ts'
 import { BlobDirectories } from './directories.ts'
@@ -88,6 +88,19 @@ export class LocalContents implements Contents {
 
   async check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]> {
     return await this.#checker.call('check', [blob, sizeBytes, digest, sums]) as readonly Run[]
+  }
+
+  async repair(repair: Repair): Promise<string | undefined> {
+    this.#health.check()
+    if (this.#removed.has(repair.content)) throw new TallyError('not-found', `blob ${repair.content} was removed`)
+    try {
+      return await this.#checker.call('repair', [repair]) as string | undefined
+    } catch (cause) {
+      throw this.#health.failed(cause)
+    } finally {
+      // It may have been removed meanwhile, and made anew by that.
+      if (this.#removed.has(repair.content)) await this.remove(repair.content)
+    }
   }
 
   restart(blob: FileId): void {

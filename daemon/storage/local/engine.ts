@@ -6,11 +6,12 @@ import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
 import type { Quota } from '../quota.ts'
-import type { Amendment, ExpiryLimits, FileId, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
+import type { Amendment, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'
 import { loadTransfer, writeSums } from './records.ts'
+import { beginRepairs, dropRepair, dropRepairsOf, endRepair, resetRepair } from './repairs.ts'
 import { GONE, OPEN, RECEIVING, REMOVED, STORED } from './schema.ts'
 import { checkGrowth } from './usage.ts'
 
@@ -89,7 +90,8 @@ export class Engine {
   mark(marks: readonly Mark[], nowMs: number, quota?: Quota): void {
     if (quota !== undefined) this.#checkUntold(marks.map(({ file, receivedBytes }) => ({ id: file, bytes: receivedBytes })), quota)
     for (const { file, transfer, pages, pairs, held, releaseHeld, kind, chunkSizeBytes, receivedBytes } of marks) {
-      const isReceiving = this.#db.run(`UPDATE file SET kind = ?, chunk_size = ?, received = ? WHERE id = ? AND state = ${RECEIVING}`,
+      const isReceiving = this.#db.run(`UPDATE file SET kind = ?, chunk_size = ?, received = ? WHERE id = ?
+        AND (state = ${RECEIVING} OR EXISTS (SELECT 1 FROM repair r WHERE r.file = file.id))`,
         kind, chunkSizeBytes, receivedBytes, file) === 1
       if (!isReceiving) continue
       if (releaseHeld) this.#db.run('DELETE FROM held WHERE file = ?', file)
@@ -140,12 +142,14 @@ export class Engine {
     if (row === undefined || row.state === REMOVED) throw notFound()
     if (row.state === STORED) return
     const owner = row.owner as number
-    const twin = this.#db.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)
+    const twin = this.#db.get('SELECT blob, damaged FROM content WHERE owner = ? AND digest = ?', owner, digest)
+    const isReplaced = twin !== undefined && twin.damaged !== null && row.size !== 0
     if (twin === undefined) this.#addContent(file, owner, digest, sizeBytes, sums)
-    else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', file)
+    else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', isReplaced ? twin.blob as FileId : file)
+    if (isReplaced) this.#replaceContent(twin.blob as FileId, file)
     this.#dropReceipts(file)
     this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
-      twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
+      isReplaced ? file : twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
     this.events.tell('stored', file, nowMs)
   }
 
@@ -156,8 +160,17 @@ export class Engine {
     this.#db.run('UPDATE content SET damaged = ? WHERE blob = ?', JSON.stringify(mergeRuns(known, runs)), blob)
   }
 
+  beginRepairs(transfer: TransferId, nowMs: number): FileRecord[] {
+    return beginRepairs(this.#db, transfer, nowMs)
+  }
+
+  endRepair(file: FileId): void {
+    endRepair(this.#db, file)
+  }
+
   reset(file: FileId): void {
     if (this.#db.run(`UPDATE file SET received = 0 WHERE id = ? AND state = ${RECEIVING}`, file) === 1) this.#dropReceipts(file)
+    else resetRepair(this.#db, file)
   }
 
   remove(transfer: TransferId, files: readonly FileId[] | undefined, nowMs: number): number {
@@ -191,6 +204,7 @@ export class Engine {
   }
 
   #removeFile({ id, owner, content, tags }: Row): void {
+    dropRepair(this.#db, id as number)
     this.#dropReceipts(id as number)
     this.#untag(owner as number, id as number, JSON.parse(tags as string) as string[])
     this.#db.run(`UPDATE file SET state = ${REMOVED}, content = NULL, digest = NULL, received = 0 WHERE id = ?`, id as number)
@@ -206,6 +220,15 @@ export class Engine {
   #addContent(blob: FileId, owner: number, digest: string, sizeBytes: number, sums: Uint8Array): void {
     this.#db.run('INSERT INTO content (blob, owner, digest, size) VALUES (?, ?, ?, ?)', blob, owner, digest, sizeBytes)
     writeSums(this.#db, blob, sums)
+  }
+
+  /** All who share the content show the new blob, which is whole. */
+  #replaceContent(damaged: FileId, whole: FileId): void {
+    dropRepairsOf(this.#db, damaged)
+    this.#db.run('PRAGMA defer_foreign_keys = ON')
+    this.#db.run('UPDATE content SET blob = ?, damaged = NULL WHERE blob = ?', whole, damaged)
+    this.#db.run('UPDATE block_sum SET content = ? WHERE content = ?', whole, damaged)
+    this.#db.run('UPDATE file SET content = ? WHERE content = ?', whole, damaged)
   }
 
   /** Its pairs go with time, in slices: there may be millions. */

@@ -1,9 +1,10 @@
 /**
  * What time does to the catalog (product.md, promise 6), a bounded amount in each call so that no commit waits long for it.
  */
-import type { ExpiryLimits, TransferId } from '../storage.ts'
+import type { ExpiryLimits, FileId, TransferId } from '../storage.ts'
 import type { Database } from './database.ts'
 import type { Engine } from './engine.ts'
+import { dropRepair } from './repairs.ts'
 import { GONE, OPEN, RECEIVING, STORED } from './schema.ts'
 
 const TRANSFERS_PER_CALL = 256
@@ -27,6 +28,7 @@ export function applyTime(db: Database, engine: Engine, limits: ExpiryLimits): {
   }
   engine.events.expire(limits.eventsBeforeMs)
   const went = [...due].flatMap(transfer => expireTransfer(db, engine, transfer, limits))
+  dropLapsedRepairs(db, limits, inUse)
   forgetPairs(db, limits, inUse)
   db.run(`DELETE FROM transfer WHERE id IN
     (SELECT id FROM transfer WHERE state = ${GONE} AND gone < ? AND pairs = 0 LIMIT ${TRANSFERS_PER_CALL})`, limits.tombstonesBeforeMs)
@@ -43,6 +45,13 @@ function expireTransfer(db: Database, engine: Engine, transfer: TransferId, limi
   engine.remove(transfer, files.map(({ id }) => id as number), limits.nowMs)
   const isOpen = db.get(`SELECT 1 FROM transfer WHERE id = ? AND state = ${OPEN}`, transfer) !== undefined
   return isOpen ? [] : [{ user: row.name as string, fid: row.fid as string }]
+}
+
+/** The files stay, as damaged as they were. */
+function dropLapsedRepairs(db: Database, { unfinishedBeforeMs }: ExpiryLimits, inUse: string): void {
+  const lapsed = db.all(`SELECT r.file FROM repair r JOIN file f ON f.id = r.file JOIN transfer t ON t.id = f.transfer
+    WHERE t.touched < ? AND t.id NOT IN (SELECT value FROM json_each(?)) LIMIT ${TRANSFERS_PER_CALL}`, unfinishedBeforeMs, inUse)
+  for (const { file } of lapsed) dropRepair(db, file as FileId)
 }
 
 /** Pairs of transfers that are gone, or all of whose files were stored long enough ago. */

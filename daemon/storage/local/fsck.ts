@@ -126,8 +126,10 @@ class Check {
       ['file has another owner than its transfer', 'SELECT f.id FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.owner <> f.owner'],
       ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
       ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
-      ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}`],
+      ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}
+        AND NOT EXISTS (SELECT 1 FROM repair p WHERE p.file = f.id)`],
       ['content belongs to no file', 'SELECT c.blob AS id FROM content c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.blob)'],
+      ['file is under repair and not stored', `SELECT f.id FROM file f JOIN repair r ON r.file = f.id WHERE f.state <> ${STORED}`],
       ['content is garbage and in use', 'SELECT c.blob AS id FROM content c JOIN garbage g ON g.blob = c.blob'],
       ['tag counts other files than have it', 'SELECT l.id FROM label l WHERE l.files <> (SELECT count(*) FROM tagged d WHERE d.label = l.id)'],
       ['tagged file is not there', `SELECT d.file AS id FROM tagged d LEFT JOIN file f ON f.id = d.file WHERE f.id IS NULL OR f.state = ${REMOVED}`],
@@ -175,7 +177,8 @@ class Check {
   }
 
   #checkBlobs(): void {
-    const isKnown = 'SELECT 1 FROM file WHERE id = ?1 AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ?1 UNION ALL SELECT 1 FROM garbage WHERE blob = ?1'
+    const isKnown = `SELECT 1 FROM file WHERE id = ?1 AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ?1 UNION ALL SELECT 1 FROM garbage WHERE blob = ?1
+      UNION ALL SELECT 1 FROM repair WHERE blob = ?1`
     const blobs = path.join(this.#directory, 'blobs')
     for (const shard of fs.readdirSync(blobs).sort()) {
       for (const name of fs.readdirSync(path.join(blobs, shard)).sort()) {

@@ -4,12 +4,13 @@
  */
 import type { Run } from '../../../protocol/messages.ts'
 import type { Usage } from '../quota.ts'
-import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, Pair, StoredContent, TransferId,
+import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, Pair, Repair, StoredContent, TransferId,
   TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
 import { loadTransfer } from './records.ts'
+import { isDamaged, repairOf } from './repairs.ts'
 import { OPEN, RECEIVING, STORED } from './schema.ts'
 import { usageOf } from './usage.ts'
 
@@ -26,7 +27,8 @@ export class Queries {
 
   complete(): { user: string; fid: string }[] {
     const rows = this.#db.all(`SELECT u.name, t.fid FROM transfer t JOIN user u ON u.id = t.owner
-      WHERE t.id IN (SELECT transfer FROM file WHERE state = ${RECEIVING} AND received = size)`)
+      WHERE t.id IN (SELECT transfer FROM file WHERE state = ${RECEIVING} AND received = size
+        UNION SELECT f.transfer FROM repair r JOIN file f ON f.id = r.file WHERE f.received = f.size)`)
     return rows.map(row => ({ user: row.name as string, fid: row.fid as string }))
   }
 
@@ -76,6 +78,14 @@ export class Queries {
       damaged: row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[],
       sums: row.sums as Uint8Array | null ?? new Uint8Array(0),
     }
+  }
+
+  isDamaged(transfer: TransferId): boolean {
+    return isDamaged(this.#db, transfer)
+  }
+
+  repair(file: FileId): Repair | undefined {
+    return this.#atomic(() => repairOf(this.#db, file))
   }
 
   sums(blob: FileId, page: number): Uint8Array {

@@ -33,16 +33,19 @@ export function loadTransfer(db: Database, user: string, fid: string): TransferR
   }
 }
 
-function loadFiles(db: Database, transfer: number): FileRecord[] {
+export function loadFiles(db: Database, transfer: number): FileRecord[] {
   const rows = db.all(`SELECT ${FILE_COLUMNS} FROM ${FILE_SOURCE} WHERE f.transfer = ? ORDER BY f.number`, transfer)
   const receipts = Map.groupBy(db.all(`SELECT r.file, r.page, r.bytes FROM file f JOIN receipt r ON r.file = f.id
-    WHERE f.transfer = ? AND f.state = 0 ORDER BY r.file, r.page`, transfer), row => row.file as number)
+    WHERE f.transfer = ? AND (f.state = 0 OR f.id IN (SELECT file FROM repair)) ORDER BY r.file, r.page`, transfer), row => row.file as number)
   const held = Map.groupBy(db.all(`SELECT h.file, h.offset, h.bytes FROM file f JOIN held h ON h.file = f.id
-    WHERE f.transfer = ? AND f.state = 0 ORDER BY h.id`, transfer), row => row.file as number)
+    WHERE f.transfer = ? AND (f.state = 0 OR f.id IN (SELECT file FROM repair)) ORDER BY h.id`, transfer), row => row.file as number)
+  const repairs = new Map(db.all('SELECT r.file, r.blob FROM repair r JOIN file f ON f.id = r.file WHERE f.transfer = ?', transfer)
+    .map(({ file, blob }) => [file, blob as FileId]))
   return rows.map(row => ({
     ...fileFields(row),
     state: STATES[row.state as number] ?? 'removed',
     kind: row.kind as ChunkKind | null,
+    repair: repairs.get(row.id as number) ?? null,
     receipts: (receipts.get(row.id as number) ?? []).map(({ page, bytes }) => ({ page: page as number, bytes: bytes as Uint8Array })),
     held: (held.get(row.id as number) ?? []).map(({ offset, bytes }) => ({ offsetBytes: offset as number, bytes: bytes as Uint8Array })),
   }))
@@ -62,7 +65,7 @@ export function writeSums(db: Database, blob: FileId, sums: Uint8Array): void {
 }
 
 /** What `FileRecord` and `FoundRecord` have in common. */
-export function fileFields(row: Row): Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state'> {
+export function fileFields(row: Row): Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state' | 'repair'> {
   return {
     id: row.id as number,
     number: row.number as number,

@@ -99,7 +99,7 @@ CREATE TABLE tagged (
   PRIMARY KEY (label, file)
 ) STRICT, WITHOUT ROWID;
 
--- Of receiving files: which chunks are marked, and the bytes that are not in the blob yet.
+-- Of files that are receiving or under repair: which chunks are marked, and the bytes that are not in the blob yet.
 CREATE TABLE receipt (
   file INTEGER NOT NULL REFERENCES file,
   page INTEGER NOT NULL,
@@ -122,6 +122,13 @@ CREATE TABLE pair (
   PRIMARY KEY (transfer, uuid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pair_place ON pair (transfer, file, chunk);
+
+-- Stored files whose damaged content takes chunks once more: into a blob apart, for these runs of blocks (JSON). Receipts are the repair's.
+CREATE TABLE repair (
+  file INTEGER PRIMARY KEY REFERENCES file,
+  blob INTEGER NOT NULL UNIQUE,
+  runs TEXT NOT NULL
+) STRICT;
 
 -- Blobs to unlink.
 CREATE TABLE garbage (
