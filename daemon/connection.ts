@@ -68,6 +68,8 @@ export class Connection {
   #unfinishedSinceMs: number | undefined
   #out: Uint8Array[] = []
   #outBytes = 0
+  /** To be called when `#out` was written. */
+  #written: (() => void)[] = []
   #oks: { encoding: Encoding; messageIds: string[] }[] = []
   #isFlushScheduled = false
   #isWriting = false
@@ -103,12 +105,19 @@ export class Connection {
     this.sendFrame(encodeFrame(this.framing, type, payload))
   }
 
-  /** Sends what is a whole frame already. */
-  sendFrame(frame: Uint8Array): void {
+  /** Sends what is a whole frame already, in one part or, to a peer that uses ext, in several, which stay as they are until it is written. */
+  sendFrame(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return
-    this.#out.push(frame)
-    this.#outBytes += frame.length
+    for (const part of parts) {
+      this.#out.push(part)
+      this.#outBytes += part.length
+    }
     this.#queued()
+  }
+
+  /** Calls `action` when what was sent just now has left this process; never, where that may not have happened. */
+  whenWritten(action: () => void): void {
+    if (this.#out.length > 0) this.#written.push(action)
   }
 
   /** Answers one message with a plain Ok; many of them become one buffer. */
@@ -275,9 +284,15 @@ export class Connection {
     for (const { encoding, messageIds } of this.#oks.splice(0)) this.#out.push(encodeOkFrames(this.framing, encoding, messageIds))
     const frames = this.#out.splice(0)
     this.#outBytes = 0
-    if (frames.length === 0) return
+    const last = frames.pop()
+    if (last === undefined) return
+    const written = this.#written.splice(0)
     this.#stream.cork()
     for (const frame of frames) this.#stream.write(frame)
+    if (written.length === 0) this.#stream.write(last)
+    else this.#stream.write(last, error => {
+      if (error === null || error === undefined) for (const action of written) action()
+    })
     this.#stream.uncork()
   }
 
@@ -315,6 +330,7 @@ export class Connection {
     this.#isClosed = true
     this.#inbox = []
     this.#out = []
+    this.#written = []
     this.#oks = []
     this.#decoder.dispose()
     this.#handler.closed()

@@ -29,7 +29,7 @@ export interface Decoded {
 export function decodeMessage(type: FrameType, payload: Uint8Array): Decoded {
   if (type === MESSAGE_TYPE.TRANSFER) {
     const message = decodeTransfer(payload)
-    if (message !== undefined) return { message, encoding: 'msgpack', usesExt: false }
+    if (message !== undefined) return { message, encoding: 'msgpack', usesExt: message.fetch !== undefined }
   }
   let told: { messageId: string; encoding: Encoding } | undefined
   try {

@@ -21,27 +21,37 @@ for (let value = 0; value < 16; value++) {
 // msgpack: a fixed string is its length (a0 +) and its bytes, a UUID is d9 24 and 36 bytes
 const MESSAGE_ID_KEY = [0xaa, ...encodeUtf8('message-id')]
 const CHUNK_KEY = [0xa5, ...encodeUtf8('chunk')]
+const FETCH_KEY = [0xa5, ...encodeUtf8('fetch')]
 const DATA_KEY = [0xa4, ...encodeUtf8('data')]
 const OK = [0xa8, ...encodeUtf8('response'), 0xa2, ...encodeUtf8('Ok')]
 const UUID_HEAD = [0xd9, UUID_BYTES]
-const TRANSFER_START = Uint8Array.of(0x83, ...MESSAGE_ID_KEY, ...UUID_HEAD)
+/** How many fields a TRANSFER has without `fetch`, and the tokens of such maps. */
+const FIELDS = 3
+const MAP = 0x80
+const TRANSFER_START = Uint8Array.of(...MESSAGE_ID_KEY, ...UUID_HEAD)
 const TRANSFER_CHUNK = Uint8Array.of(...CHUNK_KEY, ...UUID_HEAD)
 const TRANSFER_DATA = Uint8Array.of(...DATA_KEY)
-const TRANSFER_FIXED_BYTES = TRANSFER_START.length + UUID_BYTES + TRANSFER_CHUNK.length + UUID_BYTES + TRANSFER_DATA.length
+const TRANSFER_FETCH = Uint8Array.of(...FETCH_KEY, ...UUID_HEAD)
+const TRANSFER_FIXED_BYTES = 1 + TRANSFER_START.length + UUID_BYTES + TRANSFER_CHUNK.length + UUID_BYTES + TRANSFER_DATA.length
 
 const OK_PARTS = {
   msgpack: { head: Uint8Array.of(0x82, ...MESSAGE_ID_KEY, ...UUID_HEAD), tail: Uint8Array.from(OK) },
   json: { head: encodeUtf8('{"message-id":"'), tail: encodeUtf8('","response":"Ok"}') },
 } as const
 
-/** A TRANSFER of the usual shape, a msgpack map of message-id, chunk and data in any order; undefined for every other payload. */
+/**
+ * A TRANSFER of a usual shape, a msgpack map of message-id, chunk, data and perhaps fetch in any order; undefined for every other
+ * payload.
+ */
 export function decodeTransfer(payload: Uint8Array): Transfer | undefined {
-  if (payload[0] !== 0x83) return undefined
+  const count = (payload[0] ?? 0) - MAP
+  if (count !== FIELDS && count !== FIELDS + 1) return undefined
   let at = 1
   let messageId: string | undefined
   let chunk: ChunkWords | undefined
   let data: Uint8Array | undefined
-  for (let i = 0; i < 3; i++) {
+  let fetch: string | undefined
+  for (let i = 0; i < count; i++) {
     const token = payload[at]
     if (token === 0xaa) {
       if (!matches(payload, at, MESSAGE_ID_KEY)) return undefined
@@ -49,10 +59,14 @@ export function decodeTransfer(payload: Uint8Array): Transfer | undefined {
       if (readWords(payload, at) === undefined) return undefined
       messageId = readUuidText(payload, at)
       at += UUID_BYTES
-    } else if (token === 0xa5) {
-      if (!matches(payload, at, CHUNK_KEY)) return undefined
+    } else if (token === 0xa5 && matches(payload, at, CHUNK_KEY)) {
       at += CHUNK_KEY.length + 2
       chunk = readWords(payload, at)
+      at += UUID_BYTES
+    } else if (token === 0xa5 && matches(payload, at, FETCH_KEY)) {
+      at += FETCH_KEY.length + 2
+      if (readWords(payload, at) === undefined) return undefined
+      fetch = readUuidText(payload, at)
       at += UUID_BYTES
     } else if (token === 0xa4) {
       if (!matches(payload, at, DATA_KEY)) return undefined
@@ -65,24 +79,26 @@ export function decodeTransfer(payload: Uint8Array): Transfer | undefined {
     } else return undefined
   }
   if (messageId === undefined || chunk === undefined || data === undefined || at !== payload.length) return undefined
-  return { type: MESSAGE_TYPE.TRANSFER, messageId, chunk, data }
+  if (count === FIELDS) return { type: MESSAGE_TYPE.TRANSFER, messageId, chunk, data }
+  return fetch === undefined ? undefined : { type: MESSAGE_TYPE.TRANSFER, messageId, chunk, data, fetch }
 }
 
-/** A whole frame with a TRANSFER in msgpack. `messageId` is a UUID's 36 characters. Throws `message-too-large`. */
-export function encodeTransferFrame(framing: BinaryFraming, messageId: string, chunk: ChunkWords, data: Uint8Array): Uint8Array {
-  const lengthBytes = data.length < 0x100 ? 1 : data.length < 0x10000 ? 2 : 4
-  const payloadBytes = TRANSFER_FIXED_BYTES + 1 + lengthBytes + data.length
-  const frame = takeBytes(frameBytes(framing, MESSAGE_TYPE.TRANSFER, payloadBytes))
-  let at = writeHeader(frame, 0, framing, MESSAGE_TYPE.TRANSFER, payloadBytes)
-  at = put(frame, at, TRANSFER_START)
-  at = putText(frame, at, messageId)
-  at = put(frame, at, TRANSFER_CHUNK)
-  at = putWords(frame, at, chunk)
-  at = put(frame, at, TRANSFER_DATA)
-  frame[at++] = 0xc4 + (lengthBytes >> 1)
-  for (let shift = 8 * (lengthBytes - 1); shift >= 0; shift -= 8) frame[at++] = data.length >>> shift
-  frame.set(data, at)
+/** A whole frame with a TRANSFER in msgpack. Both ids are a UUID's 36 characters. Throws `message-too-large`. */
+export function encodeTransferFrame(
+  framing: BinaryFraming, messageId: string, chunk: ChunkWords, data: Uint8Array, fetch?: string,
+): Uint8Array {
+  const frame = takeBytes(transferFrameBytes(framing, data.length, fetch))
+  frame.set(data, putHead(frame, framing, messageId, chunk, data.length, fetch))
   return frame
+}
+
+/** Such a frame without its data, which stands at its end and so can be sent from where it is. Throws `message-too-large`. */
+export function encodeTransferHead(
+  framing: BinaryFraming, messageId: string, chunk: ChunkWords, dataBytes: number, fetch?: string,
+): Uint8Array {
+  const head = takeBytes(transferFrameBytes(framing, dataBytes, fetch) - dataBytes)
+  putHead(head, framing, messageId, chunk, dataBytes, fetch)
+  return head
 }
 
 /** One buffer with a plain Ok for each message-id, in order; each is a UUID's 36 characters. Framing N has JSON only. */
@@ -99,6 +115,42 @@ export function encodeOkFrames(framing: Framing, encoding: Encoding, messageIds:
     at = writeTrailer(frames, at, framing)
   }
   return frames
+}
+
+function transferFrameBytes(framing: BinaryFraming, dataBytes: number, fetch: string | undefined): number {
+  return frameBytes(framing, MESSAGE_TYPE.TRANSFER, transferBytes(dataBytes, fetch))
+}
+
+/** How long the payload is. */
+function transferBytes(dataBytes: number, fetch: string | undefined): number {
+  const fetchBytes = fetch === undefined ? 0 : TRANSFER_FETCH.length + UUID_BYTES
+  return TRANSFER_FIXED_BYTES + fetchBytes + 1 + lengthBytesOf(dataBytes) + dataBytes
+}
+
+/** How many bytes the length of so much data takes. */
+function lengthBytesOf(dataBytes: number): 1 | 2 | 4 {
+  return dataBytes < 0x100 ? 1 : dataBytes < 0x10000 ? 2 : 4
+}
+
+/** Writes everything up to the data, and returns where that begins. */
+function putHead(
+  into: Uint8Array, framing: BinaryFraming, messageId: string, chunk: ChunkWords, dataBytes: number, fetch: string | undefined,
+): number {
+  let at = writeHeader(into, 0, framing, MESSAGE_TYPE.TRANSFER, transferBytes(dataBytes, fetch))
+  into[at++] = MAP + FIELDS + (fetch === undefined ? 0 : 1)
+  at = put(into, at, TRANSFER_START)
+  at = putText(into, at, messageId)
+  at = put(into, at, TRANSFER_CHUNK)
+  at = putWords(into, at, chunk)
+  if (fetch !== undefined) {
+    at = put(into, at, TRANSFER_FETCH)
+    at = putText(into, at, fetch)
+  }
+  at = put(into, at, TRANSFER_DATA)
+  const lengthBytes = lengthBytesOf(dataBytes)
+  into[at++] = 0xc4 + (lengthBytes >> 1)
+  for (let shift = 8 * (lengthBytes - 1); shift >= 0; shift -= 8) into[at++] = dataBytes >>> shift
+  return at
 }
 
 function matches(payload: Uint8Array, at: number, key: readonly number[]): boolean {

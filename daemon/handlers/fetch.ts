@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto'
 import { ChunkIds, uuidToBytes } from '../../protocol/chunk-id.ts'
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import { CHUNK_SIZE_BYTES_DEFAULT } from '../../protocol/limits.ts'
-import { type Encoding, type Fetch, MESSAGE_TYPE, type OkFields, type ValueMap } from '../../protocol/messages.ts'
+import { type Encoding, type Fetch, MESSAGE_TYPE, type OkFields, type Transfer, type ValueMap } from '../../protocol/messages.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
+import { encodeTransferFrame, encodeTransferHead } from '../../protocol/transfer-frame.ts'
 import { checkScope } from '../auth/rights.ts'
 import { windowChunks } from '../flow.ts'
 import { type OpenDownload, STEM_CHARS, type Session } from '../session.ts'
@@ -17,6 +18,8 @@ import type { OpenContent } from '../transfers/library.ts'
 import { answerLater } from './later.ts'
 
 const DOWNLOADS_MAX = 16
+/** Below this a copy costs less than one more part of a write. */
+const UNCOPIED_BYTES_MIN = 8192
 
 export function handleFetch(session: Session, message: Fetch, encoding: Encoding): void {
   const identity = session.identity()
@@ -74,8 +77,9 @@ function begin(session: Session, message: Fetch, open: OpenDownload, opened: Ope
     isReady: () => !session.connection.isBehind,
     chunk: (index, data) => {
       const id = `${stem}${(sent++).toString(16).padStart(12, '0')}`
-      session.send({ type: MESSAGE_TYPE.TRANSFER, messageId: id, chunk: ids.encode(content.file, index), data, fetch: messageId }, encoding)
+      sendChunk(session, encoding, { type: MESSAGE_TYPE.TRANSFER, messageId: id, chunk: ids.encode(content.file, index), data, fetch: messageId })
     },
+    whenSent: action => session.connection.whenWritten(action),
     done: () => {
       session.ok(messageId, encoding, { done: true })
       over()
@@ -99,6 +103,16 @@ function begin(session: Session, message: Fetch, open: OpenDownload, opened: Ope
     chunkSizeBytes,
     window,
   }
+}
+
+/** In msgpack by the short way, and large data from where it was read to. */
+function sendChunk(session: Session, encoding: Encoding, message: Transfer): void {
+  const { connection } = session
+  const { framing } = connection
+  const { messageId, chunk, data, fetch } = message
+  if (encoding !== 'msgpack' || framing === 'N') session.send(message, encoding)
+  else if (data.length < UNCOPIED_BYTES_MIN) connection.sendFrame(encodeTransferFrame(framing, messageId, chunk, data, fetch))
+  else connection.sendFrame(encodeTransferHead(framing, messageId, chunk, data.length, fetch), data)
 }
 
 /** Damage is told with the number of the file that has it; everything else as it is. */

@@ -10,7 +10,10 @@ const READ_BYTES = 262_144
 export interface DownloadSink {
   /** Whether the peer takes more; where it does not, `resume` is called when it does. */
   isReady(): boolean
+  /** `data` stays as it is until `whenSent` says that it was sent. */
   chunk(index: number, data: Uint8Array): void
+  /** Calls `action` when nothing that was handed out is needed any more; perhaps never. */
+  whenSent(action: () => void): void
   /** Everything was answered. */
   done(): void
   /** The peer can answer no more, and its window is full. */
@@ -101,6 +104,7 @@ export class Download {
         this.#unanswered++
         this.#sink.chunk(first + at, block.subarray(at * chunkSizeBytes, (at + 1) * chunkSizeBytes))
       }
+      this.#sink.whenSent(() => free(block))
       this.#inRun += count
       if (count === left) {
         this.#run += 2
@@ -119,4 +123,9 @@ export class Download {
     this.end()
     this.#sink.done()
   }
+}
+
+/** At once, and not when the collector comes: the next block then gets the same memory (docs/design.md, "What the hot path costs"). */
+function free({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength === buffer.byteLength) (buffer as ArrayBuffer).transfer(0)
 }

@@ -8,6 +8,7 @@ import {
   encodeMessage,
   encodeOkFrames,
   encodeTransferFrame,
+  encodeTransferHead,
   type Encoding,
   FrameDecoder,
   type Message,
@@ -164,6 +165,8 @@ const keys = [
   ['chunk', 'data', 'message-id'],
   ['data', 'message-id', 'chunk'],
   ['data', 'chunk', 'message-id'],
+  ['message-id', 'chunk', 'fetch', 'data'],
+  ['data', 'fetch', 'chunk', 'message-id'],
 ]
 
 function general(payload: Uint8Array): unknown {
@@ -174,7 +177,7 @@ for (const order of keys) {
   t.test(`the fast way reads ${order.join(', ')} as the general way does`, async t => {
     fc.assert(
       fc.property(id, chunk, fc.uint8Array({ size: 'large', maxLength: 70_000 }), (messageId, words, data) => {
-        const fields: Record<string, unknown> = { 'message-id': messageId, chunk: wordsToUuid(words), data }
+        const fields: Record<string, unknown> = { 'message-id': messageId, chunk: wordsToUuid(words), data, fetch: FID }
         const payload = msgpack(Object.fromEntries(order.map(key => [key, fields[key]])))
         const fast = decodeTransfer(payload)
         deepStrictEqual(fast && bare(fast), general(payload))
@@ -199,28 +202,32 @@ t.test('the fast way reads each length of bin', async t => {
 })
 
 t.test('whatever is changed or cut, the fast way never reads what the general way would not', async t => {
-  const payload = msgpack({ 'message-id': ID, chunk: FID, data: Uint8Array.of(1, 2, 3, 4, 5) })
-  for (let end = 0; end < payload.length; end++) t.equal(decodeTransfer(payload.subarray(0, end)), undefined, `cut at ${end}`)
-  t.equal(decodeTransfer(Buffer.concat([payload, hex('00')])), undefined)
-  let same = 0
-  for (let at = 0; at < payload.length; at++) {
-    for (let byte = 0; byte < 256; byte++) {
-      const changed = Uint8Array.from(payload)
-      changed[at] = byte
-      const fast = decodeTransfer(changed)
-      if (fast === undefined) continue
-      same++
-      deepStrictEqual(bare(fast), general(changed))
+  for (const fetch of [{}, { fetch: FID }]) {
+    const payload = msgpack({ 'message-id': ID, chunk: FID, ...fetch, data: Uint8Array.of(1, 2, 3, 4, 5) })
+    for (let end = 0; end < payload.length; end++) t.equal(decodeTransfer(payload.subarray(0, end)), undefined, `cut at ${end}`)
+    t.equal(decodeTransfer(Buffer.concat([payload, hex('00')])), undefined)
+    let same = 0
+    for (let at = 0; at < payload.length; at++) {
+      for (let byte = 0; byte < 256; byte++) {
+        const changed = Uint8Array.from(payload)
+        changed[at] = byte
+        const fast = decodeTransfer(changed)
+        if (fast === undefined) continue
+        same++
+        deepStrictEqual(bare(fast), general(changed))
+      }
     }
+    // at least the hexadecimal digits and the data may be changed
+    t.ok(same > 64 * 22, `${same} changes leave a TRANSFER`)
   }
-  // at least the hexadecimal digits and the data may be changed
-  t.ok(same > 64 * 22, `${same} changes leave a TRANSFER`)
 })
 
 t.test('the fast way leaves doubled fields to the general way, which refuses them', async t => {
   const part = (key: string, value: string | Uint8Array) => Buffer.concat([msgpack(key), msgpack(value)])
   const twice = Buffer.concat([hex('83'), part('chunk', FID), part('chunk', FID), part('message-id', ID)])
   t.equal(decodeTransfer(twice), undefined)
+  const dataTwice = Buffer.concat([hex('84'), part('chunk', FID), part('data', hex('00')), part('data', hex('00')), part('message-id', ID)])
+  t.equal(decodeTransfer(dataTwice), undefined)
   t.throws(() => decodeMessage(3, twice), { code: 'malformed' })
 })
 
@@ -234,6 +241,12 @@ t.test('encodeTransferFrame writes what the general encoder says, in each length
     for (const framing of ['A', 'B'] as const) {
       const [frame] = framesOf(new FrameDecoder(), encodeTransferFrame(framing, ID, words, data))
       t.ok(frame?.type === 3 && frame.payload === expected.toString('hex'), `${length} bytes, framing ${framing}`)
+      const whole = encodeTransferFrame(framing, ID, words, data, FID)
+      const parts = Buffer.concat([encodeTransferHead(framing, ID, words, length, FID), data])
+      t.ok(parts.equals(whole), 'the same in two parts')
+      const [fetched] = framesOf(new FrameDecoder(), whole)
+      const withFetch = msgpack({ 'message-id': ID, chunk: wordsToUuid(words), fetch: FID, data })
+      t.ok(fetched?.type === 3 && fetched.payload === withFetch.toString('hex'), `${length} bytes of a FETCH, framing ${framing}`)
     }
   }
 })
