@@ -15,6 +15,7 @@ import { type Services, Session } from './session.ts'
 import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
 import { Damage } from './transfers/damage.ts'
+import { Feed } from './transfers/feed.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
@@ -59,12 +60,14 @@ export class Daemon {
     this.#limits = options.limits
     const fileBytesMax = (): number => this.#limits.fileBytesMax
     const { store, log, nowMs } = options
+    const feed = new Feed(store.catalog, nowMs)
     this.#registry = new Registry({
       store,
       nowMs,
       get fileBytesMax() {
         return fileBytesMax()
       },
+      onArrival: (user, file) => feed.arrived(user, file),
       onCommitFailure: ({ code, message, cause }) => {
         this.counts.cyclesFailed++
         log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
@@ -83,6 +86,7 @@ export class Daemon {
     const services: Services = {
       registry: this.#registry,
       library: new Library(store, damage),
+      feed,
       flow: this.#flow,
       log,
       counts: this.counts,
@@ -151,7 +155,10 @@ export class Daemon {
     const drained = this.#registry.settled()
     await Promise.race([drained, new Promise(resolve => setTimeout(resolve, DRAIN_MS_MAX).unref())])
     const error = new TallyError('shutting-down', 'the daemon is stopping; what was acknowledged is safe')
-    for (const session of this.#sessions) session.refuse(error)
+    for (const session of this.#sessions) {
+      session.endWatches(error)
+      session.refuse(error)
+    }
     await this.#connectionsClosed()
     this.#listener.stop()
     await this.#housekeeping.stop()

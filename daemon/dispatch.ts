@@ -14,6 +14,7 @@ import { handleRemove } from './handlers/remove.ts'
 import { handleResponse } from './handlers/response.ts'
 import { handleTag } from './handlers/tag.ts'
 import { handleTransfer } from './handlers/transfer.ts'
+import { handleWatch } from './handlers/watch.ts'
 import type { Served } from './listener.ts'
 import { NIL_UUID, type Session } from './session.ts'
 
@@ -27,8 +28,8 @@ function handle(session: Session, { message, encoding }: Decoded): void | Promis
     case MESSAGE_TYPE.FETCH: return handleFetch(session, message, encoding)
     case MESSAGE_TYPE.TAG: return handleTag(session, message, encoding)
     case MESSAGE_TYPE.REMOVE: return handleRemove(session, message, encoding)
-    case MESSAGE_TYPE.WATCH:
-    case MESSAGE_TYPE.EVENT: throw new TallyError('unsupported-type', 'the daemon takes no such message', { type: message.type })
+    case MESSAGE_TYPE.WATCH: return handleWatch(session, message, encoding)
+    case MESSAGE_TYPE.EVENT: throw new TallyError('unsupported-type', 'events come from the daemon', { type: message.type })
   }
 }
 
@@ -74,12 +75,19 @@ export class Dispatcher implements Served {
 
   drained(): void {
     for (const { download } of this.#session.downloads.values()) download?.resume()
+    for (const { watch } of this.#session.watches.values()) watch.resume()
+  }
+
+  passTime(): void {
+    this.#session.ended()
   }
 
   ended(): void {
     this.#session.isInputOver = true
     // No answer will come any more: what is being fetched goes out as far as its window allows.
     for (const { download } of this.#session.downloads.values()) download?.endWhenStalled()
+    // Nobody would end a WATCH any more.
+    for (const { watch } of this.#session.watches.values()) watch.endWhenTold()
     this.#session.closeIfDone()
   }
 
@@ -137,6 +145,7 @@ export class BusyServed implements Served {
   }
 
   drained(): void {}
+  passTime(): void {}
   ended(): void {
     this.#connection.close()
   }

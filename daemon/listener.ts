@@ -16,6 +16,8 @@ const SWEEP_EVERY_MS = 1_000
 /** What the listener has to know of whoever serves a connection. */
 export interface Served extends FrameHandler {
   readonly isAuthenticated: boolean
+  /** A second has passed. */
+  passTime(): void
 }
 
 export type Serve = (connection: Connection, isOverLimit: boolean) => Served
@@ -86,13 +88,14 @@ export class Listener {
     socket.on('close', () => this.#peers.delete(peer))
   }
 
-  /** Closes who left a frame unfinished, or has not authenticated, for too long. Called every second. */
+  /** Closes who left a frame unfinished, or has not authenticated, for too long; tells the others that time passes. Called every second. */
   closeSilent(): void {
     const beforeMs = this.#nowMs() - SILENCE_MS_MAX
     for (const { connection, served, sinceMs } of this.#peers) {
       const { unfinishedSinceMs } = connection
       const isSilent = !served.isAuthenticated && sinceMs < beforeMs
       if (isSilent || (unfinishedSinceMs !== undefined && unfinishedSinceMs < beforeMs)) connection.destroy()
+      else served.passTime()
     }
   }
 }

@@ -12,10 +12,12 @@ import type { Counts } from './counts.ts'
 import { Flow, type FlowLimits } from './flow.ts'
 import type { Logger } from './log.ts'
 import type { Download } from './transfers/download.ts'
+import type { Feed } from './transfers/feed.ts'
 import type { Library } from './transfers/library.ts'
 import type { LimitsOf } from './limits.ts'
 import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
+import type { Watch } from './transfers/watch.ts'
 
 export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 /** What a frame of any framing has around a payload, at most: framing N's `{"type":"RESPONSE","data":…}` and a form feed. */
@@ -27,6 +29,7 @@ export const STEM_CHARS = 24
 export interface Services {
   readonly registry: Registry
   readonly library: Library
+  readonly feed: Feed
   readonly flow: FlowLimits
   readonly log: Logger
   readonly counts: Counts
@@ -53,6 +56,15 @@ export interface OpenDownload {
   readonly encoding: Encoding
 }
 
+/** A WATCH under way. */
+export interface OpenWatch {
+  readonly watch: Watch
+  readonly user: string
+  readonly encoding: Encoding
+  /** Its Ok was given; before that, whoever gives it tells that it was ended. */
+  isAnswered: boolean
+}
+
 export type SessionState =
   | { readonly state: 'connected' }
   | { readonly state: 'ready'; readonly identity: Identity }
@@ -69,6 +81,8 @@ export class Session {
   requests = 0
   /** By the messageId of the FETCH. */
   readonly downloads = new Map<string, OpenDownload>()
+  /** By the messageId of the WATCH. */
+  readonly watches = new Map<string, OpenWatch>()
   readonly #open = new Map<LiveTransfer, OpenTransfer>()
   /** The transfer that takes this connection's opaque chunks: announced or resumed last. */
   #latest: OpenTransfer | undefined
@@ -110,12 +124,15 @@ export class Session {
 
   /** Answers with an Error; the connection closes after a fatal one. `told` is absent where the message could not be told. */
   refuse(error: TallyError, told?: { messageId: string; encoding: Encoding }): void {
-    const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: this.#lastEncoding }
+    this.#sendError(error, told ?? { messageId: NIL_UUID, encoding: this.#lastEncoding })
+    if (error.fatal) this.connection.close()
+  }
+
+  #sendError(error: TallyError, { messageId, encoding }: { messageId: string; encoding: Encoding }): void {
     if (error.code === 'internal') this.services.log.error('internal error', { connection: this.id, messageId, cause: String(error.cause) })
     const { code, message: reason, details, fatal } = error
     this.services.counts.error(code)
     this.send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code, details, fatal }, encoding)
-    if (fatal) this.connection.close()
   }
 
   /** Who the messages come from. Throws `unauthenticated`, `token-expired`. */
@@ -128,14 +145,14 @@ export class Session {
 
   /**
    * Why the user's token holds no longer (`token-expired`, or `token-invalid` where its key was taken away); undefined while it does. Where
-   * it does not, every FETCH under way ends with the same.
+   * it does not, every FETCH and WATCH under way ends with the same.
    */
   ended(): TallyError | undefined {
     if (this.state.state !== 'ready') return undefined
     const { identity } = this.state
     const isExpired = identity.expiresMs !== undefined && this.services.nowMs() > identity.expiresMs + EXPIRY_TOLERANCE_MS
     const error = this.#isKeyGone ? keyGone() : isExpired ? tokenExpired() : undefined
-    if (error !== undefined) this.#endDownloads(error)
+    if (error !== undefined) this.#endRequests(error)
     return error
   }
 
@@ -193,9 +210,24 @@ export class Session {
     this.downloads.delete(messageId)
   }
 
+  /** Ends a WATCH, with an Error or without an answer. */
+  endWatch(messageId: string, error?: TallyError): void {
+    const open = this.watches.get(messageId)
+    if (open === undefined) return
+    this.services.feed.close(open.user, open.watch)
+    this.watches.delete(messageId)
+    if (error !== undefined && open.isAnswered && !this.connection.isClosed) this.#sendError(error, { messageId, encoding: open.encoding })
+  }
+
+  /** Ends every WATCH with this Error; the connection stays. */
+  endWatches(error: TallyError): void {
+    for (const messageId of this.watches.keys()) this.endWatch(messageId, error)
+  }
+
   /** Where the peer has half-closed and nothing is owed to it any more, this is the end. */
   closeIfDone(): void {
-    if (this.isInputOver && this.flow.pendingChunks === 0 && this.requests === 0 && this.downloads.size === 0) this.connection.close()
+    if (!this.isInputOver || this.flow.pendingChunks > 0 || this.requests > 0) return
+    if (this.downloads.size === 0 && this.watches.size === 0) this.connection.close()
   }
 
   /** The connection is gone. */
@@ -203,7 +235,8 @@ export class Session {
     this.#leaveAll()
   }
 
-  #endDownloads(error: TallyError): void {
+  #endRequests(error: TallyError): void {
+    this.endWatches(error)
     for (const [messageId, { encoding, download }] of this.downloads) {
       this.endDownload(messageId)
       // One that is being opened is answered by whoever opens it.
@@ -212,7 +245,7 @@ export class Session {
   }
 
   #leaveAll(): void {
-    this.#endDownloads(new TallyError('unauthenticated', 'another user has authenticated on this connection'))
+    this.#endRequests(new TallyError('unauthenticated', 'another user has authenticated on this connection'))
     for (const { transfer } of this.#open.values()) {
       this.services.registry.leave(transfer, this).catch(cause => {
         this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })

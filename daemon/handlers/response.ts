@@ -1,5 +1,5 @@
 /**
- * RESPONSE from a client: it answers a chunk of a FETCH, or a run of them, or ends a FETCH early. A RESPONSE is never answered
+ * RESPONSE from a client: it answers a chunk of a FETCH, or a run of them, or ends a FETCH or a WATCH early. A RESPONSE is never answered
  * (docs/protocol.md, RESPONSE).
  */
 import { TallyError } from '../../protocol/errors.ts'
@@ -11,6 +11,11 @@ export function handleResponse(session: Session, message: Response): void {
   const { messageId } = message
   if (message.response === 'Error' && session.downloads.has(messageId)) {
     session.endDownload(messageId)
+    session.closeIfDone()
+    return
+  }
+  if (message.response === 'Error' && session.watches.has(messageId)) {
+    session.endWatch(messageId)
     session.closeIfDone()
     return
   }

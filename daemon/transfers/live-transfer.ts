@@ -7,7 +7,7 @@ import { ChunkIds, uuidToBytes, uuidToHex } from '../../protocol/chunk-id.ts'
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Acks, Authentication, ChunkWords, FileReport, OkFields, Place } from '../../protocol/messages.ts'
 import { NO_QUOTA, type Quota } from '../storage/quota.ts'
-import type { Store, TransferId, TransferRecord } from '../storage/storage.ts'
+import type { FileId, Store, TransferId, TransferRecord } from '../storage/storage.ts'
 import { amendment } from './announcement.ts'
 import { GroupCommit } from './commit.ts'
 import { finish } from './finish.ts'
@@ -22,6 +22,8 @@ export interface TransferParts {
   readonly nowMs: () => number
   /** May change; looked at each time. */
   readonly fileBytesMax: number
+  /** Chunks of a file that is not complete yet were marked. */
+  readonly onArrival: (user: string, file: FileId) => void
   /** A commit cycle failed; its chunks have been refused. */
   readonly onCommitFailure: (error: TallyError) => void
   /** A commit cycle ended well. */
@@ -248,6 +250,10 @@ export class LiveTransfer implements UploadHost {
       if (upload.state === 'stored') this.#parts.onStored()
     })
     this.#finishing.add(job)
+  }
+
+  arrived(upload: Upload): void {
+    this.#parts.onArrival(this.user, upload.id)
   }
 
   opaqueFailed(group: Group): void {

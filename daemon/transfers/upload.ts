@@ -15,6 +15,8 @@ import type { ChunkReply } from './reply.ts'
 export interface UploadHost {
   /** The upload has a group: include it in the next commit cycle. */
   gathered(upload: Upload): void
+  /** Chunks were marked, and others are missing still. */
+  arrived(upload: Upload): void
   /** Every chunk is marked: compute the digest and store the file. Called again after a failed try. */
   complete(upload: Upload): void
   /** A group of opaque chunks failed: what was placed after them must not become durable before them. */
@@ -205,7 +207,8 @@ export class Upload {
       else reply.acknowledged(this.number, chunk, undefined)
     }
     this.#settleDuplicates(group)
-    if (completed && !this.isClosing) this.#host.complete(this)
+    if (!completed) this.#host.arrived(this)
+    else if (!this.isClosing) this.#host.complete(this)
   }
 
   /** The cycle failed: its chunks are missing again. */

@@ -3,51 +3,20 @@
  * to originals, and what a stop leaves. The clock is the test's.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { loadKeys } from '../../daemon/auth/keys.ts'
-import { verifyToken } from '../../daemon/auth/token.ts'
+import t from 'tap'
 import { Connection, type FrameHandler } from '../../daemon/connection.ts'
-import { Daemon } from '../../daemon/daemon.ts'
 import { FrameBudget } from '../../daemon/flow.ts'
-import { createLogger } from '../../daemon/log.ts'
-import { openMemoryStore } from '../../daemon/storage/memory.ts'
+import { SECRET, startInner } from '../support/inner-daemon.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { mintToken } from '../support/token.ts'
 import { TYPE, encode, frame, numberedChunk } from '../support/wire.ts'
 import { Duplex } from 'node:stream'
 
-const SECRET = 'a-secret-of-at-least-32-bytes-for-hs256'
 const token = mintToken(SECRET, { sub: 'ada' })
 
-async function start(t: Test, more: { connectionsMax?: number } = {}) {
-  const directory = mkdtempSync(join(tmpdir(), 'tally-connections-'))
-  const secret = join(directory, 'secret')
-  writeFileSync(secret, SECRET)
-  const clock = { nowMs: Date.now() }
-  const keys = loadKeys({ kind: 'secret', path: secret })
-  const daemon = new Daemon({
-    store: openMemoryStore(),
-    socketPaths: [join(directory, 'tally.sock')],
-    verifyToken: text => verifyToken(text, { keys }, clock.nowMs),
-    log: createLogger({ level: 'error', format: 'text', write: () => undefined, nowMs: () => clock.nowMs }),
-    limits: { fileBytesMax: 2 ** 40 },
-    nowMs: () => clock.nowMs,
-    ...more,
-  })
-  await daemon.start()
-  t.teardown(async () => {
-    await daemon.stop()
-    rmSync(directory, { recursive: true, force: true })
-  })
-  return { daemon, clock, path: join(directory, 'tally.sock') }
-}
-
 t.test('answers busy to one connection more than it serves, and serves it when another has gone', async t => {
-  const { path } = await start(t, { connectionsMax: 1 })
+  const { path } = await startInner(t, { connectionsMax: 1 })
   const first = await RawClient.connect(path)
   t.equal((await first.authenticate(token)).response, 'Ok')
   const second = await RawClient.connect(path)
@@ -66,7 +35,7 @@ t.test('answers busy to one connection more than it serves, and serves it when a
 })
 
 t.test('closes who has not authenticated within 30 s, and nobody else', async t => {
-  const { daemon, clock, path } = await start(t)
+  const { daemon, clock, path } = await startInner(t)
   const silent = await RawClient.connect(path)
   const known = await RawClient.connect(path)
   t.equal((await known.authenticate(token)).response, 'Ok')
@@ -81,7 +50,7 @@ t.test('closes who has not authenticated within 30 s, and nobody else', async t 
 })
 
 t.test('closes who leaves a frame unfinished for 30 s', async t => {
-  const { daemon, clock, path } = await start(t)
+  const { daemon, clock, path } = await startInner(t)
   const client = await RawClient.connect(path)
   t.equal((await client.authenticate(token)).response, 'Ok')
   clock.nowMs += 100_000
@@ -99,7 +68,7 @@ t.test('closes who leaves a frame unfinished for 30 s', async t => {
 })
 
 t.test('a half-closed client still gets every answer it is owed, and then the end', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   const answers: Promise<unknown>[] = [client.authenticate(token, { fid, files: [{ name: 'a', size: 5 * 1024 }] })]
@@ -110,7 +79,7 @@ t.test('a half-closed client still gets every answer it is owed, and then the en
 })
 
 t.test('messages sent right behind AUTHENTICATION are judged after it', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   const authenticated = client.authenticate(token, { fid, files: [{ name: 'a', size: 3 }] })
@@ -126,7 +95,7 @@ t.test('messages sent right behind AUTHENTICATION are judged after it', async t 
 })
 
 t.test('another user on the same connection ends what the first had open; it stays resumable', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   await client.authenticate(token, { fid, files: [{ name: 'a', size: 2048 }] })
@@ -140,7 +109,7 @@ t.test('another user on the same connection ends what the first had open; it sta
 })
 
 t.test('a token that expires while connected is noticed, and a new one goes on', async t => {
-  const { clock, path } = await start(t)
+  const { clock, path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   const expSeconds = Math.floor(clock.nowMs / 1000) + 60
@@ -157,7 +126,7 @@ t.test('a token that expires while connected is noticed, and a new one goes on',
 })
 
 t.test('a scope that lacks a word refuses its messages', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const reader = mintToken(SECRET, { sub: 'ada', scope: 'get find' })
   const refused = await client.authenticate(reader, { files: [{ name: 'a', size: 1 }] })
@@ -170,7 +139,7 @@ t.test('a scope that lacks a word refuses its messages', async t => {
 })
 
 t.test('a token that may not put may ask for a report, and does not become the one who fills', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const writer = await RawClient.connect(path)
   const reader = await RawClient.connect(path)
   const fid = randomUUID()
@@ -185,7 +154,7 @@ t.test('a token that may not put may ask for a report, and does not become the o
 })
 
 t.test('half frames of strangers do not shut out who has authenticated', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   const size = 3 * 1_048_576
@@ -203,7 +172,7 @@ t.test('half frames of strangers do not shut out who has authenticated', async t
 })
 
 t.test('a stop answers what was received, says shutting-down, and closes', async t => {
-  const { daemon, path } = await start(t)
+  const { daemon, path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   await client.authenticate(token, { fid, files: [{ name: 'a', size: 2048 }] })
@@ -217,7 +186,7 @@ t.test('a stop answers what was received, says shutting-down, and closes', async
 })
 
 t.test('4,096 files announced by an original client are reported in frames of 64 KiB at most', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path, { payload: 'json-array' })
   const files = Array.from({ length: 4096 }, (_, i) => ({ name: `f${i}`, size: 10_000 }))
   const before = client.bytesRead
@@ -289,7 +258,7 @@ t.test('a pause that ends while a waiting frame is judged does not give a frame 
 })
 
 t.test('a peer that does not read its answers is not read either, and stops only itself', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const fid = randomUUID()
   const deaf = connect(path)
   await new Promise(resolve => deaf.on('connect', resolve))
@@ -313,7 +282,7 @@ t.test('a peer that does not read its answers is not read either, and stops only
 })
 
 t.test('an opaque chunk whose crc32 is wrong holds new ones back until it comes again', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   await client.authenticate(token, { fid: randomUUID(), files: [{ name: 'a', size: 2048 }] })
   const [first, second] = [randomUUID(), randomUUID()]
@@ -326,7 +295,7 @@ t.test('an opaque chunk whose crc32 is wrong holds new ones back until it comes 
 })
 
 t.test('an opaque chunk that comes again means its place in the transfer before, also when another was announced since', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const [before, since] = [randomUUID(), randomUUID()]
   const chunk = randomUUID()
@@ -339,7 +308,7 @@ t.test('an opaque chunk that comes again means its place in the transfer before,
 })
 
 t.test('a FETCH that waits for answers when the token expires ends with token-expired', async t => {
-  const { clock, path } = await start(t)
+  const { clock, path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   const exp = Math.floor(clock.nowMs / 1000) + 60
@@ -359,7 +328,7 @@ t.test('a FETCH that waits for answers when the token expires ends with token-ex
 })
 
 t.test('a FETCH answered in ranges ends, and one ended by the client is heard of no more', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   await client.authenticate(token, { fid, files: [{ name: 'a', size: 100 * 1024 }] })
@@ -407,7 +376,7 @@ t.test('what an original client has read does not count as unread, however much 
 })
 
 t.test('a stranger who does not read the answers it provokes is closed', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const deaf = connect(path)
   deaf.pause()
   deaf.on('error', () => undefined)
@@ -426,7 +395,7 @@ t.test('a stranger who does not read the answers it provokes is closed', async t
 })
 
 t.test('FIND with more meta than a frame holds gives a shorter page', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const files = Array.from({ length: 100 }, (_, i) => ({ name: `f${i}`, size: 0, meta: { text: 'x'.repeat(16_000) } }))
   for (const half of [files.slice(0, 50), files.slice(50)]) {
@@ -447,7 +416,7 @@ t.test('FIND with more meta than a frame holds gives a shorter page', async t =>
 })
 
 t.test('a FETCH that is ended before it began sends nothing, and its message-id may not be in use twice', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   await client.authenticate(token, { fid, files: [{ name: 'a', size: 4096 }] })
@@ -465,7 +434,7 @@ t.test('a FETCH that is ended before it began sends nothing, and its message-id 
 })
 
 t.test('a FETCH of a peer that has half-closed ends when its window is full', async t => {
-  const { path } = await start(t)
+  const { path } = await startInner(t)
   const client = await RawClient.connect(path)
   const fid = randomUUID()
   await client.authenticate(token, { fid, files: [{ name: 'a', size: 4096 }] })

@@ -95,7 +95,9 @@ async function setUp(files: readonly FileAnnouncement[], more: Partial<Authentic
 }
 
 function registryOf(store: Store): Registry {
-  return new Registry({ store, nowMs: () => 1, fileBytesMax: 2 ** 40, onCommitFailure: () => undefined, onCommit: () => undefined, onStored: () => undefined })
+  const unheard = () => undefined
+  const listeners = { onArrival: unheard, onCommitFailure: unheard, onCommit: unheard, onStored: unheard }
+  return new Registry({ store, nowMs: () => 1, fileBytesMax: 2 ** 40, ...listeners })
 }
 
 function send(transfer: LiveTransfer, file: number, chunk: number, data: Uint8Array): Outcome {
