@@ -17,7 +17,7 @@ import { blocks, headings, hexBytes, readPage, ROOT, table } from './page.ts'
 
 const page = readPage('protocol.md')
 const session = blocks(page, 'hex')
-  .filter(({ label }) => label !== 'hex find')
+  .filter(({ label }) => !['hex find', 'hex watch', 'hex event'].includes(label))
   .map(block => ({ from: block.label.slice(4), bytes: hexBytes(block) }))
 const FID = '6ba7b810-9dad-41d1-80b4-00c04fd430c8'
 
@@ -70,6 +70,20 @@ t.test('the FIND in framing B and msgpack is what the encoder writes', t => {
   t.end()
 })
 
+for (const [label, type] of [['hex watch', 8], ['hex event', 9]] as const) {
+  t.test(`the ${label.slice(4)} in framing A and JSON is what the encoder writes`, t => {
+    const bytes = hexBytes(blocks(page, 'hex').find(block => block.label === label) as { label: string; text: string })
+    const decoder = new FrameDecoder()
+    decoder.push(bytes, (found, payload) => {
+      const { message, encoding } = decodeMessage(found, payload)
+      t.equal(message.type, type)
+      t.equal(Buffer.from(encodeFrame('A', type, encodeMessage(message, encoding))).toString('hex'), bytes.toString('hex'))
+    })
+    t.strictSame([decoder.framing, decoder.unfinished], ['A', false])
+    t.end()
+  })
+}
+
 t.test('the numbered chunks of the page are those of the code, and so is the CRC', t => {
   t.ok(page.includes(FID))
   const ids = new ChunkIds(createHash('sha256').update(uuidToBytes(FID)).digest())
@@ -96,7 +110,8 @@ t.test('the table of errors has every code, and says which are fatal', t => {
 })
 
 t.test('every limit of the page is the constant of that name', t => {
-  const constants = readConstants(['protocol', 'daemon'])
+  const constants = readConstants(['daemon', 'protocol'])
+  // A name that both have is the wire's.
   const rows = ['| refused | limit |', '| waits | limit |', '| answers | limit |'].flatMap(header => table(page, header))
   t.ok(rows.length > 30)
   for (const [what, limit, name] of rows) {
