@@ -33,6 +33,11 @@ export interface Config {
   readonly userLimits: UserLimits
   /** Absent: no metrics. */
   readonly metrics?: MetricsAddress
+  /** Of all that comes in; Infinity: no limit. */
+  readonly bytesPerSecond: number
+  readonly connectionsMax?: number
+  /** 0: nothing is kept free. */
+  readonly minFreeBytes: number
   readonly logFormat: LogFormat
   readonly logLevel: LogLevel
 }
@@ -73,6 +78,7 @@ function configOf(settings: Settings): Config {
   const audience = one('audience')
   const userClaim = one('user-claim')
   const metrics = one('metrics')
+  const connectionsMax = count('connections', one('connections'))
   return {
     sockets: (settings.get('socket')?.values ?? []).map(checkedSocket),
     storePath: storePathOf(settings),
@@ -83,7 +89,15 @@ function configOf(settings: Settings): Config {
     ...(userClaim === undefined ? {} : { userClaim }),
     durability: choice('durability', one('durability'), ['power', 'process']),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
-    userLimits: { quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) } },
+    userLimits: {
+      quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) ?? SIZE_BYTES_MAX },
+      connectionsMax: count('user-connections', one('user-connections')) ?? Infinity,
+      transfersMax: count('user-transfers', one('user-transfers')) ?? Infinity,
+      bytesPerSecond: rate('user-limit-rate', one('user-limit-rate')),
+    },
+    bytesPerSecond: rate('limit-rate', one('limit-rate')),
+    ...(connectionsMax === undefined ? {} : { connectionsMax }),
+    minFreeBytes: one('min-free') === undefined ? 0 : sizeBytes('min-free', one('min-free')),
     ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),
     logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
     logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
@@ -127,9 +141,12 @@ function sizeBytes(name: string, value: string | undefined): number {
   return size
 }
 
-/** Without a value: no limit. */
-function count(name: string, value: string | undefined): number {
-  if (value === undefined) return SIZE_BYTES_MAX
-  if (/^\d{1,15}$/.test(value)) return Number(value)
+function rate(name: string, value: string | undefined): number {
+  return value === undefined ? Infinity : sizeBytes(name, value)
+}
+
+function count(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  if (/^[1-9]\d{0,14}$/.test(value)) return Number(value)
   throw new UsageError(`--${name} is a number such as 100000, not ${JSON.stringify(value)}`)
 }

@@ -7,10 +7,11 @@ import type { Identity } from './auth/token.ts'
 import { Counts } from './counts.ts'
 import { BusyServed, Dispatcher } from './dispatch.ts'
 import { FlowLimits } from './flow.ts'
-import { NO_LIMITS, type UserLimits } from './limits.ts'
-import { Listener } from './listener.ts'
+import { type LimitsOf, NO_LIMITS, type UserLimits } from './limits.ts'
+import { CONNECTIONS_MAX, Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import type { Gauges } from './metrics/metrics.ts'
+import { Rate } from './rate.ts'
 import { type Services, Session } from './session.ts'
 import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
@@ -19,6 +20,8 @@ import { Feed } from './transfers/feed.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
+import { Underway } from './transfers/underway.ts'
+import { Users } from './users.ts'
 
 /** How long a stop waits for what was received to be stored; what is not done by then goes on after the next start. */
 const DRAIN_MS_MAX = 10_000
@@ -40,12 +43,14 @@ export interface Limits {
   readonly fileBytesMax: number
   /** Of each user; absent: nobody has any. */
   readonly userLimits?: UserLimits
+  /** Of chunks that come, in all; absent: no limit. */
+  readonly bytesPerSecond?: number
 }
 
 export class Daemon {
   readonly #options: DaemonOptions
   readonly counts = new Counts()
-  readonly #flow = new FlowLimits()
+  readonly #flow = new FlowLimits(new Rate(() => this.#limits.bytesPerSecond ?? Infinity))
   readonly #registry: Registry
   readonly #housekeeping: Housekeeping
   readonly #listener: Listener
@@ -83,31 +88,35 @@ export class Daemon {
       },
       failed: ({ fid, file }, cause) => log.error('a damaged content could not be checked', { fid, file, cause: String(cause) }),
     })
+    const limitsOf: LimitsOf = () => this.#limits.userLimits ?? NO_LIMITS
     const services: Services = {
       registry: this.#registry,
       library: new Library(store, damage),
       feed,
       flow: this.#flow,
+      users: new Users(limitsOf),
+      underway: new Underway(),
       log,
       counts: this.counts,
       get fileBytesMax() {
         return fileBytesMax()
       },
       nowMs,
-      limitsOf: () => this.#limits.userLimits ?? NO_LIMITS,
+      limitsOf,
       verifyToken: options.verifyToken,
       collectGarbage: () => this.#housekeeping.collect(),
     }
+    const connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX
     this.#listener = new Listener((connection, isOverLimit) => {
       if (isOverLimit) {
         this.counts.connectionsRefused++
-        return new BusyServed(connection)
+        return new BusyServed(connection, connectionsMax)
       }
       this.counts.connections++
       const session = new Session(++this.#sessionCount, connection, services)
       this.#sessions.add(session)
       return new Dispatcher(session, () => this.#sessions.delete(session))
-    }, nowMs, options.connectionsMax)
+    }, nowMs, connectionsMax)
   }
 
   /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */

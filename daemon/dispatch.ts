@@ -120,9 +120,11 @@ function toldBy(cause: unknown): { messageId: string; encoding: Encoding } | und
 export class BusyServed implements Served {
   readonly isAuthenticated = false
   readonly #connection: Connection
+  readonly #connectionsMax: number
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, connectionsMax: number) {
     this.#connection = connection
+    this.#connectionsMax = connectionsMax
   }
 
   receive(type: FrameType, payload: Uint8Array): void {
@@ -134,8 +136,9 @@ export class BusyServed implements Served {
       told = toldBy(cause)
     }
     const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: 'json' }
-    const reason = 'the daemon has as many connections as it serves'
-    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { 'retry-after': 1_000 } } as const
+    const limit = this.#connectionsMax
+    const reason = `the daemon serves ${limit} connections at once`
+    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { limit, 'retry-after': 1_000 } } as const
     this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))
     this.#connection.close()
   }

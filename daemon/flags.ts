@@ -53,6 +53,15 @@ export const FLAGS: readonly Flag[] = [
     help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
   },
   { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, help: 'how many files each user may have (default: no limit)' },
+  { name: 'connections', value: 'N', env: true, inFile: true, help: 'serve so many connections at once, answer one more with busy (default: 10000)' },
+  { name: 'user-connections', value: 'N', env: true, inFile: true, live: true, help: 'the same for each user (default: no limit)' },
+  { name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, help: 'how many unfinished transfers a user may have open at once (default: no limit)' },
+  {
+    name: 'limit-rate', value: 'SIZE', env: true, inFile: true, live: true,
+    help: 'take in so many bytes a second, by reading no faster (default: no limit)',
+  },
+  { name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, help: 'the same for each user (default: no limit)' },
+  { name: 'min-free', value: 'SIZE', env: true, inFile: true, help: 'take nothing in when the disk has less than this free (default: 0)' },
   {
     name: 'metrics', value: 'ADDRESS', env: true, inFile: true,
     help: 'answer /metrics, /healthz and /readyz at unix:PATH or a loopback address such as 127.0.0.1:9464 (default: nowhere)',

@@ -5,10 +5,16 @@
 import { TallyError } from '../protocol/errors.ts'
 import type { MemoryBudget } from '../protocol/unfinished.ts'
 import type { Connection } from './connection.ts'
+import { Rate } from './rate.ts'
+import type { UserShare } from './users.ts'
 
 const CONNECTION_BYTES_MAX = 16_777_216
 const CONNECTION_CHUNKS_MAX = 16_384
 const TOTAL_BYTES_MAX = 134_217_728
+/** Of all connections of one user: half, so that nobody takes all. */
+const USER_BYTES_MAX = 67_108_864
+/** What a timer takes. */
+const DELAY_MS_MAX = 2 ** 31 - 1
 /** What a pending chunk costs beside its bytes: a reply, a message-id, its places in lists and sets. */
 const CHUNK_OVERHEAD_BYTES = 512
 /** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
@@ -27,9 +33,14 @@ export function windowChunks(chunkSizeBytes: number): number {
   return Math.max(WINDOW_CHUNKS_MIN, Math.min(WINDOW_CHUNKS_MAX, Math.floor(WINDOW_BYTES / chunkSizeBytes)))
 }
 
-/** The pending chunks of all connections. */
+/** The pending chunks of all connections, and how fast they come. */
 export class FlowLimits {
   totalBytes = 0
+  readonly rate: Rate
+
+  constructor(rate = new Rate(() => Infinity)) {
+    this.rate = rate
+  }
 }
 
 /** One connection's share. */
@@ -37,6 +48,7 @@ export class Flow {
   pendingChunks = 0
   #pendingBytes = 0
   #isPaused = false
+  #share: UserShare | undefined
   readonly #limits: FlowLimits
   readonly #connection: Connection
 
@@ -45,12 +57,21 @@ export class Flow {
     this.#connection = connection
   }
 
+  /** Whose connection it is now: what is pending counts for them. */
+  set share(share: UserShare | undefined) {
+    if (this.#share !== undefined) this.#share.pendingBytes -= this.#pendingBytes
+    if (share !== undefined) share.pendingBytes += this.#pendingBytes
+    this.#share = share
+  }
+
   /** A chunk was read. */
   begin(dataBytes: number): void {
     const bytes = dataBytes + CHUNK_OVERHEAD_BYTES
     this.pendingChunks++
     this.#pendingBytes += bytes
     this.#limits.totalBytes += bytes
+    if (this.#share !== undefined) this.#share.pendingBytes += bytes
+    this.#slowDown(dataBytes)
     if (this.#isPaused || !this.#isOver(1)) return
     this.#isPaused = true
     this.#connection.pause('flow')
@@ -62,15 +83,25 @@ export class Flow {
     this.pendingChunks--
     this.#pendingBytes -= bytes
     this.#limits.totalBytes -= bytes
+    if (this.#share !== undefined) this.#share.pendingBytes -= bytes
     if (!this.#isPaused || this.#isOver(2)) return
     this.#isPaused = false
     this.#connection.resume('flow')
   }
 
+  /** Where bytes come too fast, the next are read when these are paid for. */
+  #slowDown(dataBytes: number): void {
+    const delayMs = Math.max(this.#limits.rate.take(dataBytes), this.#share?.rate.take(dataBytes) ?? 0)
+    if (delayMs === 0) return
+    this.#connection.pause('rate')
+    setTimeout(() => this.#connection.resume('rate'), Math.min(delayMs, DELAY_MS_MAX)).unref()
+  }
+
   /** Over its share divided by `divisor`: it is read again only when half of it is free, not at every chunk. */
   #isOver(divisor: number): boolean {
     if (this.pendingChunks > CONNECTION_CHUNKS_MAX / divisor || this.#pendingBytes > CONNECTION_BYTES_MAX / divisor) return true
-    return this.#limits.totalBytes > TOTAL_BYTES_MAX && this.#pendingBytes > CONNECTION_BYTES_MIN / divisor
+    const isCrowded = this.#limits.totalBytes > TOTAL_BYTES_MAX || (this.#share?.pendingBytes ?? 0) > USER_BYTES_MAX
+    return isCrowded && this.#pendingBytes > CONNECTION_BYTES_MIN / divisor
   }
 }
 

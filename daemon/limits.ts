@@ -7,12 +7,18 @@ import { NO_QUOTA, type Quota } from './storage/quota.ts'
 
 export interface UserLimits {
   readonly quota: Quota
+  /** At once. */
+  readonly connectionsMax: number
+  /** Open, with a file that is not whole yet. */
+  readonly transfersMax: number
+  /** Of chunks that come; Infinity: no limit. */
+  readonly bytesPerSecond: number
 }
 
 /** The limits of a user, by name. */
 export type LimitsOf = (user: string) => UserLimits
 
-export const NO_LIMITS: UserLimits = { quota: NO_QUOTA }
+export const NO_LIMITS: UserLimits = { quota: NO_QUOTA, connectionsMax: Infinity, transfersMax: Infinity, bytesPerSecond: Infinity }
 
 /** What the bearer of a token may have. */
 export function quotaOf({ user, quotaBytes }: Identity, limitsOf: LimitsOf): Quota {

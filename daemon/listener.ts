@@ -8,7 +8,7 @@ import { Connection, type FrameHandler } from './connection.ts'
 import { FrameBudgets } from './flow.ts'
 import { createPrivately, ListenError, preparePath } from './unix-socket.ts'
 
-const CONNECTIONS_MAX = 10_000
+export const CONNECTIONS_MAX = 10_000
 /** A frame that stays unfinished, and a connection that has not authenticated, is closed after this (docs/protocol.md, "Frames"). */
 const SILENCE_MS_MAX = 30_000
 const SWEEP_EVERY_MS = 1_000
@@ -38,7 +38,7 @@ export class Listener {
   readonly #sweep: NodeJS.Timeout
   #isStopped = false
 
-  constructor(serve: Serve, nowMs: () => number, connectionsMax = CONNECTIONS_MAX) {
+  constructor(serve: Serve, nowMs: () => number, connectionsMax: number) {
     this.#serve = serve
     this.#nowMs = nowMs
     this.#connectionsMax = connectionsMax

@@ -23,6 +23,7 @@ export async function serve(live: LiveConfig): Promise<void> {
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
+    minFreeBytes: config.minFreeBytes,
     log: (event, details) => {
       if (event === 'storage-failed') storeFailure = 'the store takes no changes any more: its disk has failed'
       ;(event === 'storage-failed' ? log.error : log.info)(event, details)
@@ -34,6 +35,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
+    ...(config.connectionsMax === undefined ? {} : { connectionsMax: config.connectionsMax }),
     nowMs: Date.now,
   })
   const unready = (): string | undefined => storeFailure ?? (daemon.isReady ? undefined : 'starting or stopping')

@@ -17,7 +17,9 @@ import type { Library } from './transfers/library.ts'
 import type { LimitsOf } from './limits.ts'
 import type { LiveTransfer } from './transfers/live-transfer.ts'
 import type { Registry } from './transfers/registry.ts'
+import type { Underway } from './transfers/underway.ts'
 import type { Watch } from './transfers/watch.ts'
+import type { Users, UserShare } from './users.ts'
 
 export const NIL_UUID = '00000000-0000-0000-0000-000000000000'
 /** What a frame of any framing has around a payload, at most: framing N's `{"type":"RESPONSE","data":…}` and a form feed. */
@@ -36,6 +38,8 @@ export interface Services {
   readonly fileBytesMax: number
   readonly nowMs: () => number
   readonly limitsOf: LimitsOf
+  readonly users: Users
+  readonly underway: Underway
   /** Throws `token-invalid`, `token-expired`. */
   readonly verifyToken: (token: string) => Identity
   /** Something was removed or may have become garbage. */
@@ -83,6 +87,7 @@ export class Session {
   readonly downloads = new Map<string, OpenDownload>()
   /** By the messageId of the WATCH. */
   readonly watches = new Map<string, OpenWatch>()
+  #share: UserShare | undefined
   readonly #open = new Map<LiveTransfer, OpenTransfer>()
   /** The transfer that takes this connection's opaque chunks: announced or resumed last. */
   #latest: OpenTransfer | undefined
@@ -164,8 +169,19 @@ export class Session {
     return true
   }
 
+  /** A place among the user's connections: the one that this connection has, or another, to be given to `become` or `giveUp`. Throws `busy`. */
+  enter(user: string): UserShare {
+    return this.#share?.user === user ? this.#share : this.services.users.enter(user)
+  }
+
+  /** The AUTHENTICATION has been judged: the place is given back unless it became this connection's. */
+  giveUp(share: UserShare): void {
+    if (share !== this.#share) this.services.users.leave(share)
+  }
+
   /** An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. */
-  become(identity: Identity): void {
+  become(identity: Identity, share: UserShare): void {
+    this.#holdShare(share)
     if (this.state.state === 'ready' && this.state.identity.user !== identity.user) this.#leaveAll()
     this.state = { state: 'ready', identity }
     this.#isKeyGone = false
@@ -233,6 +249,15 @@ export class Session {
   /** The connection is gone. */
   closed(): void {
     this.#leaveAll()
+    this.#holdShare(undefined)
+  }
+
+  #holdShare(share: UserShare | undefined): void {
+    const before = this.#share
+    if (share === before || (share !== undefined && this.connection.isClosed)) return
+    this.#share = share
+    this.flow.share = share
+    if (before !== undefined) this.services.users.leave(before)
   }
 
   #endRequests(error: TallyError): void {

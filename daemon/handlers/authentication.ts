@@ -15,14 +15,23 @@ import { HEADER_BYTES_MAX, type Session } from '../session.ts'
 import { newTransfer } from '../transfers/announcement.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
 import type { Opened } from '../transfers/registry.ts'
+import type { UserShare } from '../users.ts'
 
 export async function handleAuthentication(session: Session, message: Authentication, encoding: Encoding): Promise<void> {
   const identity = session.services.verifyToken(message.token)
-  if (message.files.length === 0 && message.fid === undefined) {
-    session.become(identity)
-    session.ok(message.messageId, encoding, { user: identity.user })
-    return
+  const share = session.enter(identity.user)
+  try {
+    if (message.files.length > 0 || message.fid !== undefined) await openAndReport(session, message, encoding, identity, share)
+    else {
+      session.become(identity, share)
+      session.ok(message.messageId, encoding, { user: identity.user })
+    }
+  } finally {
+    session.giveUp(share)
   }
+}
+
+async function openAndReport(session: Session, message: Authentication, encoding: Encoding, identity: Identity, share: UserShare): Promise<void> {
   // Whoever may not put may still ask what there is.
   const mayPut = identity.scope.has('put')
   if (message.files.length > 0 || message.tags.length > 0) checkScope(identity, MESSAGE_TYPE.TRANSFER)
@@ -33,7 +42,7 @@ export async function handleAuthentication(session: Session, message: Authentica
   try {
     if (isNew) await transfer.emptyFilesStored()
     else if (mayPut) await transfer.amend(message, quotaOf(identity, session.services.limitsOf))
-    session.become(identity)
+    session.become(identity, share)
     session.open(transfer, message.acks ?? transfer.acks, mayPut)
     // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
     await transfer.settled()
@@ -45,11 +54,11 @@ export async function handleAuthentication(session: Session, message: Authentica
 
 /** The transfer, known or new. Throws `unknown-fid`, `conflict`, and what an announcement is refused for. */
 async function openTransfer(session: Session, holder: object, message: Authentication, identity: Identity): Promise<Opened> {
-  const { registry, fileBytesMax, nowMs, limitsOf } = session.services
+  const { registry, fileBytesMax, nowMs, limitsOf, underway } = session.services
   const { user } = identity
   const fid = message.fid ?? uuidV4()
   const announce = message.files.length === 0 ? undefined : () => newTransfer(message, user, fid, fileBytesMax, nowMs(), quotaOf(identity, limitsOf))
-  const opened = await registry.open(holder, user, fid, announce)
+  const opened = await underway.open(user, fid, limitsOf(user).transfersMax, () => registry.open(holder, user, fid, announce))
   if (opened === undefined) throw new TallyError('unknown-fid', 'there is no such transfer')
   return opened
 }

@@ -40,6 +40,12 @@ durability = "process"
 max-file-size = "10G"
 quota = "2K"
 quota-files = 7
+connections = 8
+user-connections = 9
+user-transfers = 10
+limit-rate = 11
+user-limit-rate = 12
+min-free = 13
 log-format = "json"
 log-level = "debug"
 `
@@ -48,7 +54,8 @@ test('every setting can stand in the file', async t => {
   t.strictSame(config(['--config', fileWith(EVERYTHING)]), {
     sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
-    userLimits: { quota: { bytesMax: 2048, filesMax: 7 } }, logFormat: 'json', logLevel: 'debug',
+    userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11,
+    connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug',
   })
   t.equal(config(['--config', fileWith('socket = "/one"\nmax-file-size = 5')]).fileBytesMax, 5)
 })

@@ -23,6 +23,7 @@ t.test('answers busy to one connection more than it serves, and serves it when a
   const answer = await second.authenticate(token)
   t.equal(answer.code, 'busy')
   t.equal(answer.fatal, true)
+  t.equal(answer['limit'], 1)
   await second.ended
   await first.close()
   let served: string | undefined

@@ -11,6 +11,7 @@ import type {
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
+import type { FreeSpace } from './free-space.ts'
 import type { Change, ChangeName, Outcome, Ran } from './transactions.ts'
 import type { WorkerLink } from './worker-link.ts'
 
@@ -29,6 +30,7 @@ export interface CatalogParts {
   readonly reader: WorkerLink
   readonly checkpointer: WorkerLink
   readonly health: Health
+  readonly free: FreeSpace
 }
 
 export class LocalCatalog implements Catalog {
@@ -42,7 +44,8 @@ export class LocalCatalog implements Catalog {
     this.#parts = parts
   }
 
-  announce(transfer: NewTransfer): Promise<TransferRecord> {
+  async announce(transfer: NewTransfer): Promise<TransferRecord> {
+    this.#parts.free.spend(0)
     const files = transfer.files.map(file => (file.meta === null ? file : { ...file, meta: compact(file.meta) }))
     return this.#change('announce', [{ ...transfer, files }]) as Promise<TransferRecord>
   }
@@ -64,7 +67,8 @@ export class LocalCatalog implements Catalog {
     return this.#change('tag', [tagging, nowMs]) as Promise<void>
   }
 
-  mark(marks: readonly Mark[], nowMs: number, quota?: Quota): Promise<void> {
+  async mark(marks: readonly Mark[], nowMs: number, quota?: Quota): Promise<void> {
+    for (const { held } of marks) for (const { bytes } of held) this.#parts.free.spend(bytes.length)
     const compacted = marks.map(mark => ({
       ...mark,
       pages: mark.pages.map(({ page, bytes }) => ({ page, bytes: compact(bytes) })),

@@ -12,6 +12,7 @@ import { BlobDirectories } from './directories.ts'
 import { storageError } from './failures.ts'
 import type { Health } from './failures.ts'
 import type { FileSystem } from './file-system.ts'
+import type { FreeSpace } from './free-space.ts'
 import { Handles } from './handles.ts'
 import type { Handle } from './handles.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
@@ -28,6 +29,7 @@ export class LocalContents implements Contents {
   readonly #blobs: string
   readonly #durability: Durability
   readonly #health: Health
+  readonly #free: FreeSpace
   readonly #directories: BlobDirectories
   readonly #handles: Handles
   readonly #digests: Digests
@@ -35,11 +37,12 @@ export class LocalContents implements Contents {
   readonly #checker: WorkerLink
   readonly #removed = new Set<FileId>()
 
-  constructor(directory: string, durability: Durability, health: Health, fileSystem: FileSystem) {
+  constructor(directory: string, durability: Durability, health: Health, free: FreeSpace, fileSystem: FileSystem) {
     this.#fs = fileSystem
     this.#blobs = path.join(directory, 'blobs')
     this.#durability = durability
     this.#health = health
+    this.#free = free
     this.#directories = new BlobDirectories(fileSystem)
     this.#digests = new Digests(this.#blobs)
     this.#checker = new WorkerLink(workerUrl(import.meta.url, 'check-worker'), { blobs: this.#blobs })
@@ -53,6 +56,7 @@ export class LocalContents implements Contents {
   async write(blob: FileId, offsetBytes: number, pieces: readonly Uint8Array[]): Promise<void> {
     this.#health.check()
     if (this.#removed.has(blob)) return
+    this.#free.spend(lengthOf(pieces))
     try {
       const handle = this.#handles.use(blob) ?? await this.#handles.acquire(blob)
       try {

@@ -9,6 +9,7 @@ import { LocalCatalog } from './catalog.ts'
 import { LocalContents } from './contents.ts'
 import { Health } from './failures.ts'
 import type { StoreLog } from './failures.ts'
+import { FreeSpace } from './free-space.ts'
 import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
@@ -23,12 +24,15 @@ export interface LocalStoreOptions {
   /** A directory; made if absent. */
   readonly path: string
   readonly durability: Durability
+  /** What is to stay free on the disk: less, and nothing is announced or written. */
+  readonly minFreeBytes?: number
   readonly log?: StoreLog
   /** What a test may put in the place of the real thing. */
   readonly faults?: StoreFaults
 }
 
 export interface StoreFaults {
+  readonly freeBytesOf?: (directory: string) => number
   readonly fileSystem?: FileSystem
   /** Called before each COMMIT of the catalog, which then runs on the calling thread; what it throws is met as the COMMIT's failure. */
   readonly beforeCommit?: () => void
@@ -44,7 +48,7 @@ interface Committer {
  * Opens or makes a store. Throws an Error with a sentence for the operator: of a newer version, in use by another daemon, or a
  * directory of something else; `storage-full` or `storage-failed` where the disk fails.
  */
-export async function openLocalStore({ path: directory, durability, log = () => {}, faults = {} }: LocalStoreOptions): Promise<Store> {
+export async function openLocalStore({ path: directory, durability, minFreeBytes = 0, log = () => {}, faults = {} }: LocalStoreOptions): Promise<Store> {
   const root = path.resolve(directory)
   prepareDirectory(root)
   const lock = lockStore(root)
@@ -58,8 +62,9 @@ export async function openLocalStore({ path: directory, durability, log = () => 
     const health = new Health(log)
     const reader = new WorkerLink(workerUrl(import.meta.url, 'reader-worker'), options)
     const checkpointer = new WorkerLink(workerUrl(import.meta.url, 'checkpoint-worker'), options)
-    const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health })
-    const contents = new LocalContents(root, durability, health, faults.fileSystem ?? realFileSystem)
+    const free = new FreeSpace(root, minFreeBytes, faults.freeBytesOf)
+    const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health, free })
+    const contents = new LocalContents(root, durability, health, free, faults.fileSystem ?? realFileSystem)
     let closing: Promise<void> | undefined
     const closeParts = async (): Promise<void> => {
       await catalog.drain()
