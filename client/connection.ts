@@ -6,7 +6,7 @@
 import { type Socket, connect } from 'node:net'
 import {
   type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
-  encodeMessage,
+  encodeMessage, free,
 } from '../protocol/index.ts'
 
 import { unlessAborted } from './abort.ts'
@@ -23,6 +23,7 @@ export interface Route {
 
 /** Takes what a FETCH brings: chunks, then (or instead) one last RESPONSE. Must not throw. */
 export interface Stream {
+  /** The data is lent: what is to stay is copied. */
   onTransfer(message: Transfer): void
   onResponse(response: Response): void
   onLost(error: Error): void
@@ -178,10 +179,16 @@ export class Connection {
   }
 
   #receive(bytes: Uint8Array): void {
+    let isKept = false
     try {
       this.#decoder.push(bytes, (type, payload) => {
         if (this.lost === undefined) this.#take(type, payload)
+        // Whoever takes a chunk copies it; other messages may hold views on what they came in, such as a file's `meta`.
+        if (type === MESSAGE_TYPE.TRANSFER) return 'done'
+        isKept = true
+        return undefined
       })
+      if (!isKept) free(bytes)
     } catch (error) {
       this.#end(new ClientError('connection-lost', 'the daemon sent what is no frame', { cause: error }))
     }

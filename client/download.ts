@@ -4,6 +4,7 @@
  */
 import { type Hash, createHash } from 'node:crypto'
 import { ChunkIds, MESSAGE_TYPE, TallyError, uuidToBytes } from '../protocol/index.ts'
+import { ChunkBuffers } from './chunk-buffers.ts'
 import type { Connection } from './connection.ts'
 import type { OnEvent } from './events.ts'
 import type { FileId } from './file-id.ts'
@@ -43,6 +44,7 @@ export class Download {
   #received = 0
   #resumedBytes = 0
   #whole = false
+  readonly #buffers = new ChunkBuffers(CHUNK_SIZE_BYTES)
 
   constructor(link: Link, options: DownloadOptions) {
     this.#link = link
@@ -97,7 +99,7 @@ export class Download {
 
   /** FETCH for what is missing, or for all while it is not known. The first answer opens the sink. */
   async #fetch(connection: Connection): Promise<Inbox> {
-    const inbox = new Inbox(connection, WINDOW, this.#link.timings.answerTimeoutMs, this.#options.signal)
+    const inbox = new Inbox(connection, WINDOW, this.#buffers, this.#link.timings.answerTimeoutMs, this.#options.signal)
     const { offsetBytes, lengthBytes } = this.#options
     const range = { ...(offsetBytes === undefined ? {} : { offsetBytes }), ...(lengthBytes === undefined ? {} : { lengthBytes }) }
     const wanted = this.#info === undefined ? range : { missing: [[this.#received, this.#chunkEnd - this.#received]] as const }
@@ -159,15 +161,23 @@ export class Download {
         due.push(data)
       }
       if (due.length === 0) continue
-      const bytes = due.length === 1 ? due[0] as Uint8Array : Buffer.concat(due)
-      this.#hash.update(bytes)
-      await this.#options.sink.write(bytes).catch(noRetry)
+      for (const data of due) await this.#take(data)
       this.#received += due.length
       progressed()
       connection.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: latest, response: 'Ok', fid, chunks: [[file, first, due.length]] })
       this.#moved(early.size)
     }
     if (this.#received < this.#chunkEnd) throw new TallyError('internal', 'the daemon ended the FETCH before its last chunk')
+  }
+
+  /** Hashes what comes next while it is written, unless it changes hands: then before. */
+  async #take(data: Uint8Array): Promise<void> {
+    const { sink } = this.#options
+    if (sink.keepsBytes) this.#hash.update(data)
+    const writing = sink.write(data).catch(noRetry)
+    if (!sink.keepsBytes) this.#hash.update(data)
+    await writing
+    if (!sink.keepsBytes) this.#buffers.recycle(data)
   }
 
   /** A chunk without what lies outside of the range. */

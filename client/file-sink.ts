@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ClientError } from './errors.ts'
 import { LocalNames } from './safe-name.ts'
 import type { Beginning, Extent, FileInfo, Sink } from './sink.ts'
+import { WriteBehind } from './write-behind.ts'
 
 /**
  * A path of the caller's own choice, told or made when the file's name is known; or a directory in which the server's name, made safe, is
@@ -36,12 +37,14 @@ const NAMED_WAIT_MS = 5
  */
 export class FileSink implements Sink {
   path: string | undefined
+  readonly keepsBytes = false
   readonly #target: FileTarget
   #partial = ''
   #handle: FileHandle | undefined
   #extent: Extent = { offsetBytes: 0, endBytes: 0, isPart: false }
   #digest = ''
   #writtenBytes = 0
+  #behind: WriteBehind | undefined
 
   constructor(target: FileTarget) {
     this.#target = target
@@ -56,12 +59,11 @@ export class FileSink implements Sink {
     const mark = extent.isPart ? randomUUID() : createHash('sha256').update(basename(this.path)).digest('hex').slice(0, 8)
     this.#partial = join(dirname(this.path), `.tally-${info.digest.slice(-32)}-${mark}.part`)
     if (await this.#isInTheWay()) return { presentBytes: extent.endBytes, hash: createHash('sha256'), whole: true }
-    this.#handle = await openPartial(this.#partial)
-    const { size } = await this.#handle.stat()
+    const { size } = await (await this.#open()).stat()
     if (size > extent.endBytes) await this.discard()
     const presentBytes = size > extent.endBytes ? 0 : size === extent.endBytes ? size : size - size % chunkSizeBytes
     this.#writtenBytes = presentBytes
-    return { presentBytes, hash: await hashOf(this.#handle, presentBytes) }
+    return { presentBytes, hash: await hashOf(this.#file, presentBytes) }
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -70,11 +72,12 @@ export class FileSink implements Sink {
       done += bytesWritten
       this.#writtenBytes += bytesWritten
     }
+    this.#behind?.wrote(bytes.length)
   }
 
   async complete(): Promise<void> {
     const path = this.path ?? ''
-    await this.#file.sync().catch(notWritten)
+    await this.#behind?.finish().catch(notWritten)
     await this.#publish(path)
     await this.close()
     const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
@@ -84,7 +87,7 @@ export class FileSink implements Sink {
   async discard(): Promise<boolean> {
     await this.#putAside()
     await this.close()
-    this.#handle = await openPartial(this.#partial)
+    await this.#open()
     this.#writtenBytes = 0
     return true
   }
@@ -94,6 +97,13 @@ export class FileSink implements Sink {
     this.#handle = undefined
     await handle?.close()
     if (handle !== undefined && this.#extent.isPart) await unlink(this.#partial).catch(ignoreAbsent)
+  }
+
+  async #open(): Promise<FileHandle> {
+    const handle = await openPartial(this.#partial)
+    this.#handle = handle
+    this.#behind = new WriteBehind(handle)
+    return handle
   }
 
   get #file(): FileHandle {

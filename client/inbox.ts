@@ -3,6 +3,7 @@
  * and tells it when its chunks are no longer wanted.
  */
 import { MESSAGE_TYPE, type Response, TallyError, type Transfer } from '../protocol/index.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 import type { Connection, Stream } from './connection.ts'
 import { ClientError, errorOf } from './errors.ts'
 
@@ -10,6 +11,7 @@ export class Inbox implements Stream {
   readonly fetchId: string
   readonly #connection: Connection
   readonly #window: number
+  readonly #buffers: ChunkBuffers
   readonly #timeoutMs: number
   readonly #signal: AbortSignal | undefined
   #arrived: Transfer[] = []
@@ -18,10 +20,14 @@ export class Inbox implements Stream {
   #wake: (() => void) | undefined
   readonly #aborted = (): void => this.#fail(this.#signal?.reason)
 
-  /** @param window how many chunks the daemon may send before one is answered */
-  constructor(connection: Connection, window: number, timeoutMs: number, signal: AbortSignal | undefined) {
+  /**
+   * @param window how many chunks the daemon may send before one is answered
+   * @param buffers what chunks are copied into; whoever takes them gives them back there
+   */
+  constructor(connection: Connection, window: number, buffers: ChunkBuffers, timeoutMs: number, signal: AbortSignal | undefined) {
     this.#connection = connection
     this.#window = window
+    this.#buffers = buffers
     this.#timeoutMs = timeoutMs
     this.#signal = signal
     this.fetchId = connection.nextMessageId()
@@ -34,7 +40,7 @@ export class Inbox implements Stream {
       this.#fail(new TallyError('internal', 'the daemon sends more than was asked for'))
       return
     }
-    this.#arrived.push(message)
+    this.#arrived.push({ ...message, data: this.#buffers.copy(message.data) })
     this.#wake?.()
   }
 

@@ -33,6 +33,8 @@ export interface Sink {
   /** Where the file is going to be, once `begin` returned; undefined for what is no file. */
   readonly path: string | undefined
   begin(info: FileInfo, extent: Extent, chunkSizeBytes: number): Promise<Beginning>
+  /** What it is given stays with it, and may be changed there; else it is only lent until `write` resolves. */
+  readonly keepsBytes: boolean
   /** Takes what comes next; may be called again when it resolved. */
   write(bytes: Uint8Array): Promise<void>
   /** Everything was written, and its digest agrees. Durable on return, for files. */
@@ -46,6 +48,7 @@ export interface Sink {
 /** Hands the bytes to a function. The digest is known only at the end: a difference is thrown after everything was written. */
 export class StreamSink implements Sink {
   readonly path = undefined
+  readonly keepsBytes = true
   readonly #take: (bytes: Uint8Array) => void | Promise<void>
 
   constructor(take: (bytes: Uint8Array) => void | Promise<void>) {

@@ -6,6 +6,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TallyError } from '../protocol/errors.ts'
+import { free } from '../protocol/free.ts'
 import { FrameDecoder, type Framing, encodeFrame } from '../protocol/frame.ts'
 import type { Encoding } from '../protocol/messages.ts'
 import type { FrameType } from '../protocol/text-frame.ts'
@@ -179,16 +180,8 @@ export class Connection {
     }
     if (this.#decoder.unfinished) this.#unfinishedSinceMs ??= this.#nowMs()
     if (this.#decoder.closed) this.#isEnded = true
-    if (!this.#isReadKept) this.#giveBack(bytes)
+    if (this.#ownsReads && !this.#isReadKept) free(bytes)
     this.#work()
-  }
-
-  /**
-   * Frees what was read, at once: each read comes in fresh memory, and what is left to the collector makes it collect everything, over and
-   * over, and evicts the processor's cache (docs/design.md, "What the hot path costs").
-   */
-  #giveBack({ buffer, length }: Uint8Array): void {
-    if (this.#ownsReads && length === buffer.byteLength) (buffer as ArrayBuffer).transfer(0)
   }
 
   /** One whole frame: judged at once if nothing is before it. `done`: nobody looks at the payload any more. */

@@ -2,6 +2,7 @@
  * One FETCH under way: reads the content in blocks, hands out whole chunks while the window allows, counts the answers, and ends when
  * every chunk was answered. What a chunk looks like on the wire is the handler's business.
  */
+import { free } from '../../protocol/free.ts'
 import type { ContentReader } from '../storage/storage.ts'
 
 const READ_BYTES = 262_144
@@ -123,9 +124,4 @@ export class Download {
     this.end()
     this.#sink.done()
   }
-}
-
-/** At once, and not when the collector comes: the next block then gets the same memory (docs/design.md, "What the hot path costs"). */
-function free({ buffer, byteLength }: Uint8Array): void {
-  if (byteLength === buffer.byteLength) (buffer as ArrayBuffer).transfer(0)
 }
