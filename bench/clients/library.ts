@@ -14,10 +14,14 @@ export interface StoredFile {
 }
 
 export type LibraryTask = { readonly access: Access } & (
-  /** Puts the files, each `connections`-th over the same connection. With `keep` they stay, else they are removed. */
-  | { readonly do: 'put'; readonly paths: readonly string[]; readonly connections: number; readonly keep?: true }
-  /** Gets each into a file of the directory. */
-  | { readonly do: 'get'; readonly fids: readonly string[]; readonly connections: number; readonly directory: string }
+  /** Puts the files at the same time, each over a connection of its own. With `keep` they stay, else they are removed. */
+  | { readonly do: 'put'; readonly paths: readonly string[]; readonly keep?: true }
+  /** Gets one into a file of the directory. */
+  | { readonly do: 'get'; readonly fid: string; readonly directory: string }
+  /** `putAll`, which goes by the state of each file at its path; they stay. */
+  | { readonly do: 'putAll'; readonly paths: readonly string[] }
+  /** `getAll` into the directory. */
+  | { readonly do: 'getAll'; readonly fids: readonly string[]; readonly directory: string }
   | { readonly do: 'remove'; readonly fids: readonly string[] })
 
 export interface LibraryResult {
@@ -26,8 +30,8 @@ export interface LibraryResult {
   readonly files: readonly StoredFile[]
 }
 
-/** How many calls are under way on one connection, where there are more files than connections. */
-const CALLS_AT_ONCE = 32
+/** Of removals, on one connection. */
+const CALLS_AT_ONCE = 64
 
 /** Opened once, so that a later task finds them warm. */
 const open: Tally[] = []
@@ -41,34 +45,47 @@ async function connections({ socketPath, token }: Access, count: number): Promis
 }
 
 async function run(task: LibraryTask): Promise<LibraryResult> {
-  const opened = await connections(task.access, task.do === 'remove' ? 1 : task.connections)
+  const opened = await connections(task.access, task.do === 'put' ? task.paths.length : 1)
   const startMs = performance.now()
-  const files = task.do === 'put' ? await eachOf(task.paths, opened, async (tally, path): Promise<StoredFile> => {
-    // A fid of our own: the default one is made of the path, and a file that was removed would be asked for again and again.
-    const { fid, files: [file] } = await tally.put(path, { fid: randomUUID() })
-    return { fid, digest: file?.digest ?? '' }
-  }) : task.do === 'get' ? await eachOf(task.fids, opened, async (tally, fid): Promise<StoredFile> => {
-    const { digest } = await tally.get(fid, { directory: task.directory })
-    return { fid, digest }
-  }) : []
+  const files = await work(task, opened)
   const seconds = (performance.now() - startMs) / 1000
-  const gone = task.do === 'remove' ? task.fids : task.do === 'put' && task.keep !== true ? files.map(({ fid }) => fid) : []
-  await eachOf(gone, opened, (tally, fid) => tally.remove({ fid }))
+  if (task.do === 'put' && task.keep !== true) await removeAll(opened, files.map(({ fid }) => fid))
   return { seconds, files }
 }
 
-/** Does it for every item, some at once on each connection; answers in the items' order. */
-async function eachOf<Item, Result>(
-  items: readonly Item[], opened: readonly Tally[], work: (tally: Tally, item: Item) => Promise<Result>,
-): Promise<readonly Result[]> {
-  const results: Result[] = []
-  let next = 0
-  const atOnce = Math.min(items.length, opened.length === 1 ? CALLS_AT_ONCE : opened.length)
-  await Promise.all(Array.from({ length: atOnce }, async (_, worker) => {
-    const tally = opened[worker % opened.length] as Tally
-    for (let at = next++; at < items.length; at = next++) results[at] = await work(tally, items[at] as Item)
+async function work(task: LibraryTask, opened: readonly Tally[]): Promise<readonly StoredFile[]> {
+  const [tally] = opened
+  if (tally === undefined) throw new Error('no connection')
+  switch (task.do) {
+    case 'put':
+      // A fid of our own: the default one is made of the path, and a file that was removed would be asked for again and again.
+      return Promise.all(task.paths.map(async (path, i) => stored(await (opened[i] as Tally).put(path, { fid: randomUUID() }))))
+    case 'get': return [stored(await tally.get({ fid: task.fid }, { directory: task.directory }))]
+    case 'putAll': return collect(tally.putAll(task.paths.map(path => ({ path }))))
+    case 'getAll': return collect(tally.getAll(task.fids.map(fid => ({ fid })), { directory: task.directory }))
+    case 'remove': await removeAll(opened, task.fids)
+      return []
+  }
+}
+
+async function collect(results: AsyncIterable<StoredFile | { readonly error: unknown }>): Promise<StoredFile[]> {
+  const files: StoredFile[] = []
+  for await (const result of results) {
+    if ('error' in result) throw result.error
+    files.push(stored(result))
+  }
+  return files
+}
+
+function stored({ fid, digest }: StoredFile): StoredFile {
+  return { fid, digest }
+}
+
+async function removeAll([tally]: readonly Tally[], fids: readonly string[]): Promise<void> {
+  const left = [...fids]
+  await Promise.all(Array.from({ length: CALLS_AT_ONCE }, async () => {
+    for (let fid = left.pop(); fid !== undefined; fid = left.pop()) await tally?.remove({ fid })
   }))
-  return results
 }
 
 answerTasks<LibraryTask, LibraryResult>(run)

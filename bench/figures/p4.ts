@@ -30,7 +30,7 @@ export const p4: Figure = {
     const directory = await workspace.makeDirectory('got')
     note(`The lean client asks for chunks of ${FETCH_CHUNK_SIZE_BYTES} bytes.`)
     const get = async (): Promise<number> => {
-      const { seconds, files } = await library.run({ access: daemon.access, do: 'get', fids: [fid], connections: 1, directory })
+      const { seconds, files } = await library.run({ access: daemon.access, do: 'get', fid, directory })
       if (files[0]?.digest !== input.digest) throw new Error(`got ${files[0]?.digest}, is ${input.digest}`)
       await workspace.empty(directory)
       await setTimeout(SETTLE_MS)

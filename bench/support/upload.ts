@@ -45,9 +45,9 @@ export class LibraryClient {
     return this.#child.run(task)
   }
 
-  /** Puts all files and removes them again; MB/s until the last was stored. Throws where a digest is not the input's. */
-  async rate(access: Access, inputs: readonly InputFile[], connections = 1): Promise<number> {
-    const { seconds, files } = await this.run({ access, do: 'put', paths: inputs.map(({ path }) => path), connections })
+  /** Puts the files, each over a connection of its own, and removes them again; MB/s until the last was stored. Throws where a digest is not the input's. */
+  async rate(access: Access, inputs: readonly InputFile[]): Promise<number> {
+    const { seconds, files } = await this.run({ access, do: 'put', paths: inputs.map(({ path }) => path) })
     checkDigests(files, inputs)
     await setTimeout(SETTLE_MS)
     return inputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / seconds / 1e6
@@ -55,7 +55,7 @@ export class LibraryClient {
 
   /** Puts a file that stays; answers it with the chunk size that the library chose. */
   async keep(access: Access, input: InputFile): Promise<StoredFile & { readonly chunkSizeBytes: number }> {
-    const { files: [file] } = await this.run({ access, do: 'put', paths: [input.path], connections: 1, keep: true })
+    const { files: [file] } = await this.run({ access, do: 'put', paths: [input.path], keep: true })
     if (file === undefined) throw new Error('nothing was stored')
     checkDigests([file], [input])
     const link = await Link.open(access, 'msgpack')

@@ -1,0 +1,51 @@
+/** P13: how many files of 4 KiB a second an app puts and gets through the library (`putAll`, `getAll`), 10,000 of them over one connection. */
+import { randomBytes } from 'node:crypto'
+import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Daemon } from '../support/daemon.ts'
+import type { Figure } from '../support/figure.ts'
+import { LibraryClient } from '../support/upload.ts'
+
+const FILES = 10_000
+const FILE_BYTES = 4096
+const SAMPLES_MAX = 5
+const FIRST_TIME_S = 1_700_000_000
+
+export const p13: Figure = {
+  id: 'P13',
+  title: `${FILES.toLocaleString('en-US')} files of 4 KiB through the library, durability power`,
+  async run(context) {
+    const { workspace, progress } = context
+    const pairs = Math.min(context.pairs, SAMPLES_MAX)
+    await using daemon = await Daemon.start(context, 'power')
+    await using library = new LibraryClient(context)
+    const { access } = daemon
+    const from = await workspace.makeDirectory('small')
+    const to = await workspace.makeDirectory('got')
+    const contents = Array.from({ length: FILES }, () => randomBytes(FILE_BYTES))
+    const paths = contents.map((_, i) => join(from, `${i}`))
+    for (const [i, path] of paths.entries()) await writeFile(path, contents[i] as Buffer)
+    const [put, get]: [number[], number[]] = [[], []]
+    for (let pair = -1; pair < pairs; pair++) {
+      // A file that was removed is known by its path and state: with another time it is another file, as in a put of new ones.
+      for (const path of paths) await utimes(path, FIRST_TIME_S + pair, FIRST_TIME_S + pair)
+      const stored = await library.run({ access, do: 'putAll', paths })
+      const fids = stored.files.map(({ fid }) => fid)
+      const got = await library.run({ access, do: 'getAll', fids, directory: to })
+      if (new Set(fids).size !== FILES || (await readdir(to)).length !== FILES) throw new Error(`not ${FILES} files went in and came out`)
+      for (let i = 0; i < FILES; i += 97) {
+        if (!contents[i]?.equals(await readFile(join(to, `${i}`)))) throw new Error(`file ${i} is not what was put`)
+      }
+      await library.run({ access, do: 'remove', fids })
+      await workspace.empty(to)
+      if (pair >= 0) put.push(FILES / stored.seconds)
+      if (pair >= 0) get.push(FILES / got.seconds)
+      progress(`pair ${pair + 1} of ${pairs}`)
+    }
+    await Promise.all([workspace.drop(from), workspace.drop(to)])
+    return [
+      { name: 'put', unit: 'files/s', samples: put, goal: { direction: 'at least', limit: 5000 } },
+      { name: 'get', unit: 'files/s', samples: get, goal: { direction: 'at least', limit: 10_000 } },
+    ]
+  },
+}
