@@ -97,7 +97,7 @@ const g9: Figure = {
     let stored = 0
     for (const files of FILES) {
       const startMs = performance.now()
-      await storeMany(daemon.access, files - stored, done => progress(`storing ${stored + done} of ${files} files`))
+      await storeMany(daemon, daemon.access.token, files - stored, done => progress(`storing ${stored + done} of ${files} files`))
       note(`From ${stored.toLocaleString('en-US')} to ${files.toLocaleString('en-US')} files: ${((performance.now() - startMs) / 1000).toFixed(1)} s.`)
       stored = files
       for (const [i, question] of QUESTIONS.entries()) {

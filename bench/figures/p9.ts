@@ -22,7 +22,7 @@ export const p9: Figure = {
     const access = { many: daemon.access, few: { ...daemon.access, token: daemon.token('another') } }
     const startMs = performance.now()
     for (const user of ['many', 'few'] as const) {
-      await storeMany(access[user], FILES[user], done => progress(`storing ${done} of ${FILES[user]} files`))
+      await storeMany(daemon, access[user].token, FILES[user], done => progress(`storing ${done} of ${FILES[user]} files`))
     }
     note(`The files were stored through the socket, ${Math.round(FILES.many / (performance.now() - startMs) * 1000)} a second: 0 bytes each, five tags.`)
     const rows: Row[] = []

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { encodeTransferFrame, FILES_MAX, MESSAGE_TYPE } from '../../protocol/index.ts'
-import type { Access } from './daemon.ts'
+import type { Access, Daemon } from './daemon.ts'
 import { announce, Link, NumberedIds } from './link.ts'
 
 const CHUNK_SIZE_BYTES = 1024
@@ -48,21 +48,28 @@ export function tagOf(tagClass: TagClass, random: () => number = Math.random): s
   return `${tagClass}-${Math.floor(random() * count)}`
 }
 
+/** What is announced stays in a daemon's memory for a while, at most 100,000 files; a new start forgets it at once. */
+const FILES_PER_START = 24 * FILES_MAX
+
 /**
- * So many stored files of this user with five tags each, one of each class. They have 0 bytes, because such a file is stored as soon as it is
- * announced: 4,096 with one message; to FIND they are like any other.
+ * So many stored files of the token's user with five tags each, one of each class. They have 0 bytes, because such a file is stored as soon as
+ * it is announced: 4,096 with one message; to FIND they are like any other.
  */
-export async function storeMany(access: Access, count: number, progress: (done: number) => void): Promise<void> {
-  const link = await Link.open(access, 'msgpack')
-  try {
-    for (let done = 0; done < count; done += FILES_MAX) {
-      const files = Array.from({ length: Math.min(FILES_MAX, count - done) }, (_, i) => {
-        return { name: `file-${done + i}.jpg`, sizeBytes: 0, tags: CLASSES.map(([name]) => tagOf(name)) }
-      })
-      await link.request({ type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token: access.token, fid: randomUUID(), files, tags: [] })
-      progress(done + files.length)
+export async function storeMany(daemon: Daemon, token: string, count: number, progress: (done: number) => void): Promise<void> {
+  for (let done = 0; done < count; ) {
+    await daemon.restart()
+    const link = await Link.open(daemon.access, 'msgpack')
+    try {
+      for (const until = Math.min(count, done + FILES_PER_START); done < until; progress(done)) {
+        const first = done
+        const files = Array.from({ length: Math.min(FILES_MAX, until - first) }, (_, i) => {
+          return { name: `file-${first + i}.jpg`, sizeBytes: 0, tags: CLASSES.map(([name]) => tagOf(name)) }
+        })
+        await link.request({ type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token, fid: randomUUID(), files, tags: [] })
+        done += files.length
+      }
+    } finally {
+      link.close()
     }
-  } finally {
-    link.close()
   }
 }
