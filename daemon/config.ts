@@ -19,6 +19,11 @@ export { UsageError } from './flags.ts'
 export interface Config {
   /** Absolute paths, at least one, each at most 107 bytes. */
   readonly sockets: readonly string[]
+  /** No socket was named: a service manager's take their place. */
+  readonly areSocketsDefault: boolean
+  /** A group's name or number. */
+  readonly socketGroup?: string
+  readonly socketMode?: number
   readonly storePath: string
   readonly keySource: KeySource
   /** No key was configured: `keySource` is the default secret, to be made if it is not there. */
@@ -79,8 +84,13 @@ function configOf(settings: Settings): Config {
   const userClaim = one('user-claim')
   const metrics = one('metrics')
   const connectionsMax = count('connections', one('connections'))
+  const socketGroup = one('socket-group')
+  const socketMode = one('socket-mode')
   return {
     sockets: (settings.get('socket')?.values ?? []).map(checkedSocket),
+    areSocketsDefault: settings.get('socket')?.origin === 'default',
+    ...(socketGroup === undefined ? {} : { socketGroup }),
+    ...(socketMode === undefined ? {} : { socketMode: fileMode('socket-mode', socketMode) }),
     storePath: storePathOf(settings),
     ...keysOf(settings),
     ...(issuer === undefined ? {} : { issuer }),
@@ -125,6 +135,11 @@ function checkedSocket(path: string): string {
   const absolute = resolve(path)
   if (Buffer.byteLength(absolute) <= SOCKET_PATH_BYTES_MAX) return absolute
   throw new UsageError(`a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes, which ${absolute} exceeds`)
+}
+
+function fileMode(name: string, value: string): number {
+  if (/^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8)
+  throw new UsageError(`--${name} is three octal digits such as 0660, not ${JSON.stringify(value)}`)
 }
 
 function choice<T extends string>(name: string, value: string | undefined, known: readonly T[]): T {

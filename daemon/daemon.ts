@@ -17,6 +17,7 @@ import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
 import { Damage } from './transfers/damage.ts'
 import { Feed } from './transfers/feed.ts'
+import type { SocketAccess } from './unix-socket.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
@@ -29,6 +30,9 @@ const DRAIN_MS_MAX = 10_000
 export interface DaemonOptions {
   readonly store: Store
   readonly socketPaths: readonly string[]
+  readonly socketAccess?: SocketAccess
+  /** Sockets that are listening already. */
+  readonly socketFds?: readonly number[]
   readonly verifyToken: (token: string) => Identity
   readonly log: Logger
   readonly limits: Limits
@@ -121,10 +125,16 @@ export class Daemon {
 
   /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */
   async start(): Promise<void> {
-    for (const path of this.#options.socketPaths) await this.#listener.listen(path)
+    for (const path of this.#options.socketPaths) await this.#listener.listen(path, this.#options.socketAccess)
+    for (const fd of this.#options.socketFds ?? []) await this.#listener.listenOn(fd)
     this.#isReady = true
     // Clients need not wait for that; what goes wrong is logged.
     void this.#housekeeping.start()
+  }
+
+  /** Where it listens, besides the sockets that it was given. */
+  get socketPaths(): readonly string[] {
+    return this.#options.socketPaths
   }
 
   /** It listens, and is not stopping. */

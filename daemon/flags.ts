@@ -32,6 +32,11 @@ export const FLAGS: readonly Flag[] = [
     name: 'socket', value: 'PATH', repeatable: true, env: true, inFile: true, fallback: socketPath,
     help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)',
   },
+  {
+    name: 'socket-group', value: 'GROUP', env: true, inFile: true,
+    help: 'who may connect besides the owner: a group by name or number (default: nobody)',
+  },
+  { name: 'socket-mode', value: 'MODE', env: true, inFile: true, help: 'permissions of the sockets, such as 0660 (default: 0600, with a group 0660)' },
   { name: 'store', value: 'DIR', env: true, inFile: true, fallback: storePath, help: 'keep everything here (default: ~/.local/share/tally)' },
   {
     name: 'secret-file', value: 'FILE', env: true, inFile: true, live: true, fallback: secretPath,

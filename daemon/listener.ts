@@ -1,12 +1,12 @@
 /**
- * The Unix sockets that tallyd listens on, over node-ipc in raw mode. It makes the socket safe before it is visible (directory 0700, socket
- * 0600), never takes over a path that something answers on, turns sockets into connections, and ends those that keep silent too long.
+ * The Unix sockets that tallyd listens on: its own, over node-ipc in raw mode, and those that a service manager made for it. It turns what
+ * connects there into connections, and ends those that keep silent too long. What a safe path is, is unix-socket.ts's matter.
  */
-import type { Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import nodeIpc from 'node-ipc'
 import { Connection, type FrameHandler } from './connection.ts'
 import { FrameBudgets } from './flow.ts'
-import { createPrivately, ListenError, preparePath } from './unix-socket.ts'
+import { createSocket, ListenError, preparePath, type SocketAccess } from './unix-socket.ts'
 
 export const CONNECTIONS_MAX = 10_000
 /** A frame that stays unfinished, and a connection that has not authenticated, is closed after this (docs/protocol.md, "Frames"). */
@@ -47,17 +47,32 @@ export class Listener {
   }
 
   /** Listens on one more path. Throws `ListenError`. */
-  async listen(path: string): Promise<void> {
-    await preparePath(path)
+  async listen(path: string, access: SocketAccess = {}): Promise<void> {
+    await preparePath(path, access)
     const ipc = new nodeIpc.IPC()
     Object.assign(ipc.config, { rawBuffer: true, unlink: false, silent: true, maxConnections: 2 ** 31 - 1 })
     await new Promise<void>((resolve, reject) => {
       ipc.serve(path, resolve)
       ipc.server.on('error', error => reject(new ListenError(`cannot listen on ${path}: ${error.message}`, { cause: error })))
       ipc.server.on('connect', socket => this.#accept(socket))
-      createPrivately(() => ipc.server.start())
+      createSocket(path, access, () => ipc.server.start())
     })
     this.#servers.push(ipc.server)
+  }
+
+  /** Listens on a socket that the service manager made and passed on; it stays when we end. Throws `ListenError`. */
+  async listenOn(fd: number): Promise<void> {
+    const server = createServer({ allowHalfOpen: true }, socket => this.#accept(socket))
+    await new Promise<void>((resolve, reject) => {
+      server.on('error', error => reject(new ListenError(`cannot listen on the file descriptor ${fd}: ${error.message}`, { cause: error })))
+      server.listen({ fd }, resolve)
+    })
+    this.#servers.push({
+      stop: () => {
+        server.close()
+        for (const { connection } of this.#peers) connection.destroy()
+      },
+    })
   }
 
   /** Accepts nobody any more; open connections stay until `end`. */

@@ -4,12 +4,15 @@
  */
 import { isatty } from 'node:tty'
 import { verifyToken } from './auth/token.ts'
+import type { Config } from './config.ts'
 import { Daemon } from './daemon.ts'
 import type { LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
+import { notifyManager, passedSockets } from './service-manager.ts'
 import { openLocalStore } from './storage/local/index.ts'
+import { groupIdOf, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 
 const STDERR = 2
@@ -29,9 +32,12 @@ export async function serve(live: LiveConfig): Promise<void> {
       ;(event === 'storage-failed' ? log.error : log.info)(event, details)
     },
   })
+  const socketFds = passedSockets(process.env, process.pid)
   const daemon = new Daemon({
     store,
-    socketPaths: config.sockets,
+    socketPaths: socketFds.length > 0 && config.areSocketsDefault ? [] : config.sockets,
+    socketFds,
+    socketAccess: socketAccessOf(config),
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
@@ -47,8 +53,17 @@ export async function serve(live: LiveConfig): Promise<void> {
     await store.close()
     throw error
   }
-  const { sockets, storePath, durability } = config
-  log.info('tallyd is ready', { sockets: sockets.join(' '), store: storePath, durability, pid: process.pid, version: version() })
+  const { storePath, durability } = config
+  const sockets = [...daemon.socketPaths, ...socketFds.map(fd => `fd:${fd}`)].join(' ')
+  log.info('tallyd is ready', { sockets, store: storePath, durability, pid: process.pid, version: version() })
+  notifyManager('READY=1', log)
+}
+
+function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
+  return {
+    ...(socketGroup === undefined ? {} : { groupId: groupIdOf(socketGroup) }),
+    ...(socketMode === undefined ? {} : { mode: socketMode }),
+  }
 }
 
 /** Level and format as they are set now. */
@@ -79,6 +94,7 @@ function onSignals(live: LiveConfig, daemon: Daemon, log: Logger): void {
     if (isStopping) process.exit(1) // asked twice: at once, as after a crash
     isStopping = true
     log.info('stopping', { signal })
+    notifyManager('STOPPING=1', log)
     daemon.stop().then(() => {
       log.info('stopped')
       process.exit(0)

@@ -2,7 +2,8 @@
  * A Unix socket's path before something listens on it: a directory that only its owner can write to, nothing left by a dead process, and
  * a mode that holds from the moment on when the path is visible.
  */
-import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 
@@ -12,28 +13,56 @@ export const SOCKET_PATH_BYTES_MAX = 107
 /** Why a socket cannot be listened on, as a sentence for the operator. */
 export class ListenError extends Error {}
 
+/** Who may connect besides the owner. */
+export interface SocketAccess {
+  /** The socket's permissions; default 0600, or 0660 with a group. */
+  readonly mode?: number
+  /** The socket's, and that of a directory that is made for it (0750 then, else 0700). */
+  readonly groupId?: number
+}
+
+/** A group's number, by name or number. Throws `ListenError`. */
+export function groupIdOf(group: string): number {
+  if (/^\d{1,9}$/.test(group)) return Number(group)
+  const { stdout } = spawnSync('getent', ['group', '--', group], { encoding: 'utf8' })
+  const [, id] = /^[^:]+:[^:]*:(\d+):/.exec(stdout ?? '') ?? []
+  if (id === undefined) throw new ListenError(`there is no group ${JSON.stringify(group)}`)
+  return Number(id)
+}
+
 /** Makes the way free for `listen`. Throws `ListenError` where the path is too long, in use, something else, or in an open directory. */
-export async function preparePath(path: string): Promise<void> {
+export async function preparePath(path: string, { groupId }: SocketAccess = {}): Promise<void> {
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
     throw new ListenError(`the socket's path has ${Buffer.byteLength(path)} bytes; a Unix socket takes ${SOCKET_PATH_BYTES_MAX}: ${path}`)
   }
-  prepareDirectory(dirname(path))
+  prepareDirectory(dirname(path), groupId)
   await removeStale(path)
 }
 
-/** Runs what creates the socket, synchronously, so that it has mode 0600 from the beginning. */
-export function createPrivately(create: () => void): void {
+/**
+ * Runs what creates the socket, synchronously, so that it has mode 0600 from the beginning; then the group, then the mode that the access
+ * says: at no moment may anybody connect who is not meant to.
+ */
+export function createSocket(path: string, { mode, groupId }: SocketAccess, create: () => void): void {
   const umask = process.umask(0o177)
   try {
     create()
   } finally {
     process.umask(umask)
   }
+  // What could not be created says so elsewhere.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return
+  if (groupId !== undefined) chownSync(path, -1, groupId)
+  const wanted = mode ?? (groupId === undefined ? undefined : 0o660)
+  if (wanted !== undefined) chmodSync(path, wanted)
 }
 
-/** Makes the directory with mode 0700; one that is there must not be writable for everybody: clients would refuse the socket. */
-function prepareDirectory(path: string): void {
-  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(path, 0o700)
+/** Makes the directory; one that is there must not be writable for everybody: clients would refuse the socket. */
+function prepareDirectory(path: string, groupId: number | undefined): void {
+  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) {
+    if (groupId !== undefined) chownSync(path, -1, groupId)
+    chmodSync(path, groupId === undefined ? 0o700 : 0o750)
+  }
   if ((statSync(path).mode & 0o002) !== 0) {
     throw new ListenError(`the socket's directory is writable for everybody, so no client could trust the socket: ${path}`)
   }

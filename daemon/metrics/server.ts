@@ -3,7 +3,7 @@
  * files). It has nothing to do with the protocol's sockets, and knows nobody's data.
  */
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
-import { createPrivately, ListenError, preparePath } from '../unix-socket.ts'
+import { createSocket, ListenError, preparePath } from '../unix-socket.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Where to listen: a path, or a loopback address and a port. */
@@ -32,10 +32,11 @@ export class MetricsServer {
 
   /** Throws `ListenError`. */
   async listen(address: MetricsAddress): Promise<void> {
-    if ('path' in address) await preparePath(address.path)
+    const path = 'path' in address ? address.path : ''
+    if (path !== '') await preparePath(path)
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', cause => reject(new ListenError(`cannot listen for metrics: ${cause.message}`, { cause })))
-      createPrivately(() => this.#server.listen(address, resolve))
+      createSocket(path, {}, () => this.#server.listen(address, resolve))
     })
   }
 

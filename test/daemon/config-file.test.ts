@@ -52,7 +52,7 @@ log-level = "debug"
 
 test('every setting can stand in the file', async t => {
   t.strictSame(config(['--config', fileWith(EVERYTHING)]), {
-    sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
+    sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11,
     connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug',

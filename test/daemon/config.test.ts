@@ -16,7 +16,7 @@ function config(args: readonly string[], env: Record<string, string> = {}): Conf
 
 test('without flags everything has its default', async t => {
   t.strictSame(config([]), {
-    sockets: ['/home/ada/.local/state/tally/tally.sock'],
+    sockets: ['/home/ada/.local/state/tally/tally.sock'], areSocketsDefault: true,
     storePath: '/home/ada/.local/share/tally',
     keySource: { kind: 'secret', path: '/home/ada/.config/tally/secret' },
     makeSecret: true,
@@ -38,7 +38,7 @@ test('every flag is heard', async t => {
     '--user-claim', 'login', '--durability', 'process', '--max-file-size', '10G', '--quota', '2K', '--quota-files', '7', '--connections', '8', '--user-connections', '9',
     '--user-transfers', '10', '--limit-rate', '11', '--user-limit-rate', '12', '--min-free', '13', '--log-format', 'json', '--log-level', 'debug']
   t.strictSame(config(args), {
-    sockets: ['/a', '/b'], storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
+    sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug',
   })
