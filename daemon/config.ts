@@ -36,6 +36,8 @@ export interface Config {
   readonly fileBytesMax: number
   /** Of each user. */
   readonly userLimits: UserLimits
+  /** 0: no scrub. */
+  readonly scrubBytesPerSecond: number
   /** Absent: no metrics. */
   readonly metrics?: MetricsAddress
   /** Of all that comes in; Infinity: no limit. */
@@ -106,6 +108,7 @@ function configOf(settings: Settings): Config {
       bytesPerSecond: rate('user-limit-rate', one('user-limit-rate')),
     },
     bytesPerSecond: rate('limit-rate', one('limit-rate')),
+    scrubBytesPerSecond: one('scrub-rate') === '0' ? 0 : sizeBytes('scrub-rate', one('scrub-rate')),
     ...(connectionsMax === undefined ? {} : { connectionsMax }),
     minFreeBytes: one('min-free') === undefined ? 0 : sizeBytes('min-free', one('min-free')),
     ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),

@@ -21,6 +21,7 @@ import type { SocketAccess } from './unix-socket.ts'
 import { Housekeeping } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
+import { Scrub } from './transfers/scrub.ts'
 import { Underway } from './transfers/underway.ts'
 import { Users } from './users.ts'
 
@@ -45,6 +46,8 @@ export interface DaemonOptions {
 /** What may change while the daemon runs. */
 export interface Limits {
   readonly fileBytesMax: number
+  /** What the scrub reads; absent: there is none. */
+  readonly scrubBytesPerSecond?: number
   /** Of each user; absent: nobody has any. */
   readonly userLimits?: UserLimits
   /** Of chunks that come, in all; absent: no limit. */
@@ -57,6 +60,7 @@ export class Daemon {
   readonly #flow = new FlowLimits(new Rate(() => this.#limits.bytesPerSecond ?? Infinity))
   readonly #registry: Registry
   readonly #housekeeping: Housekeeping
+  readonly #scrub: Scrub
   readonly #listener: Listener
   readonly #sessions = new Set<Session>()
   #sessionCount = 0
@@ -93,6 +97,15 @@ export class Daemon {
       failed: ({ fid, file }, cause) => log.error('a damaged content could not be checked', { fid, file, cause: String(cause) }),
     })
     const limitsOf: LimitsOf = () => this.#limits.userLimits ?? NO_LIMITS
+    this.#scrub = new Scrub({
+      store,
+      damage,
+      nowMs,
+      bytesPerSecond: () => this.#limits.scrubBytesPerSecond ?? 0,
+      isBusy: () => this.#flow.totalBytes > 0 || [...this.#sessions].some(({ downloads }) => downloads.size > 0),
+      onPass: read => log.info('the scrub has read every stored content', read),
+      onFailure: cause => log.error('the scrub failed', { cause: String(cause) }),
+    })
     const services: Services = {
       registry: this.#registry,
       library: new Library(store, damage),
@@ -130,6 +143,7 @@ export class Daemon {
     this.#isReady = true
     // Clients need not wait for that; what goes wrong is logged.
     void this.#housekeeping.start()
+    this.#scrub.start()
   }
 
   /** Where it listens, besides the sockets that it was given. */
@@ -180,6 +194,7 @@ export class Daemon {
     }
     await this.#connectionsClosed()
     this.#listener.stop()
+    await this.#scrub.stop()
     await this.#housekeeping.stop()
     await this.#options.store.close()
   }

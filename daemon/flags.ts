@@ -68,6 +68,10 @@ export const FLAGS: readonly Flag[] = [
   { name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, help: 'the same for each user (default: no limit)' },
   { name: 'min-free', value: 'SIZE', env: true, inFile: true, help: 'take nothing in when the disk has less than this free (default: 0)' },
   {
+    name: 'scrub-rate', value: 'SIZE', env: true, inFile: true, live: true, fallback: () => '4M',
+    help: 'read stored files again to notice damage, so many bytes a second while there is nothing else to do (default: 4M; 0: never)',
+  },
+  {
     name: 'metrics', value: 'ADDRESS', env: true, inFile: true,
     help: 'answer /metrics, /healthz and /readyz at unix:PATH or a loopback address such as 127.0.0.1:9464 (default: nowhere)',
   },

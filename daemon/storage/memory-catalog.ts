@@ -11,7 +11,7 @@ import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
   Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
-  Mark, NewTransfer, Pair, Repair, StoredContent, Tagging, TransferId, TransferRecord,
+  Mark, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -43,12 +43,13 @@ export interface CatalogState {
   readonly events: Map<string, MemoryEvents>
   /** Of files under repair: which blocks. */
   readonly repairs: Map<FileId, readonly Run[]>
+  scrub: ScrubPosition | undefined
 }
 
 export function emptyCatalogState(): CatalogState {
   return {
     nextTransfer: 1, nextFile: 1, transfers: new Map(), files: new Map(), garbage: new Set(), contents: new Map(), events: new Map(),
-    repairs: new Map(),
+    repairs: new Map(), scrub: undefined,
   }
 }
 
@@ -223,7 +224,24 @@ export class MemoryCatalog implements Catalog {
 
   async content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined> {
     const file = 'digest' in wanted ? this.#withDigest(user, wanted.digest) : this.#numbered(user, wanted.fid, wanted.file)
-    if (file?.state !== 'stored') return undefined
+    return file?.state === 'stored' ? this.#content(file) : undefined
+  }
+
+  async contentFrom(blob: FileId): Promise<OwnedContent | undefined> {
+    const later = [...this.state.files.values()].filter(file => file.blob !== undefined && file.blob >= blob && file.sizeBytes !== 0)
+    const [next] = later.filter(file => this.#damageOf(file).length === 0).sort((a, b) => (a.blob as FileId) - (b.blob as FileId))
+    return next === undefined ? undefined : { user: this.#userOf(next) as string, content: this.#content(next) }
+  }
+
+  async scrubPosition(): Promise<ScrubPosition | undefined> {
+    return this.state.scrub
+  }
+
+  async scrubbed(position: ScrubPosition): Promise<void> {
+    this.state.scrub = position
+  }
+
+  #content(file: MemoryFile): StoredContent {
     const { fid } = this.state.transfers.get(file.transfer) as MemoryTransfer
     const { number, name, sizeBytes, digest, tags, meta, blob } = file
     const { sums, damaged } = this.state.contents.get(blob as FileId) ?? { sums: new Uint8Array(0), damaged: [] }

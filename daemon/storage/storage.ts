@@ -68,6 +68,22 @@ export interface FileRecord extends Omit<NewFile, 'digest'> {
   readonly repair: FileId | null
 }
 
+export interface OwnedContent {
+  readonly user: string
+  readonly content: StoredContent
+}
+
+/** How far a scrub has read. */
+export interface ScrubPosition {
+  /** When this pass began. */
+  readonly beganMs: number
+  /** Contents with a lower blob are done; of this one, the blocks below `block`. */
+  readonly blob: FileId
+  readonly block: number
+  /** The pass is over; the next one has not begun. */
+  readonly isOver: boolean
+}
+
 /** A stored file's repair. */
 export interface Repair {
   /** What the chunks came into, each at its place. */
@@ -297,6 +313,11 @@ export interface Catalog {
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
   /** A page of the sums of a stored content's blocks; empty where it has none. */
   sums(blob: FileId, page: number): Promise<Uint8Array>
+  /** The content with the lowest blob from this one on that has bytes and no damage that is known, and whose it is: what a scrub reads next. */
+  contentFrom(blob: FileId): Promise<OwnedContent | undefined>
+  /** Where the scrub is, as `scrubbed` was told last. */
+  scrubPosition(): Promise<ScrubPosition | undefined>
+  scrubbed(position: ScrubPosition): Promise<void>
   /** Notes that these blocks of a stored content are not what was stored, beside those that are known. One that was removed stays so. */
   damaged(blob: FileId, runs: readonly Run[]): Promise<void>
   /**

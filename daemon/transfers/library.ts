@@ -2,13 +2,13 @@
  * What a user has: finding files by their tags, and opening the content of one. The rule that users see only their own files is the
  * catalog's `user`, which stands in every question asked here.
  */
-import { asTallyError, TallyError } from '../../protocol/errors.ts'
+import { TallyError } from '../../protocol/errors.ts'
 import type { Find, FoundFile, ValueMap } from '../../protocol/messages.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
 import { present } from '../../protocol/present.ts'
 import type { ContentReader, FoundRecord, Store, StoredContent } from '../storage/storage.ts'
 import type { Damage } from './damage.ts'
-import { VerifiedReader } from './verified.ts'
+import { openVerified } from './verified.ts'
 
 export interface Found {
   /** Of the user's last event when this was asked: a WATCH since then misses nothing. */
@@ -46,15 +46,11 @@ export class Library {
     const content = await this.#content(user, wanted)
     if (content.sizeBytes === 0) return { content, reader: EMPTY_READER }
     if (content.damaged.length > 0) throw new TallyError('content-damaged', `blob ${content.blob} is damaged`)
-    const { catalog, contents } = this.#store
-    const onDamage = () => this.#damage.suspect(user, content)
     try {
-      const reader = await contents.open(content.blob)
-      return { content, reader: new VerifiedReader(reader, content, page => catalog.sums(content.blob, page), onDamage) }
+      return { content, reader: await openVerified(this.#store, content, () => this.#damage.suspect(user, content)) }
     } catch (cause) {
       // It may have been removed since we asked: then it is not damaged but gone.
       await this.#content(user, wanted)
-      if (asTallyError(cause).code === 'content-damaged') onDamage()
       throw cause
     }
   }

@@ -5,9 +5,19 @@
 import { hash } from 'node:crypto'
 import { TallyError } from '../../protocol/errors.ts'
 import { BLOCK_BYTES, hasSum, SUMS_PER_PAGE } from '../storage/blocks.ts'
-import type { ContentReader, StoredContent } from '../storage/storage.ts'
+import type { ContentReader, Store, StoredContent } from '../storage/storage.ts'
 
-export class VerifiedReader implements ContentReader {
+/** Opens a stored content. `onDamage` is told before this, or a read, throws `content-damaged`. */
+export async function openVerified({ catalog, contents }: Store, content: StoredContent, onDamage: () => void): Promise<ContentReader> {
+  try {
+    return new VerifiedReader(await contents.open(content.blob), content, page => catalog.sums(content.blob, page), onDamage)
+  } catch (cause) {
+    if (cause instanceof TallyError && cause.code === 'content-damaged') onDamage()
+    throw cause
+  }
+}
+
+class VerifiedReader implements ContentReader {
   readonly #reader: ContentReader
   readonly #content: StoredContent
   readonly #sumsOf: (page: number) => Promise<Uint8Array>
@@ -18,7 +28,7 @@ export class VerifiedReader implements ContentReader {
   #index = -1
   #block: Uint8Array = new Uint8Array(0)
 
-  /** `sumsOf` loads a page of the content's sums; `onDamage` is told before a read throws `content-damaged`. */
+  /** `sumsOf` loads a page of the content's sums. */
   constructor(reader: ContentReader, content: StoredContent, sumsOf: (page: number) => Promise<Uint8Array>, onDamage: () => void) {
     this.#reader = reader
     this.#content = content

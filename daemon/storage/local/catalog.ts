@@ -7,7 +7,7 @@ import type { Run } from '../../../protocol/messages.ts'
 import type { Quota, Usage } from '../quota.ts'
 import type {
   Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
-  Repair, StoredContent, Tagging, TransferId, TransferRecord,
+  OwnedContent, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
@@ -95,6 +95,18 @@ export class LocalCatalog implements Catalog {
 
   damaged(blob: FileId, runs: readonly Run[]): Promise<void> {
     return this.#change('damaged', [blob, runs]) as Promise<void>
+  }
+
+  contentFrom(blob: FileId): Promise<OwnedContent | undefined> {
+    return this.#parts.reader.call('contentFrom', [blob]) as Promise<OwnedContent | undefined>
+  }
+
+  scrubPosition(): Promise<ScrubPosition | undefined> {
+    return this.#parts.reader.call('scrubPosition', []) as Promise<ScrubPosition | undefined>
+  }
+
+  scrubbed(position: ScrubPosition): Promise<void> {
+    return this.#change('scrubbed', [position]) as Promise<void>
   }
 
   isDamaged(transfer: TransferId): Promise<boolean> {

@@ -6,7 +6,7 @@ import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
 import type { Quota } from '../quota.ts'
-import type { Amendment, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, Tagging, TransferId, TransferRecord } from '../storage.ts'
+import type { Amendment, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, ScrubPosition, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'
@@ -158,6 +158,10 @@ export class Engine {
     if (row === undefined) return
     const known = row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[]
     this.#db.run('UPDATE content SET damaged = ? WHERE blob = ?', JSON.stringify(mergeRuns(known, runs)), blob)
+  }
+
+  scrubbed({ beganMs, blob, block, isOver }: ScrubPosition): void {
+    this.#db.run('INSERT OR REPLACE INTO scrub (id, began, blob, block, over) VALUES (1, ?, ?, ?, ?)', beganMs, blob, block, isOver ? 1 : 0)
   }
 
   beginRepairs(transfer: TransferId, nowMs: number): FileRecord[] {

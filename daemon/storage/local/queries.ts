@@ -4,15 +4,20 @@
  */
 import type { Run } from '../../../protocol/messages.ts'
 import type { Usage } from '../quota.ts'
-import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, Pair, Repair, StoredContent, TransferId,
-  TransferRecord } from '../storage.ts'
+import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, OwnedContent, Pair, Repair, ScrubPosition, StoredContent,
+  TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
 import { loadTransfer } from './records.ts'
 import { isDamaged, repairOf } from './repairs.ts'
-import { OPEN, RECEIVING, STORED } from './schema.ts'
+import { OPEN, RECEIVING } from './schema.ts'
 import { usageOf } from './usage.ts'
+
+/** Contents with a file that shows each. */
+const CONTENT = `SELECT u.name AS user, t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob, c.damaged, s.sums
+  FROM content c JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer JOIN user u ON u.id = c.owner
+  LEFT JOIN block_sum s ON s.content = c.blob AND s.page = 0`
 
 export class Queries {
   readonly #db: Database
@@ -59,24 +64,21 @@ export class Queries {
   }
 
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): StoredContent | undefined {
-    const columns = 'SELECT t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob, c.damaged, s.sums FROM'
-    const sums = 'LEFT JOIN block_sum s ON s.content = c.blob AND s.page = 0'
     const row = 'digest' in wanted
-      ? this.#db.get(`${columns} user u JOIN content c ON c.owner = u.id JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer
-          ${sums} WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
-      : this.#db.get(`${columns} user u JOIN transfer t ON t.owner = u.id JOIN file f ON f.transfer = t.id JOIN content c ON c.blob = f.content
-          ${sums} WHERE u.name = ? AND t.fid = ? AND f.number = ? AND f.state = ${STORED}`, user, wanted.fid, wanted.file)
+      ? this.#db.get(`${CONTENT} WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
+      : this.#db.get(`${CONTENT} WHERE u.name = ? AND t.fid = ? AND f.number = ?`, user, wanted.fid, wanted.file)
+    return row === undefined ? undefined : toContent(row)
+  }
+
+  contentFrom(blob: FileId): OwnedContent | undefined {
+    const row = this.#db.get(`${CONTENT} WHERE c.blob >= ? AND c.damaged IS NULL AND c.size > 0 ORDER BY c.blob LIMIT 1`, blob)
+    return row === undefined ? undefined : { user: row.user as string, content: toContent(row) }
+  }
+
+  scrubPosition(): ScrubPosition | undefined {
+    const row = this.#db.get('SELECT began, blob, block, over FROM scrub')
     return row === undefined ? undefined : {
-      fid: row.fid as string,
-      file: row.number as number,
-      name: row.name as string,
-      sizeBytes: row.size as number,
-      digest: row.digest as string,
-      tags: JSON.parse(row.tags as string) as string[],
-      meta: row.meta as Uint8Array | null,
-      blob: row.blob as FileId,
-      damaged: row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[],
-      sums: row.sums as Uint8Array | null ?? new Uint8Array(0),
+      beganMs: row.began as number, blob: row.blob as FileId, block: row.block as number, isOver: row.over === 1,
     }
   }
 
@@ -109,6 +111,21 @@ export class Queries {
     } finally {
       this.#db.run('COMMIT')
     }
+  }
+}
+
+function toContent(row: Row): StoredContent {
+  return {
+    fid: row.fid as string,
+    file: row.number as number,
+    name: row.name as string,
+    sizeBytes: row.size as number,
+    digest: row.digest as string,
+    tags: JSON.parse(row.tags as string) as string[],
+    meta: row.meta as Uint8Array | null,
+    blob: row.blob as FileId,
+    damaged: row.damaged === null ? [] : JSON.parse(row.damaged as string) as Run[],
+    sums: row.sums as Uint8Array | null ?? new Uint8Array(0),
   }
 }
 

@@ -19,6 +19,8 @@ serveLink({
   found: queries.found.bind(queries),
   events: queries.events.bind(queries),
   content: queries.content.bind(queries),
+  contentFrom: queries.contentFrom.bind(queries),
+  scrubPosition: queries.scrubPosition.bind(queries),
   isDamaged: queries.isDamaged.bind(queries),
   repair: queries.repair.bind(queries),
   sums: queries.sums.bind(queries),

@@ -130,6 +130,15 @@ CREATE TABLE repair (
   runs TEXT NOT NULL
 ) STRICT;
 
+-- How far the scrub has read: one row, or none before the first pass.
+CREATE TABLE scrub (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  began INTEGER NOT NULL,       -- of this pass
+  blob INTEGER NOT NULL,        -- contents with a lower one are done
+  block INTEGER NOT NULL,       -- of this content, the blocks below
+  over INTEGER NOT NULL         -- 1: the next pass has not begun
+) STRICT;
+
 -- Blobs to unlink.
 CREATE TABLE garbage (
   blob INTEGER PRIMARY KEY

@@ -10,7 +10,7 @@ import { storageError, toPlain } from './failures.ts'
 import type { PlainError } from './failures.ts'
 import type { Reserve } from './reserve.ts'
 
-export type ChangeName = 'announce' | 'amend' | 'tag' | 'mark' | 'store' | 'damaged' | 'beginRepairs' | 'endRepair' | 'reset' | 'remove' | 'expire' | 'forget'
+export type ChangeName = 'announce' | 'amend' | 'tag' | 'mark' | 'store' | 'damaged' | 'beginRepairs' | 'endRepair' | 'scrubbed' | 'reset' | 'remove' | 'expire' | 'forget'
 
 export interface Change {
   readonly op: ChangeName
