@@ -23,7 +23,7 @@ export type OnFrame = (type: FrameType, payload: Uint8Array) => unknown
 
 /** `kind` of framing A: what libipc 0.x puts first. */
 const KIND = { CLOSE: 0, ERROR: 1, DATA: 2, LOOK_UP: 3 } as const
-const HEADER_BYTES = { A: 6, B: 5 } as const
+export const HEADER_BYTES = { A: 6, B: 5 } as const
 /** What of the header the announced length does not count. */
 const UNCOUNTED_BYTES = { A: 6, B: 4 } as const
 /** What a connection of framing N begins with. */
@@ -41,7 +41,6 @@ export class FrameDecoder {
   /** A close frame (framing A) was seen. */
   closed = false
   readonly #header = new Uint8Array(6)
-  readonly #headerView = new DataView(this.#header.buffer)
   #headerBytes = 0
   #stage: Stage = 'header'
   #type = 0
@@ -102,25 +101,16 @@ export class FrameDecoder {
     let at = from
     while (this.#headerBytes <= lengthEnd && at < bytes.length) {
       this.#header[this.#headerBytes++] = bytes[at++] as number
-      if (this.#headerBytes === lengthEnd) this.#judgeLength(framing)
+      if (this.#headerBytes === lengthEnd) this.#missingBytes = announcedBytes(framing, this.#header, 0) - HEADER_BYTES[framing]
     }
     if (this.#headerBytes <= lengthEnd) return at
     this.#type = this.#header[lengthEnd] as number
     this.#stage = framing === 'B' || this.#header[0] === KIND.DATA ? 'payload' : 'skip'
-    if (framing === 'A' && this.#header[0] === KIND.CLOSE) {
+    if (isClose(framing, this.#header[0])) {
       this.closed = true
       this.dispose()
     }
     return at
-  }
-
-  #judgeLength(framing: BinaryFraming): void {
-    const kind = this.#header[0] as number
-    if (framing === 'A' && kind > KIND.LOOK_UP) throw malformedFrame(`a frame of kind ${kind} is not known`)
-    const lengthBytes = this.#headerView.getUint32(framing === 'A' ? 1 : 0)
-    if (lengthBytes + UNCOUNTED_BYTES[framing] > FRAME_BYTES_MAX) throw frameTooLarge()
-    if (framing === 'B' && lengthBytes === 0) throw malformedFrame('a frame without a type')
-    this.#missingBytes = framing === 'A' ? lengthBytes : lengthBytes - 1
   }
 
   #takePayload(bytes: Uint8Array, from: number, onFrame: OnFrame): number {
@@ -223,17 +213,40 @@ export function writeTrailer(into: Uint8Array, at: number, framing: Framing): nu
   return at + TEXT_TAIL.length
 }
 
-function framingOf(firstByte: number): Framing {
+/**
+ * The length of the whole frame whose header begins at `at`; all of the header but its last byte, the type, has to be there. Throws
+ * `malformed`, `message-too-large`.
+ */
+export function announcedBytes(framing: BinaryFraming, bytes: Uint8Array, at: number): number {
+  const kind = bytes[at] as number
+  if (framing === 'A' && kind > KIND.LOOK_UP) throw malformedFrame(`a frame of kind ${kind} is not known`)
+  const lengthBytes = readUint32(bytes, framing === 'A' ? at + 1 : at)
+  if (lengthBytes + UNCOUNTED_BYTES[framing] > FRAME_BYTES_MAX) throw frameTooLarge()
+  if (framing === 'B' && lengthBytes === 0) throw malformedFrame('a frame without a type')
+  return lengthBytes + UNCOUNTED_BYTES[framing]
+}
+
+/** Whether a frame that begins with this byte ends the connection. */
+export function isClose(framing: Framing, firstByte: number | undefined): boolean {
+  return framing === 'A' && firstByte === KIND.CLOSE
+}
+
+/** Throws `malformed`. */
+export function framingOf(firstByte: number): Framing {
   if (firstByte === 0) return 'B'
   if (firstByte <= KIND.LOOK_UP) return 'A'
   if (firstByte === OPEN_MAP) return 'N'
   throw malformedFrame(`no framing begins with byte ${firstByte}`)
 }
 
+function readUint32(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 24 | (bytes[at + 1] as number) << 16 | (bytes[at + 2] as number) << 8 | (bytes[at + 3] as number)) >>> 0
+}
+
 function malformedFrame(reason: string): TallyError {
   return new TallyError('malformed', reason, {}, { fatal: true })
 }
 
-function frameTooLarge(): TallyError {
+export function frameTooLarge(): TallyError {
   return new TallyError('message-too-large', `a frame has at most ${FRAME_BYTES_MAX} bytes`, { limit: FRAME_BYTES_MAX })
 }
