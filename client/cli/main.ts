@@ -16,6 +16,7 @@ import { ls } from './ls.ts'
 import { Output } from './output.ts'
 import { packageRoot } from './places.ts'
 import { put } from './put.ts'
+import { relay } from './relay.ts'
 import { rm } from './rm.ts'
 import { status } from './status.ts'
 import { tag } from './tag.ts'
@@ -23,7 +24,7 @@ import { escaped, jsonText } from './text.ts'
 import { token } from './token.ts'
 import { watch } from './watch.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, watch, token, doctor, demo]
+const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, watch, token, relay, doctor, demo]
 /** What most often is wrong with the set-up. */
 const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 
