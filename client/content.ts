@@ -1,5 +1,7 @@
 /** What may be put, and what is known of it before anybody says more: its source, name, media type and time of change. */
 import { basename } from 'node:path'
+import { TallyError } from '../protocol/index.ts'
+import type { PutLabel } from './options.ts'
 import { BlobSource, BytesSource, FileSource, type Source } from './source.ts'
 import { type ByteStream, StreamSource } from './stream-source.ts'
 import type { FileLabel } from './upload-file.ts'
@@ -18,13 +20,27 @@ export async function openContent(content: PutContent): Promise<Content> {
     const source = await FileSource.open(content)
     return { source, label: { name: basename(content), modifiedMs: Number(source.identity.mtimeNs / 1_000_000n) } }
   }
-  if (content instanceof Blob) return { source: new BlobSource(content), label: labelOf(content) }
+  if (content instanceof Blob) return { source: new BlobSource(content), label: labelOfBlob(content) }
   if (content instanceof Uint8Array) return { source: new BytesSource(content), label: {} }
   if (isStream(content)) return { source: new StreamSource(content), label: {} }
   throw new TypeError('what is put must be a path, a Blob, bytes or a stream of bytes')
 }
 
-function labelOf(blob: Blob): Partial<FileLabel> {
+/** What is said of a file goes before what it says of itself. Throws `name-invalid` where nothing names it. */
+export function labelOf(own: Partial<FileLabel>, { name, mediaType, modifiedMs, expiresMs, meta }: PutLabel): FileLabel {
+  const named = name ?? own.name
+  if (named === undefined) throw new TallyError('name-invalid', 'bytes and streams need a name', { field: 'name' })
+  return {
+    ...own,
+    name: named,
+    ...(mediaType === undefined ? {} : { mediaType }),
+    ...(modifiedMs === undefined ? {} : { modifiedMs }),
+    ...(expiresMs === undefined ? {} : { expiresMs }),
+    ...(meta === undefined ? {} : { meta }),
+  }
+}
+
+function labelOfBlob(blob: Blob): Partial<FileLabel> {
   const type = blob.type === '' ? {} : { mediaType: blob.type }
   return blob instanceof File ? { ...type, name: blob.name, modifiedMs: blob.lastModified } : type
 }

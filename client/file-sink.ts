@@ -2,14 +2,15 @@
  * A file that is being fetched, on disk. It grows under a hidden name beside its target and takes its own name only when it is whole, its
  * digest agreed and its bytes are synced. Nothing is written through a link, and nothing that exists is replaced unless told.
  */
-import { type Hash, createHash, randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, link, lstat, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, open, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ClientError } from './errors.ts'
 import { LocalNames } from './safe-name.ts'
 import type { Beginning, Extent, FileInfo, Sink } from './sink.ts'
+import { TargetFile, hashOf, ignoreAbsent, isOfName } from './target-file.ts'
 import { WriteBehind } from './write-behind.ts'
 
 /**
@@ -23,9 +24,10 @@ export type FileTarget = (
 ) & {
   /** Replace what is there (a link itself, never what it points to). */
   readonly force?: boolean
+  /** Whether the file is durable on return. Default: true for `get`, false for `getAll`. */
+  readonly sync?: boolean
 }
 
-const READ_BYTES = 1_048_576
 /** For how long a partial file may have a second name. */
 const NAMED_TRIES = 20
 const NAMED_WAIT_MS = 5
@@ -36,39 +38,56 @@ const NAMED_WAIT_MS = 5
  * that is spoilt is put aside for a new one.
  */
 export class FileSink implements Sink {
-  path: string | undefined
-  readonly keepsBytes = false
   readonly #target: FileTarget
+  #file: TargetFile | undefined
   #partial = ''
   #handle: FileHandle | undefined
-  #extent: Extent = { offsetBytes: 0, endBytes: 0, isPart: false }
-  #digest = ''
-  #writtenBytes = 0
   #behind: WriteBehind | undefined
+  /** Content of one chunk, which is written at once. */
+  #held: Uint8Array | undefined
+  #isPart = false
+  #writtenBytes = 0
 
   constructor(target: FileTarget) {
     this.#target = target
   }
 
+  get keepsBytes(): boolean {
+    return this.#held !== undefined
+  }
+
+  get path(): string | undefined {
+    return this.#file?.path
+  }
+
   /** Throws `exists` where something else is there, `unsafe-target` where the partial file is a link or another user's. */
   async begin(info: FileInfo, extent: Extent, chunkSizeBytes: number): Promise<Beginning> {
-    this.path = await this.#pathOf(info)
-    this.#extent = extent
-    this.#digest = info.digest
-    // What no digest can verify later is not relied upon another time: it may be torn.
-    const mark = extent.isPart ? randomUUID() : createHash('sha256').update(basename(this.path)).digest('hex').slice(0, 8)
-    this.#partial = join(dirname(this.path), `.tally-${info.digest.slice(-32)}-${mark}.part`)
-    if (await this.#isInTheWay()) return { presentBytes: extent.endBytes, hash: createHash('sha256'), whole: true }
-    const { size } = await (await this.#open()).stat()
+    const path = await this.#pathOf(info)
+    this.#file = new TargetFile(path, extent, info.digest, this.#target.force === true)
+    this.#isPart = extent.isPart
+    const isOneChunk = extent.endBytes - extent.offsetBytes <= chunkSizeBytes
+    // What no digest can verify later is not relied upon another time: it may be torn. What is small is not worth it.
+    const mark = extent.isPart || isOneChunk ? randomUUID() : createHash('sha256').update(basename(path)).digest('hex').slice(0, 8)
+    this.#partial = join(dirname(path), `.tally-${info.digest.slice(-32)}-${mark}.part`)
+    if (await this.#file.isThere()) return { presentBytes: extent.endBytes, hash: createHash('sha256'), whole: true }
+    if (isOneChunk) {
+      this.#held = new Uint8Array(0)
+      return { presentBytes: 0, hash: createHash('sha256') }
+    }
+    const { size } = await (await this.#reopen()).stat()
     if (size > extent.endBytes) await this.discard()
     const presentBytes = size > extent.endBytes ? 0 : size === extent.endBytes ? size : size - size % chunkSizeBytes
     this.#writtenBytes = presentBytes
-    return { presentBytes, hash: await hashOf(this.#file, presentBytes) }
+    return { presentBytes, hash: await hashOf(this.#open, presentBytes) }
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#held !== undefined) {
+      this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes])
+      return
+    }
     for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#writtenBytes).catch(notWritten)
+      const { bytesWritten } = await this.#open.write(bytes, done, bytes.length - done, this.#writtenBytes).catch(notWritten)
       done += bytesWritten
       this.#writtenBytes += bytesWritten
     }
@@ -76,18 +95,27 @@ export class FileSink implements Sink {
   }
 
   async complete(): Promise<void> {
-    const path = this.path ?? ''
-    await this.#behind?.finish().catch(notWritten)
-    await this.#publish(path)
-    await this.close()
-    const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
-    await directory.sync().finally(() => directory.close())
+    const { sync = true } = this.#target
+    if (this.#held === undefined) {
+      if (sync) await this.#behind?.finish().catch(notWritten)
+      await this.#publish(this.#named)
+      await this.close()
+    } else {
+      await this.#publishHeld(this.#named, this.#held, sync)
+    }
+    if (sync) await this.#named.syncDirectory()
   }
 
   async discard(): Promise<boolean> {
-    await this.#putAside()
+    if (this.#held !== undefined) {
+      this.#held = new Uint8Array(0)
+      return true
+    }
     await this.close()
-    await this.#open()
+    // Only what is ours to open is ours to remove.
+    await (await openPartial(this.#partial)).close()
+    await unlink(this.#partial).catch(ignoreAbsent)
+    await this.#reopen()
     this.#writtenBytes = 0
     return true
   }
@@ -96,19 +124,24 @@ export class FileSink implements Sink {
     const handle = this.#handle
     this.#handle = undefined
     await handle?.close()
-    if (handle !== undefined && this.#extent.isPart) await unlink(this.#partial).catch(ignoreAbsent)
+    if (handle !== undefined && this.#isPart) await unlink(this.#partial).catch(ignoreAbsent)
   }
 
-  async #open(): Promise<FileHandle> {
+  async #reopen(): Promise<FileHandle> {
     const handle = await openPartial(this.#partial)
     this.#handle = handle
-    this.#behind = new WriteBehind(handle)
+    this.#behind = this.#target.sync === false ? undefined : new WriteBehind(handle)
     return handle
   }
 
-  get #file(): FileHandle {
+  get #open(): FileHandle {
     if (this.#handle === undefined) throw new ClientError('closed', 'this file is closed')
     return this.#handle
+  }
+
+  get #named(): TargetFile {
+    if (this.#file === undefined) throw new ClientError('closed', 'this file was not begun')
+    return this.#file
   }
 
   async #pathOf(info: FileInfo): Promise<string> {
@@ -118,66 +151,41 @@ export class FileSink implements Sink {
     return join(target.directory, (target.names ?? new LocalNames()).take(info.name, `${info.fid}/${info.file}`))
   }
 
-  /** Gives the file its name. Another get of the same content may be faster: then its file is ours, or holds the same. */
-  async #publish(path: string): Promise<void> {
-    const own = await this.#file.stat()
+  async #publishHeld(file: TargetFile, bytes: Uint8Array, sync: boolean): Promise<void> {
+    try {
+      await writeFile(this.#partial, bytes, { flag: 'wx', flush: sync }).catch(notWritten)
+      await file.take(this.#partial)
+    } catch (cause) {
+      await unlink(this.#partial).catch(ignoreAbsent)
+      if (!isOfName(cause) || !(await file.holdsContent())) throw isTaken(cause) ? file.exists(cause) : cause
+    }
+  }
+
+  /** Another get of the same content may be faster: then its file is ours, or holds the same. */
+  async #publish(file: TargetFile): Promise<void> {
+    const own = await this.#open.stat()
     const isOwn = async (name: string): Promise<boolean> => {
       const found = await lstat(name).catch(ignoreAbsent)
       return found !== undefined && found.ino === own.ino && found.dev === own.dev
     }
     let failure: unknown
     try {
-      if (await isOwn(this.#partial)) return await this.#name(path)
+      if (await isOwn(this.#partial)) return await file.take(this.#partial)
     } catch (cause) {
-      if (!(cause instanceof Error) || !('code' in cause) || (cause.code !== 'EEXIST' && cause.code !== 'ENOENT')) throw cause
+      if (!isOfName(cause)) throw cause
       failure = cause
     }
-    if (await isOwn(path)) return
-    if (!(await this.#holdsContent(path))) {
-      if (await lstat(path).catch(ignoreAbsent) !== undefined) throw exists(path, failure)
+    if (await isOwn(file.path)) return
+    if (!(await file.holdsContent())) {
+      if (isTaken(failure)) throw file.exists(failure)
       throw new ClientError('unsafe-target', `${this.#partial} was taken away or exchanged while it was written`, { cause: failure })
     }
     if (await isOwn(this.#partial)) await unlink(this.#partial).catch(ignoreAbsent)
   }
+}
 
-  async #name(path: string): Promise<void> {
-    if (this.#target.force === true) {
-      await rename(this.#partial, path)
-    } else {
-      // Unlike a rename, a link never replaces what somebody put there meanwhile.
-      await link(this.#partial, path)
-      await unlink(this.#partial).catch(ignoreAbsent)
-    }
-  }
-
-  /** Whether the very file is there already, so that the same command after a break has nothing to do. Throws `exists`. */
-  async #isInTheWay(): Promise<boolean> {
-    const path = this.path ?? ''
-    const found = await lstat(path).catch(ignoreAbsent)
-    if (found === undefined || (this.#target.force === true && !found.isDirectory())) return false
-    if (!found.isFile() || !(await this.#holdsContent(path))) throw exists(path)
-    return true
-  }
-
-  async #holdsContent(path: string): Promise<boolean> {
-    const { isPart, endBytes } = this.#extent
-    const handle = isPart ? undefined : await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(ignoreAbsent)
-    if (handle === undefined) return false
-    try {
-      const found = await handle.stat()
-      if (!found.isFile() || found.size !== endBytes) return false
-      return `sha256:${(await hashOf(handle, endBytes)).digest('hex')}` === this.#digest
-    } finally {
-      await handle.close()
-    }
-  }
-
-  /** Only what is ours to open is ours to remove. */
-  async #putAside(): Promise<void> {
-    const handle = await openPartial(this.#partial)
-    await handle.close()
-    await unlink(this.#partial).catch(ignoreAbsent)
-  }
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIST'
 }
 
 /** A new file, or our own partial one; a link is not followed, and a file with other names or another owner not touched. */
@@ -203,24 +211,4 @@ function notOpened(cause: NodeJS.ErrnoException): never {
 function notWritten(cause: NodeJS.ErrnoException): never {
   if (cause.code === 'ENOSPC' || cause.code === 'EDQUOT') throw new ClientError('no-space', 'there is no room on the local disk', { cause })
   throw cause
-}
-
-function ignoreAbsent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
-}
-
-async function hashOf(handle: FileHandle, endBytes: number): Promise<Hash> {
-  const hash = createHash('sha256')
-  const block = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, endBytes)))
-  for (let at = 0; at < endBytes;) {
-    const { bytesRead } = await handle.read(block, 0, Math.min(block.length, endBytes - at), at)
-    if (bytesRead === 0) break
-    hash.update(block.subarray(0, bytesRead))
-    at += bytesRead
-  }
-  return hash
-}
-
-function exists(path: string, cause?: unknown): ClientError {
-  return new ClientError('exists', `${path} exists`, cause === undefined ? undefined : { cause })
 }

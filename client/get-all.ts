@@ -16,11 +16,11 @@ export async function* getAll(
   { signal, onEvent }: GetAllOptions,
 ): AsyncGenerator<GetAllResult, void, void> {
   // One memory of names for all of them: equal names in one directory are told apart.
-  const named = 'directory' in target ? { names: new LocalNames(), ...target } : target
+  const named = { sync: false, ...('directory' in target ? { names: new LocalNames() } : {}), ...target }
   const progress = new AllProgress(onEvent)
   yield* inFlight(files, IN_FLIGHT_MAX, async (id, ending): Promise<GetAllResult> => {
     try {
-      const result = await tally.get(idOf(id), named, { signal: anyOf(ending, signal), onEvent: progress.listener() })
+      const result = await tally.get(idOf(id), named, { onEvent: progress.listener(), signal: anyOf(ending, signal) })
       return { id, ...result, path: result.path ?? '' }
     } catch (error) {
       signal?.throwIfAborted()

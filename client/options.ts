@@ -82,6 +82,7 @@ export type PutAllResult = { readonly path: string } & (
     readonly name: string
     readonly sizeBytes: number
     readonly digest: string
+    /** Of the transfer in which it travelled, which small files share with others. */
     readonly counts: Readonly<UploadCounts>
     readonly error?: undefined
   }

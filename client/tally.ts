@@ -4,7 +4,7 @@
 import { v4 } from 'uuid'
 import { CHUNK_SIZE_BYTES_DEFAULT, CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError } from '../protocol/index.ts'
 import { byteStream } from './byte-stream.ts'
-import { type Content, type PutContent, openContent } from './content.ts'
+import { type Content, type PutContent, labelOf, openContent } from './content.ts'
 import { Download, type DownloadResult } from './download.ts'
 import type { OnEvent } from './events.ts'
 import { type FileId, parseFileId } from './file-id.ts'
@@ -56,7 +56,7 @@ export class Tally {
     const opened = await openContent(content)
     const { source } = opened
     try {
-      const label = labelOf(opened, options)
+      const label = labelOf(opened.label, options)
       const upload = (fid: string): Promise<UploadResult> => this.#upload(opened, label, fid, options)
       const result = options.fid !== undefined ? await upload(options.fid)
         : source instanceof FileSource ? await this.#putFile(content as string, source, label.name, upload)
@@ -74,7 +74,7 @@ export class Tally {
    * all of them. What is stored already is not sent again. Leaving the loop ends what is under way.
    */
   putAll(files: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, options: PutAllOptions = {}): AsyncGenerator<PutAllResult, void, void> {
-    return putAll(this, files, options)
+    return putAll(this, this.#link, files, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
   /**
@@ -92,7 +92,7 @@ export class Tally {
   getAll(
     files: Iterable<FoundFile | FileId> | AsyncIterable<FoundFile | FileId>, target: GetAllTarget, options: GetAllOptions = {},
   ): AsyncGenerator<GetAllResult, void, void> {
-    return getAll(this, files, target, options)
+    return getAll(this, files, target, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
   /**
@@ -186,20 +186,6 @@ export class Tally {
       signal: options.signal,
       onEvent: options.onEvent ?? this.#onEvent,
     }).run()
-  }
-}
-
-/** What the options say goes before what the content says of itself. Throws `name-invalid` where nothing names it. */
-function labelOf({ label }: Content, { name, mediaType, modifiedMs, expiresMs, meta }: PutOptions): FileLabel {
-  const named = name ?? label.name
-  if (named === undefined) throw new TallyError('name-invalid', 'bytes and streams need a name', { field: 'name' })
-  return {
-    ...label,
-    name: named,
-    ...(mediaType === undefined ? {} : { mediaType }),
-    ...(modifiedMs === undefined ? {} : { modifiedMs }),
-    ...(expiresMs === undefined ? {} : { expiresMs }),
-    ...(meta === undefined ? {} : { meta }),
   }
 }
 

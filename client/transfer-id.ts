@@ -14,3 +14,8 @@ export async function transferId(user: string, path: string, file: FileIdentity,
   const { sizeBytes, mtimeNs, inode } = file
   return v5(JSON.stringify([user, await realpath(path), sizeBytes, String(mtimeNs), String(inode), name, generation]), NAMESPACE)
 }
+
+/** The fid of a group of small files that travel together, by their identities in order. */
+export function groupId(user: string, identities: readonly string[]): string {
+  return v5(JSON.stringify([user, identities]), NAMESPACE)
+}

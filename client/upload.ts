@@ -39,12 +39,14 @@ const IN_FLIGHT_BYTES_MAX = 8_388_608
 const HASH_FIRST_BYTES = 1_048_576
 const MISMATCHES_MAX = 2
 
+export function noCounts(): UploadCounts {
+  return { chunksSent: 0, chunksSentTwice: 0, acknowledgedSentAgain: 0, acknowledgedLost: 0, resumedChunks: 0, reconnects: 0 }
+}
+
 /** Invariant: a file's last chunk is sent only after the daemon agreed to an announcement with the file's digest. */
 export class Upload implements LaneOwner {
   readonly fid: string
-  readonly counts: UploadCounts = {
-    chunksSent: 0, chunksSentTwice: 0, acknowledgedSentAgain: 0, acknowledgedLost: 0, resumedChunks: 0, reconnects: 0,
-  }
+  readonly counts: UploadCounts = noCounts()
   readonly #link: Link
   readonly #options: UploadOptions
   readonly #files: readonly UploadFile[]

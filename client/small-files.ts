@@ -1,0 +1,94 @@
+/**
+ * Small files, read whole and gathered into groups, each of which travels as one transfer. Where a group ends follows from the paths, so
+ * that the same files, or most of them, make the same groups another time and are found again.
+ */
+import { createHash } from 'node:crypto'
+import { open, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { PutAllItem, PutLabel } from './options.ts'
+
+/** Up to this size a file is small: one chunk of a transfer's default size. */
+export const SMALL_BYTES_MAX = 65_536
+const GROUP_FILES_MAX = 256
+const GROUP_BYTES_MAX = 2_097_152
+/** Names, tags and meta of a group, as JSON: its announcement has to fit into one frame. */
+const GROUP_LABEL_BYTES_MAX = 393_216
+/** One in so many paths is the last of its group. */
+const GROUP_FILES_MEAN = 96
+/** Files that are read side by side. */
+const READ_AHEAD = 32
+
+export interface SmallFile {
+  readonly item: PutAllItem
+  readonly bytes: Uint8Array
+  readonly modifiedMs: number
+  /** Says which state of which file it is. */
+  readonly identity: string
+}
+
+/** A group of small files; or a single item that is not small, or that cannot be read, which is for others to find out. */
+export type Gathered = readonly SmallFile[] | PutAllItem
+
+/** The items in their order. What is asked for next is read then, so memory holds one group. @param common is said of every file */
+export async function* gathered(
+  items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, common: PutLabel,
+): AsyncGenerator<Gathered, void, void> {
+  let group: SmallFile[] = []
+  let groupBytes = 0
+  let labelBytes = 0
+  const all = Buffer.byteLength(JSON.stringify(common))
+  for await (const some of several(items)) {
+    for (const found of await Promise.all(some.map(readSmall))) {
+      if (!('bytes' in found)) {
+        yield found
+        continue
+      }
+      group.push(found)
+      groupBytes += found.bytes.length
+      labelBytes += all + Buffer.byteLength(JSON.stringify(found.item))
+      const isFull = group.length >= GROUP_FILES_MAX || groupBytes >= GROUP_BYTES_MAX || labelBytes >= GROUP_LABEL_BYTES_MAX
+      if (!isFull && !endsGroup(found.item.path)) continue
+      yield group
+      group = []
+      groupBytes = 0
+      labelBytes = 0
+    }
+  }
+  if (group.length > 0) yield group
+}
+
+async function* several(items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>): AsyncGenerator<PutAllItem[], void, void> {
+  let some: PutAllItem[] = []
+  for await (const item of items) {
+    if (some.push(item) < READ_AHEAD) continue
+    yield some
+    some = []
+  }
+  if (some.length > 0) yield some
+}
+
+function endsGroup(path: string): boolean {
+  return createHash('sha256').update(path).digest().readUInt32BE(0) % GROUP_FILES_MEAN === 0
+}
+
+/** The file as it is in one moment, or the item itself. */
+async function readSmall(item: PutAllItem): Promise<SmallFile | PutAllItem> {
+  // Before it is opened: opening a FIFO waits for its writer.
+  const before = await stat(item.path, { bigint: true }).catch(() => undefined)
+  if (before === undefined || !before.isFile() || before.size > SMALL_BYTES_MAX) return item
+  const handle = await open(item.path).catch(() => undefined)
+  if (handle === undefined) return item
+  try {
+    const sizeBytes = Number(before.size)
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes + 1)
+    const { bytesRead } = await handle.read(bytes, 0, sizeBytes + 1, 0)
+    const after = await handle.stat({ bigint: true })
+    if (bytesRead !== sizeBytes || after.mtimeNs !== before.mtimeNs || after.ino !== before.ino) return item
+    const identity = JSON.stringify([resolve(item.path), sizeBytes, String(before.mtimeNs), String(before.ino), item.name])
+    return { item, bytes: bytes.subarray(0, sizeBytes), modifiedMs: Number(before.mtimeNs / 1_000_000n), identity }
+  } catch {
+    return item
+  } finally {
+    await handle.close()
+  }
+}
