@@ -56,7 +56,7 @@ export class Download {
     const { sink, signal, onEvent } = this.#options
     try {
       await withRetries(this.#link.timings, signal, onEvent, async progressed => {
-        await this.#attempt(progressed)
+        await this.#link.fetchSlots.run(() => this.#attempt(progressed), signal)
         await this.#verify()
       })
       if (!this.#whole) await sink.complete()

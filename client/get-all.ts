@@ -8,7 +8,8 @@ import type { GetAllOptions, GetAllResult, GetAllTarget } from './options.ts'
 import { LocalNames } from './safe-name.ts'
 import type { Tally } from './tally.ts'
 
-const IN_FLIGHT_MAX = 16
+/** More than are fetched at once: the others are being written. */
+const IN_FLIGHT_MAX = 48
 
 /** See `Tally.getAll`. */
 export async function* getAll(

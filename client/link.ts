@@ -7,6 +7,7 @@ import { unlessAborted } from './abort.ts'
 import { Connection } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { OnEvent } from './events.ts'
+import { Slots } from './slots.ts'
 import { type Timings, withRetries } from './timings.ts'
 import type { TokenSource } from './token.ts'
 
@@ -25,8 +26,13 @@ export interface Asking {
   readonly onEvent?: OnEvent | undefined
 }
 
+/** As many as a daemon takes on one connection before it says `busy`. */
+const FETCHES_MAX = 16
+
 export class Link {
   readonly timings: Timings
+  /** For the FETCHes of all calls together. */
+  readonly fetchSlots = new Slots(FETCHES_MAX)
   readonly #options: LinkOptions
   /** The one that is open or being opened. */
   #current: Promise<Connection> | undefined
