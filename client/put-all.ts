@@ -21,6 +21,8 @@ import { Upload, noCounts } from './upload.ts'
 const IN_FLIGHT_MAX = 12
 /** A group's small files have one chunk each. */
 const CHUNK_SIZE_BYTES = SMALL_BYTES_MAX
+/** Fewer are stored each by itself: whoever names a few files expects a transfer of its own for each. */
+const GROUP_FILES_MIN = 8
 /** Refusals that no single file is the reason of. */
 const OF_ALL: ReadonlySet<string> = new Set(['unauthenticated', 'token-invalid', 'token-expired', 'forbidden'])
 
@@ -64,8 +66,7 @@ class Putting {
 
   /** One transfer for all of them. What it cannot bring in is tried alone, so that each failure is told of the file that has it. */
   async together(group: readonly SmallFile[], signal: AbortSignal): Promise<readonly PutAllResult[]> {
-    const [first, second] = group
-    if (first !== undefined && second === undefined) return [await this.alone(first.item, signal)]
+    if (group.length < GROUP_FILES_MIN) return Promise.all(group.map(({ item }) => this.alone(item, signal)))
     try {
       return await this.#upload(group, signal)
     } catch (error) {

@@ -94,7 +94,11 @@ t.test('after a cut only what is missing is asked for', async t => {
   const { tally, served, directory } = await setUp(t, contentOf(2, 3_000_000))
   served.order = (chunks, _, peer) => {
     if (served.fetches.length > 1) return chunks
-    setTimeout(() => peer.socket.end(), 50)
+    const whenAcknowledged = setInterval(() => {
+      if (served.acknowledged < 5) return
+      clearInterval(whenAcknowledged)
+      peer.socket.end()
+    }, 5)
     return chunks.slice(0, 5)
   }
   await tally.get(`${FID}/0`, { path: join(directory, 'f') })
