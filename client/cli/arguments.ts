@@ -65,7 +65,8 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
       throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
     }
     if (flag.choices !== undefined && !flag.choices.includes(token.value ?? '')) {
-      throw new UsageError(`--${flag.name} is one of ${flag.choices.join(', ')}, not ${JSON.stringify(token.value)}`)
+      const { message } = unknown(flag.name, token.value ?? '', flag.choices)
+      throw new UsageError(`${message} (--${flag.name} is one of ${flag.choices.join(', ')})`)
     }
     if (given.length > 0 && flag.repeatable !== true && flag.value !== undefined) throw new UsageError(`--${flag.name} is given twice`)
     values.set(flag.name, [...given, token.value ?? 'true'])

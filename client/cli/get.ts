@@ -6,7 +6,7 @@ import type { DownloadResult, FoundFile, GetAllTarget, GetTarget, Tally } from '
 import { UsageError } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import type { ExitCode } from './exit.ts'
-import { labelOf, parseId } from './ids.ts'
+import { labelOf, parseId, subjectOf } from './ids.ts'
 import { Moving } from './moving.ts'
 import { Outcome, forEach } from './outcome.ts'
 import { QUERY_FLAGS, hasQuery, queryOf } from './query.ts'
@@ -70,7 +70,7 @@ async function getFound(context: Context, tally: Tally): Promise<ExitCode> {
   for await (const file of tally.find(queryOf(given), { signal })) found.push(file)
   if (found.length === 0) throw new TallyError('not-found', 'no file matches')
   found.reverse()
-  if (given.has('stdout')) return getEach(context, tally, found)
+  if (given.has('stdout')) return getEach(context, tally, found.map(({ fid, file }) => ({ fid, file })))
   const restore = await restoreOf(given.one('output'))
   // Before the first is fetched: which one ends first must not decide which one has the plain name.
   for (const file of found) restore.place(file.name, file)
@@ -80,7 +80,7 @@ async function getFound(context: Context, tally: Tally): Promise<ExitCode> {
   for await (const result of tally.getAll(found, target, { signal, onEvent: event => moving.event(event) })) {
     moving.done()
     if ('fid' in result) report(context, result)
-    else outcome.failed({ id: labelOf(result.id) }, result.error)
+    else outcome.failed(subjectOf(result.id), result.error)
   }
   return outcome.exit
 }

@@ -1,7 +1,7 @@
 /** The ids that people give on the command line, and what they mean to commands that change files. */
 import { TallyError } from '../../protocol/index.ts'
 import { type FileId, parseFileId } from '../file-id.ts'
-import type { Tally } from '../index.ts'
+import type { FoundFile, Tally } from '../index.ts'
 import { UsageError } from './arguments.ts'
 
 /** Throws UsageError. */
@@ -15,6 +15,11 @@ export function parseId(text: string): FileId {
 
 export function labelOf(id: FileId): string {
   return 'digest' in id ? id.digest : id.file === undefined ? id.fid : `${id.fid}/${id.file}`
+}
+
+/** As error lines name it: a listed file with its name. */
+export function subjectOf(file: FoundFile | FileId): { readonly id: string; readonly name?: string } {
+  return 'name' in file ? { id: `${file.fid}/${file.file}`, name: file.name } : { id: labelOf(file) }
 }
 
 /** What `sha256:…` means: every file of the user that has this content, newest first, at least one. Throws `not-found`. */

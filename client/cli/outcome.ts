@@ -6,6 +6,8 @@ import type { Context } from './command.ts'
 import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
 import { escaped } from './text.ts'
 
+export type Subject = { readonly id: string; readonly name?: string } | { readonly path: string }
+
 export class Outcome {
   readonly #context: Context
   #exit: ExitCode = EXIT.DONE
@@ -19,23 +21,24 @@ export class Outcome {
   }
 
   /**
-   * @param subject what failed, as JSON shows it: `{ id }` or `{ path }`; people read its value
+   * @param subject what failed, as JSON shows it; people read its values
    * @throws the error itself, once the user has interrupted: then nothing goes on
    */
-  failed(subject: { readonly id: string } | { readonly path: string }, error: unknown): void {
+  failed(subject: Subject, error: unknown): void {
     const { output, signal } = this.#context
     if (signal.aborted) throw signal.reason
-    if (this.#exit === EXIT.DONE) this.#exit = exitCodeOf(error)
+    const exit = exitCodeOf(error)
+    if (this.#exit === EXIT.DONE) this.#exit = exit
     const value = errorValue(error)
     if (output.json) output.result('', { ...subject, error: value })
-    const again = exitCodeOf(error) === EXIT.INCOMPLETE ? '; run the same command again to continue' : ''
-    output.say(`tally: ${escaped(Object.values(subject).join(''))}: ${escaped(value.reason)}${again}`)
+    const hint = exit === EXIT.INCOMPLETE ? '; run the same command again to continue' : value.code === 'exists' ? '; --force replaces it' : ''
+    output.say(`tally: ${escaped(Object.values(subject).join('  '))}: ${escaped(value.reason)}${hint}`)
   }
 }
 
 /** Does `work` for one thing after the other. */
 export async function forEach<T>(
-  context: Context, things: Iterable<T>, subjectOf: (thing: T) => Parameters<Outcome['failed']>[0], work: (thing: T) => Promise<void>,
+  context: Context, things: Iterable<T>, subjectOf: (thing: T) => Subject, work: (thing: T) => Promise<void>,
 ): Promise<ExitCode> {
   const outcome = new Outcome(context)
   for (const thing of things) {
