@@ -33,7 +33,8 @@ t.test('adds and removes tags, of a file, of a transfer, of every file with a co
   const { directory, run } = await setUp(t)
   for (const name of ['a', 'b']) writeFileSync(join(directory, name), 'the same')
   const put = await run(['put', 'a', 'b', '--tag', 'x', '--tag', 'odd\u202e', '--json'])
-  const [a, b] = put.json as [{ fid: string; digest: string }, { fid: string }]
+  // They end in any order.
+  const [a, b] = put.json.sort((a, b) => `${a['name']}`.localeCompare(`${b['name']}`)) as [{ fid: string; digest: string }, { fid: string }]
   const one = await run(['tag', `${a.fid}/0`, '--add', 'y', '-a', 'z', '--remove', 'x', '-r', 'absent', '--json'])
   t.equal(one.code, 0, one.stderr)
   t.strictSame(one.json, [{ id: `${a.fid}/0`, tags: ['odd\u202e', 'y', 'z'] }])
