@@ -5,7 +5,7 @@
  */
 import { type Socket, connect } from 'node:net'
 import {
-  type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
+  type ChunkWords, type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
   encodeMessage, free,
 } from '../protocol/index.ts'
 
@@ -148,6 +148,11 @@ export class Connection {
   /** Queues a whole frame. What is queued in one turn goes out in one write. */
   send(frame: Uint8Array): void {
     this.#outgoing.send(frame)
+  }
+
+  /** Queues a TRANSFER; its data is free again after the call. */
+  sendTransfer(messageId: string, chunk: ChunkWords, data: Uint8Array): void {
+    this.#outgoing.sendTransfer(messageId, chunk, data)
   }
 
   sendMessage(message: Message): void {

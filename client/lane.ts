@@ -2,7 +2,7 @@
  * The sending of one upload's chunks on one connection, from one AUTHENTICATION to the next: how many are unanswered, whether there is room
  * for more, and whether the daemon fell silent. Answers that come after a lane ended still count; its failures do not.
  */
-import { type ChunkWords, type Response, encodeTransferFrame } from '../protocol/index.ts'
+import type { ChunkWords, Response } from '../protocol/index.ts'
 import type { Connection, Route } from './connection.ts'
 import { ClientError, errorOf } from './errors.ts'
 import { messageId, messageIdPrefix, numberOf } from './message-id.ts'
@@ -44,7 +44,7 @@ export class Lane implements Route {
   send(file: number, chunk: number, words: ChunkWords, data: Uint8Array): void {
     if (this.inFlight === 0) this.#movedMs = this.#timings.nowMs()
     this.inFlight++
-    this.connection.send(encodeTransferFrame('A', messageId(this.#prefix, file * CHUNKS_PER_FILE + chunk), words, data))
+    this.connection.sendTransfer(messageId(this.#prefix, file * CHUNKS_PER_FILE + chunk), words, data)
   }
 
   onResponse(response: Response): void {

@@ -1,18 +1,24 @@
 /**
- * What a connection is about to send: frames that are queued in one turn of the event loop go out in one write, and whoever sends much can
- * wait until the socket took what it has.
+ * What a connection is about to send: frames are copied one behind the other into buffers that are used again, those of one turn of the
+ * event loop go out in one write, and whoever sends much can wait until the socket took what it has.
  */
 import type { Socket } from 'node:net'
+import { type ChunkWords, transferFrameBytes, writeTransferFrame } from '../protocol/index.ts'
 
+/** Room for a chunk of the usual largest size and what stands around it. */
+const BUFFER_BYTES = 262_144 + 1024
 /** Worth a write of its own, before the turn is over. */
-const WRITE_BYTES = 65_536
+const WRITE_BYTES = 131_072
 /** Above this a sender waits. */
 const UNSENT_BYTES_MAX = 1_048_576
+const SPARE_BUFFERS_MAX = 8
 
 export class Outgoing {
   readonly #socket: Socket
-  #frames: Uint8Array[] = []
-  #bytes = 0
+  #buffer: Uint8Array | undefined
+  #usedBytes = 0
+  /** What the socket has taken; fresh memory for each write costs more than the copy. */
+  readonly #spare: Uint8Array[] = []
   #isScheduled = false
   #isOver = false
   #waiting: (() => void)[] = []
@@ -22,25 +28,30 @@ export class Outgoing {
     socket.on('drain', () => this.#wake())
   }
 
+  /** Queues a whole frame. It is copied, and so is the data of a TRANSFER. */
   send(frame: Uint8Array): void {
     if (this.#isOver) return
-    this.#frames.push(frame)
-    this.#bytes += frame.length
-    if (this.#bytes >= WRITE_BYTES) {
-      this.flush()
-    } else if (!this.#isScheduled) {
-      this.#isScheduled = true
-      setImmediate(() => this.flush())
-    }
+    this.#roomFor(frame.length).set(frame, this.#usedBytes)
+    this.#queued(frame.length)
+  }
+
+  sendTransfer(messageId: string, chunk: ChunkWords, data: Uint8Array): void {
+    if (this.#isOver) return
+    const frameBytes = transferFrameBytes('A', data.length)
+    writeTransferFrame(this.#roomFor(frameBytes), this.#usedBytes, 'A', messageId, chunk, data)
+    this.#queued(frameBytes)
   }
 
   flush(): void {
     this.#isScheduled = false
-    if (this.#frames.length === 0 || this.#isOver) return
-    const bytes = this.#frames.length === 1 ? this.#frames[0] as Uint8Array : Buffer.concat(this.#frames, this.#bytes)
-    this.#frames = []
-    this.#bytes = 0
-    this.#socket.write(bytes)
+    const buffer = this.#buffer
+    if (buffer === undefined || this.#isOver) return
+    const bytes = buffer.subarray(0, this.#usedBytes)
+    this.#buffer = undefined
+    this.#usedBytes = 0
+    this.#socket.write(bytes, error => {
+      if ((error === null || error === undefined) && this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(buffer)
+    })
   }
 
   /** Whether a sender should wait for `drained`. */
@@ -57,6 +68,26 @@ export class Outgoing {
   end(): void {
     this.#isOver = true
     this.#wake()
+  }
+
+  /** The buffer at hand, with so much room behind what is used of it. */
+  #roomFor(lengthBytes: number): Uint8Array {
+    if (this.#buffer !== undefined && this.#usedBytes + lengthBytes > this.#buffer.length) this.flush()
+    if (this.#buffer === undefined) {
+      const spare = this.#spare.pop()
+      this.#buffer = spare === undefined || spare.length < lengthBytes ? new Uint8Array(Math.max(lengthBytes, BUFFER_BYTES)) : spare
+    }
+    return this.#buffer
+  }
+
+  #queued(lengthBytes: number): void {
+    this.#usedBytes += lengthBytes
+    if (this.#usedBytes >= WRITE_BYTES) {
+      this.flush()
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true
+      setImmediate(() => this.flush())
+    }
   }
 
   #wake(): void {

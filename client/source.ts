@@ -9,7 +9,7 @@ import { ClientError } from './errors.ts'
 export interface Source {
   /** null while it is not known. */
   readonly sizeBytes: number | null
-  /** The bytes from `offset` on, `length` of them or up to the end. The result is not used again by the source. */
+  /** The bytes from `offset` on, `length` of them or up to the end. They are lent: the next `read` may overwrite them. */
   read(offset: number, length: number): Promise<Uint8Array>
   /** As `read`, where the bytes are at hand: no turn of the event loop is spent on them. */
   peek(offset: number, length: number): Uint8Array | undefined
@@ -25,6 +25,8 @@ export interface Source {
 }
 
 const BLOCK_BYTES = 262_144
+/** One is sent, one is read ahead, one is about to be either. */
+const SPARE_BLOCKS_MAX = 3
 
 /** What identifies one state of a file, besides its path. */
 export interface FileIdentity {
@@ -41,13 +43,16 @@ abstract class SeekableSource implements Source {
   #digest: string | undefined
   #block: Uint8Array = new Uint8Array(0)
   #blockOffset = 0
+  /** What follows the block, read while the block is hashed and sent. */
+  #ahead: { readonly offset: number; readonly length: number; readonly block: Promise<Uint8Array> } | undefined
+  readonly #spare: ArrayBuffer[] = []
 
   constructor(sizeBytes: number) {
     this.sizeBytes = sizeBytes
   }
 
-  /** Exactly these bytes, all of which lie within the size. Throws `file-changed` where they are not there any more. */
-  protected abstract load(offset: number, length: number): Promise<Uint8Array>
+  /** Reads exactly these bytes, all of which lie within the size. Throws `file-changed` where they are not there any more. */
+  protected abstract fill(bytes: Uint8Array, offset: number): Promise<void>
 
   /** Throws `file-changed` where what was read is no longer what is there. */
   protected abstract checkUnchanged(): Promise<void>
@@ -58,9 +63,12 @@ abstract class SeekableSource implements Source {
     const held = this.peek(offset, length)
     if (held !== undefined) return held
     if (offset > this.#hashedBytes) await this.#hashUpTo(offset)
-    this.#block = await this.#readHashed(offset, Math.max(length, BLOCK_BYTES - BLOCK_BYTES % length))
+    const block = await this.#blockFrom(offset, Math.max(length, BLOCK_BYTES - BLOCK_BYTES % length))
+    if (this.#block.length > 0) this.#recycle(this.#block)
+    this.#block = block
     this.#blockOffset = offset
-    return this.#block.subarray(0, length)
+    this.#hashInOrder(block, offset)
+    return block.subarray(0, length)
   }
 
   peek(offset: number, length: number): Uint8Array | undefined {
@@ -89,21 +97,53 @@ abstract class SeekableSource implements Source {
     this.#hashedBytes = 0
     this.#digest = undefined
     this.#block = new Uint8Array(0)
+    this.#ahead = undefined
     return true
   }
 
   async #hashUpTo(end: number): Promise<void> {
-    while (this.#hashedBytes < end) await this.#readHashed(this.#hashedBytes, Math.min(BLOCK_BYTES * 4, end - this.#hashedBytes))
+    while (this.#hashedBytes < end) {
+      const offset = this.#hashedBytes
+      const block = await this.#load(offset, Math.min(BLOCK_BYTES, end - offset))
+      this.#hashInOrder(block, offset)
+      this.#recycle(block)
+    }
   }
 
-  /** Reads, and hashes what of it comes next in order. */
-  async #readHashed(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = await this.load(offset, Math.min(length, this.sizeBytes - offset))
-    if (offset <= this.#hashedBytes && offset + bytes.length > this.#hashedBytes && this.#digest === undefined) {
-      this.#hash.update(bytes.subarray(this.#hashedBytes - offset))
-      this.#hashedBytes = offset + bytes.length
-    }
-    return bytes
+  /** What of it comes next in order. */
+  #hashInOrder(bytes: Uint8Array, offset: number): void {
+    if (offset > this.#hashedBytes || offset + bytes.length <= this.#hashedBytes || this.#digest !== undefined) return
+    this.#hash.update(bytes.subarray(this.#hashedBytes - offset))
+    this.#hashedBytes = offset + bytes.length
+  }
+
+  /** The block from `offset` on, of so many bytes or up to the end; the one behind it is read from now on. */
+  async #blockFrom(offset: number, length: number): Promise<Uint8Array> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    const isWanted = ahead?.offset === offset && ahead.length === length
+    if (!isWanted) ahead?.block.then(block => this.#recycle(block), () => {})
+    const block = await (isWanted ? ahead.block : this.#load(offset, length))
+    const next = offset + block.length
+    // An attempt that was given up may have left a read: only one of them reads ahead.
+    if (next >= this.sizeBytes || this.#ahead !== undefined) return block
+    this.#ahead = { offset: next, length, block: this.#load(next, length) }
+    // Whoever asks for it gets the failure; perhaps nobody does.
+    this.#ahead.block.catch(() => {})
+    return block
+  }
+
+  async #load(offset: number, length: number): Promise<Uint8Array> {
+    let buffer = this.#spare.pop()
+    if (buffer === undefined || buffer.byteLength < length) buffer = new ArrayBuffer(Math.max(length, BLOCK_BYTES))
+    const block = new Uint8Array(buffer, 0, Math.min(length, this.sizeBytes - offset))
+    await this.fill(block, offset)
+    return block
+  }
+
+  /** Nobody looks at this block any more. Fresh memory for each costs more than the read. */
+  #recycle({ buffer }: Uint8Array): void {
+    if (this.#spare.length < SPARE_BLOCKS_MAX) this.#spare.push(buffer as ArrayBuffer)
   }
 }
 
@@ -137,14 +177,12 @@ export class FileSource extends SeekableSource {
     return this.#handle.close()
   }
 
-  protected async load(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(length)
+  protected async fill(bytes: Uint8Array, offset: number): Promise<void> {
     for (let filled = 0; filled < bytes.length;) {
       const { bytesRead } = await this.#handle.read(bytes, filled, bytes.length - filled, offset + filled)
       if (bytesRead === 0) throw changed(this.#path)
       filled += bytesRead
     }
-    return bytes
   }
 
   protected async checkUnchanged(): Promise<void> {
@@ -166,10 +204,11 @@ export class BlobSource extends SeekableSource {
   async close(): Promise<void> {}
 
   /** A blob over a file, such as `fs.openAsBlob` gives, refuses to be read once the file changed. */
-  protected async load(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = await this.#blob.slice(offset, offset + length).arrayBuffer().catch((cause: unknown) => { throw changed('the blob', cause) })
-    if (bytes.byteLength !== length) throw changed('the blob')
-    return new Uint8Array(bytes)
+  protected async fill(bytes: Uint8Array, offset: number): Promise<void> {
+    const part = this.#blob.slice(offset, offset + bytes.length)
+    const read = await part.arrayBuffer().catch((cause: unknown) => { throw changed('the blob', cause) })
+    if (read.byteLength !== bytes.length) throw changed('the blob')
+    bytes.set(new Uint8Array(read))
   }
 
   protected async checkUnchanged(): Promise<void> {}

@@ -88,8 +88,15 @@ export function encodeTransferFrame(
   framing: BinaryFraming, messageId: string, chunk: ChunkWords, data: Uint8Array, fetch?: string,
 ): Uint8Array {
   const frame = takeBytes(transferFrameBytes(framing, data.length, fetch))
-  frame.set(data, putHead(frame, framing, messageId, chunk, data.length, fetch))
+  writeTransferFrame(frame, 0, framing, messageId, chunk, data, fetch)
   return frame
+}
+
+/** Writes such a frame at `at`, where there are `transferFrameBytes` of room. */
+export function writeTransferFrame(
+  into: Uint8Array, at: number, framing: BinaryFraming, messageId: string, chunk: ChunkWords, data: Uint8Array, fetch?: string,
+): void {
+  into.set(data, putHead(into, at, framing, messageId, chunk, data.length, fetch))
 }
 
 /** Such a frame without its data, which stands at its end and so can be sent from where it is. Throws `message-too-large`. */
@@ -97,7 +104,7 @@ export function encodeTransferHead(
   framing: BinaryFraming, messageId: string, chunk: ChunkWords, dataBytes: number, fetch?: string,
 ): Uint8Array {
   const head = takeBytes(transferFrameBytes(framing, dataBytes, fetch) - dataBytes)
-  putHead(head, framing, messageId, chunk, dataBytes, fetch)
+  putHead(head, 0, framing, messageId, chunk, dataBytes, fetch)
   return head
 }
 
@@ -117,7 +124,8 @@ export function encodeOkFrames(framing: Framing, encoding: Encoding, messageIds:
   return frames
 }
 
-function transferFrameBytes(framing: BinaryFraming, dataBytes: number, fetch: string | undefined): number {
+/** How long such a frame is. Throws `message-too-large`. */
+export function transferFrameBytes(framing: BinaryFraming, dataBytes: number, fetch?: string): number {
   return frameBytes(framing, MESSAGE_TYPE.TRANSFER, transferBytes(dataBytes, fetch))
 }
 
@@ -132,11 +140,11 @@ function lengthBytesOf(dataBytes: number): 1 | 2 | 4 {
   return dataBytes < 0x100 ? 1 : dataBytes < 0x10000 ? 2 : 4
 }
 
-/** Writes everything up to the data, and returns where that begins. */
+/** Writes everything up to the data at `from`, and returns where that begins. */
 function putHead(
-  into: Uint8Array, framing: BinaryFraming, messageId: string, chunk: ChunkWords, dataBytes: number, fetch: string | undefined,
+  into: Uint8Array, from: number, framing: BinaryFraming, messageId: string, chunk: ChunkWords, dataBytes: number, fetch: string | undefined,
 ): number {
-  let at = writeHeader(into, 0, framing, MESSAGE_TYPE.TRANSFER, transferBytes(dataBytes, fetch))
+  let at = writeHeader(into, from, framing, MESSAGE_TYPE.TRANSFER, transferBytes(dataBytes, fetch))
   into[at++] = MAP + FIELDS + (fetch === undefined ? 0 : 1)
   at = put(into, at, TRANSFER_START)
   at = putText(into, at, messageId)
