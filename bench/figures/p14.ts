@@ -1,14 +1,18 @@
 /**
- * P14: what is left of P1 and P3 where each sync takes 5 ms longer (strace holds back the return of fdatasync and fsync), and where the
- * daemon is 50 ms away.
+ * P14: what is left of P1 and P3 where each sync takes 5 ms longer (strace holds back the return of fdatasync and fsync), and where
+ * `tally relay` and a line of 50 ms stand before the daemon.
  */
+import { setTimeout } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { type Access, Daemon } from '../support/daemon.ts'
 import type { BenchContext, Figure } from '../support/figure.ts'
 import { baselines } from '../support/programs.ts'
 import { inTurn } from '../support/statistics.ts'
-import { hasProgram } from '../support/tools.ts'
+import { accepts, hasProgram, startProgram } from '../support/tools.ts'
 import { LeanUpload, LibraryClient } from '../support/upload.ts'
 
+const CLI = fileURLToPath(new URL('../../client/cli/main.ts', import.meta.url))
+const START_TIMEOUT_MS = 30_000
 const SYNC_DELAY_MS = 5
 const ROUND_TRIP_MS = 50
 const SLOW_SYNCS = [
@@ -19,7 +23,7 @@ const OWN = 'as it is'
 
 export const p14: Figure = {
   id: 'P14',
-  title: `P1 and P3 with syncs slowed by ${SYNC_DELAY_MS} ms, and over a line with a round trip of ${ROUND_TRIP_MS} ms`,
+  title: `P1 and P3 with syncs slowed by ${SYNC_DELAY_MS} ms, and through tally relay with a round trip of ${ROUND_TRIP_MS} ms`,
   async run(context) {
     const { workspace, pairs, sizeBytes, progress } = context
     const input = await workspace.makeInput(sizeBytes)
@@ -30,12 +34,14 @@ export const p14: Figure = {
     await using library = new LibraryClient(context)
     await using libraryFar = new LibraryClient(context)
     await using librarySlow = new LibraryClient(context)
-    const far: Access = { ...daemon.access, socketPath: workspace.socketPath('far') }
-    await line.run({ listenPath: far.socketPath, toPath: daemon.access.socketPath, delayMs: ROUND_TRIP_MS / 2 })
+    const farPath = workspace.socketPath('far')
+    await line.run({ listenPath: farPath, toPath: daemon.access.socketPath, delayMs: ROUND_TRIP_MS / 2 })
+    const relayed: Access = { ...daemon.access, socketPath: workspace.socketPath('relay') }
+    await using _relay = await startRelay(relayed.socketPath, farPath)
     const places = [
       { where: OWN, access: daemon.access, client: library },
       ...(slow === undefined ? [] : [{ where: `syncs + ${SYNC_DELAY_MS} ms`, access: slow.access, client: librarySlow }]),
-      { where: `${ROUND_TRIP_MS} ms away`, access: far, client: libraryFar },
+      { where: `relay and ${ROUND_TRIP_MS} ms`, access: relayed, client: libraryFar },
     ]
     const runs: Record<string, () => Promise<number>> = {}
     for (const { where, access, client } of places) {
@@ -50,6 +56,15 @@ export const p14: Figure = {
       return { name, unit: 'MB/s', samples: values, ...(name === baseline ? {} : { goal: { baseline, direction: 'at least', ratio: 0.5 } }) }
     })
   },
+}
+
+/** `tally relay` between two sockets. */
+async function startRelay(listenPath: string, toPath: string): Promise<AsyncDisposable> {
+  const relay = startProgram(process.execPath, CLI, 'relay', '--listen', listenPath, '--to', toPath)
+  for (const deadlineMs = performance.now() + START_TIMEOUT_MS; !(await accepts(listenPath)); await setTimeout(20)) {
+    if (performance.now() > deadlineMs) throw new Error('the relay did not start')
+  }
+  return { [Symbol.asyncDispose]: () => relay.stop() }
 }
 
 /** Undefined, with a note, where the daemon cannot be traced. */

@@ -7,10 +7,10 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import jwt from 'jsonwebtoken'
 import type { BenchContext } from './figure.ts'
+import { accepts } from './tools.ts'
 
 const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url))
 const START_TIMEOUT_MS = 60_000
@@ -128,15 +128,4 @@ export class Daemon {
     await exit
     clearTimeout(timer)
   }
-}
-
-function accepts(socketPath: string): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(socketPath)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

@@ -4,6 +4,7 @@
  */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { BenchContext } from './figure.ts'
@@ -32,7 +33,7 @@ export async function timeProgram(program: string, ...args: readonly string[]): 
 
 /** A program that runs beside; `stop` ends it and resolves when it has. */
 export function startProgram(program: string, ...args: readonly string[]): { readonly ended: Promise<void>; stop(): Promise<void> } {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(program, args, { stdio: 'ignore' })
   const ended = new Promise<void>((resolve, reject) => child.once('error', reject).once('exit', () => resolve()))
   return {
     ended,
@@ -53,4 +54,16 @@ export async function hasTus({ note }: BenchContext): Promise<boolean> {
     note('Without tus, whose packages could not be fetched (`npm ci --ignore-scripts` in bench/baselines/tus).')
     return false
   }
+}
+
+/** Whether somebody listens there. */
+export function accepts(socketPath: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(socketPath)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }
