@@ -11,7 +11,7 @@ import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
   Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
-  Mark, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
+  Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -63,7 +63,8 @@ export class MemoryCatalog implements Catalog {
 
   async announce(transfer: NewTransfer): Promise<TransferRecord> {
     const { state } = this
-    const bytes = transfer.files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
+    const twins = transfer.files.map(file => this.#twinOf(transfer.user, file))
+    const bytes = transfer.files.reduce((sum, { sizeBytes }, i) => sum + (twins[i] === undefined ? sizeBytes ?? 0 : 0), 0)
     checkQuota(this.#usage(transfer.user), { bytes, files: transfer.files.length }, transfer.quota)
     const id = state.nextTransfer++
     const { user, fid, chunkSizeBytes, acks, madeByDaemon, nowMs } = transfer
@@ -79,7 +80,21 @@ export class MemoryCatalog implements Catalog {
     state.transfers.set(id, {
       id, user, fid, state: 'open', chunkSizeBytes, acks, madeByDaemon, createdMs: nowMs, touchedMs: nowMs, goneMs: 0, files, pairs: new Map(),
     })
+    for (const [number, twin] of twins.entries()) if (twin !== undefined) this.#showStored(files[number] as FileId, twin, nowMs)
     return this.#record(id)
+  }
+
+  /** A stored file with the content that is announced, if the user has one and nothing is known against it. */
+  #twinOf(user: string, { digest, sizeBytes }: NewFile): MemoryFile | undefined {
+    const twin = digest === null || sizeBytes === null ? undefined : this.#withDigest(user, digest)
+    return twin?.sizeBytes === sizeBytes && this.#damageOf(twin).length === 0 ? twin : undefined
+  }
+
+  #showStored(id: FileId, { digest, blob, sizeBytes }: Pick<MemoryFile, 'digest' | 'blob' | 'sizeBytes'>, nowMs: number): void {
+    const file = this.state.files.get(id) as MemoryFile
+    const receivedBytes = sizeBytes as number
+    this.state.files.set(id, { ...file, state: 'stored', digest, blob, sizeBytes, storedMs: nowMs, receipts: new Map(), held: [], receivedBytes })
+    this.#tell('stored', id, nowMs)
   }
 
   async load(user: string, fid: string): Promise<TransferRecord | undefined> {
@@ -156,10 +171,7 @@ export class MemoryCatalog implements Catalog {
     else if (twin === undefined) this.state.contents.set(id, { sums, damaged: [] })
     else if (file.sizeBytes !== 0) this.state.garbage.add(id)
     const blob = isReplaced ? id : twin?.blob ?? id
-    this.state.files.set(id, {
-      ...file, state: 'stored', digest, sizeBytes, storedMs: nowMs, blob, receipts: new Map(), held: [], receivedBytes: sizeBytes,
-    })
-    this.#tell('stored', id, nowMs)
+    this.#showStored(id, { digest, blob, sizeBytes }, nowMs)
   }
 
   async reset(id: FileId): Promise<void> {

@@ -248,7 +248,11 @@ export interface StoredContent {
  * the back-end refuses every further change until it is opened anew).
  */
 export interface Catalog {
-  /** Writes a new transfer. The caller has made sure that `load` knows nothing of this user and fid. Files get growing ids. `quota-exceeded`: nothing has changed. */
+  /**
+   * Writes a new transfer. The caller has made sure that `load` knows nothing of this user and fid. Files get growing ids. A file whose
+   * announced digest and size the user has stored already, undamaged as far as is known, is stored at once and shares that content.
+   * `quota-exceeded`: nothing has changed.
+   */
   announce(transfer: NewTransfer): Promise<TransferRecord>
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>

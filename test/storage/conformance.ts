@@ -8,6 +8,7 @@ import { contentsFacts } from './contents-facts.ts'
 import { eventFacts } from './event-facts.ts'
 import { integrityFacts } from './integrity-facts.ts'
 import { queryFacts } from './query-facts.ts'
+import { knownContentFacts } from './known-content-facts.ts'
 import { quotaFacts } from './quota-facts.ts'
 import { recordFacts } from './record-facts.ts'
 import { repairFacts } from './repair-facts.ts'
@@ -39,5 +40,6 @@ export function conformance(t: Test, name: string, open: () => Promise<StoreUnde
   contentsFacts(fact)
   integrityFacts(fact)
   quotaFacts(fact)
+  knownContentFacts(fact)
   repairFacts(fact)
 }

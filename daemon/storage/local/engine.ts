@@ -31,23 +31,34 @@ export class Engine {
   announce(transfer: NewTransfer): TransferRecord {
     const { user, fid, chunkSizeBytes, acks, madeByDaemon, files, nowMs, quota } = transfer
     const owner = this.#db.get('INSERT INTO user (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id', user) as Row
-    const bytes = files.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0)
+    const twins = files.map(file => this.#twinOf(owner.id as number, file))
+    const bytes = files.reduce((sum, { sizeBytes }, i) => sum + (twins[i] === undefined ? sizeBytes ?? 0 : 0), 0)
     checkGrowth(this.#db, owner.id as number, { bytes, files: files.length }, quota)
     const row = this.#db.get(`INSERT INTO transfer (owner, fid, state, chunk_size, acks, made, created, touched, pairs)
       VALUES (?, ?, ${OPEN}, ?, ?, ?, ?, ?, 0) RETURNING id`, owner.id as number, fid, chunkSizeBytes, acks, madeByDaemon ? 1 : 0, nowMs, nowMs)
     for (const [number, file] of files.entries()) {
-      this.#announceFile(row?.id as number, owner.id as number, number, file, chunkSizeBytes)
+      const id = this.#announceFile(row?.id as number, owner.id as number, number, file, chunkSizeBytes)
+      const twin = twins[number]
+      if (twin !== undefined) this.#showStored(id, twin, file.sizeBytes as number, nowMs)
     }
     return loadTransfer(this.#db, user, fid) as TransferRecord
   }
 
-  #announceFile(transfer: TransferId, owner: number, number: number, file: NewFile, chunkSizeBytes: number): void {
+  /** The content that the user has already, whole as far as is known, of what is announced. */
+  #twinOf(owner: number, { digest, sizeBytes }: NewFile): FileId | undefined {
+    if (digest === null || sizeBytes === null) return undefined
+    const row = this.#db.get('SELECT blob FROM content WHERE owner = ? AND digest = ? AND size = ? AND damaged IS NULL', owner, digest, sizeBytes)
+    return row?.blob as FileId | undefined
+  }
+
+  #announceFile(transfer: TransferId, owner: number, number: number, file: NewFile, chunkSizeBytes: number): FileId {
     const tags = [...new Set(file.tags)]
     const row = this.#db.get(`INSERT INTO file
       (transfer, number, owner, name, size, digest, media_type, modified, expires, meta, tags, state, chunk_size, received)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${RECEIVING}, ?, 0) RETURNING id`, transfer, number, owner, file.name, file.sizeBytes,
       file.digest, file.mediaType, file.modifiedMs, file.expiresMs, file.meta, JSON.stringify(tags), chunkSizeBytes)
     this.#tag(owner, row?.id as number, tags)
+    return row?.id as FileId
   }
 
   amend({ transfer, acks, files, quota }: Amendment, nowMs: number): void {
@@ -148,8 +159,12 @@ export class Engine {
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', isReplaced ? twin.blob as FileId : file)
     if (isReplaced) this.#replaceContent(twin.blob as FileId, file)
     this.#dropReceipts(file)
+    this.#showStored(file, (isReplaced ? file : twin?.blob ?? file) as FileId, sizeBytes, nowMs)
+  }
+
+  #showStored(file: FileId, content: FileId, sizeBytes: number, nowMs: number): void {
     this.#db.run(`UPDATE file SET state = ${STORED}, content = ?, digest = NULL, size = ?, received = ?, stored = ? WHERE id = ?`,
-      isReplaced ? file : twin?.blob ?? file, sizeBytes, sizeBytes, nowMs, file)
+      content, sizeBytes, sizeBytes, nowMs, file)
     this.events.tell('stored', file, nowMs)
   }
 

@@ -1,0 +1,34 @@
+/** A digest that the user has, announced over a real socket: stored without a byte, after a kill too, and nothing told about other users. */
+import { createHash, randomUUID } from 'node:crypto'
+import t from 'tap'
+import { startDaemon } from '../support/daemon.ts'
+import { contentOf } from '../support/random.ts'
+import { numberedChunk, TYPE } from '../support/wire.ts'
+
+t.test('the same content again is stored at once, whoever else has it; its quota and its removal are its own', async t => {
+  const daemon = await startDaemon(t, { args: ['--quota', '1500'] })
+  const content = contentOf(3, 1000)
+  const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`
+  const announce = async (user: string, fid: string, fields: object = { digest }) => {
+    const client = await daemon.client()
+    t.teardown(() => client.destroy())
+    return { client, answer: await client.authenticate(daemon.token({ sub: user }), { fid, files: [{ name: 'a', size: 1000, ...fields }] }) }
+  }
+  const [first, second] = [randomUUID(), randomUUID()]
+  const { client, answer } = await announce('ada', first)
+  t.match(answer.files, [{ state: 'receiving', missing: [[0, 1]] }])
+  t.ok((await client.sendChunk(numberedChunk(first, 0, 0), content)).stored)
+  const again = await announce('ada', second)
+  t.match(again.answer, { response: 'Ok', files: [{ state: 'stored', missing: [], digest }] })
+  t.match(await again.client.sendChunk(numberedChunk(second, 0, 0), content), { response: 'Ok', stored: { file: 0, digest } }, 'a chunk of it all the same')
+  t.match((await announce('eve', randomUUID())).answer, { response: 'Ok', files: [{ state: 'receiving', missing: [[0, 1]] }] })
+  t.match((await announce('ada', randomUUID(), {})).answer, { code: 'quota-exceeded', used: 1000 })
+  await daemon.kill()
+  await daemon.start()
+  const after = await announce('ada', second)
+  t.match(after.answer.files, [{ state: 'stored' }])
+  t.equal((await after.client.request(TYPE.remove, { fid: first })).response, 'Ok')
+  t.ok((await after.client.fetch({ fid: second, file: 0 })).bytes.equals(content))
+  t.equal((await after.client.request(TYPE.remove, { fid: second })).response, 'Ok')
+  t.match((await announce('ada', randomUUID())).answer.files, [{ state: 'receiving' }], 'what was removed is not had any more')
+})
