@@ -24,7 +24,8 @@ export async function* watch(
     try {
       feed = await Feed.open(link, await link.connection(signal), query, seen, signal)
       if (feed.isTruncated && seen !== undefined) onEvent?.({ type: 'truncated', since: seen })
-      seen ??= feed.sequence
+      // A number that was never given is another store's, or an older state's of this one: it says nothing about what comes.
+      if (seen === undefined || (feed.sequence ?? seen) < seen) seen = feed.sequence
       for (let event = await feed.next(); event !== undefined; event = await feed.next()) {
         retries.progressed()
         if (event.sequence !== undefined) {

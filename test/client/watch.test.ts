@@ -138,3 +138,12 @@ t.test('an abort throws its reason and tells the daemon, also while nothing come
   await tally.put(new Uint8Array(0), { name: 'so that what was sent before has arrived' })
   t.same(ended, watches.map(({ message }) => message.messageId))
 })
+
+t.test('a number that the store never gave hides nothing of what comes', async t => {
+  const { tally, told } = await setUp(t, (message, peer) => {
+    peer.ok(message.messageId, { sequence: 3, truncated: true })
+    send(message, peer, 4)
+  })
+  t.match(await take(tally.watch({}, { since: 1000 }), 1), [{ sequence: 4 }])
+  t.match(told.filter(({ type }) => type === 'truncated'), [{ since: 1000 }])
+})
