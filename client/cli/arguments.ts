@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 /** The user's mistake: exit code 2. */
 export class UsageError extends Error {
   override name = 'UsageError'
+  readonly code = 'usage'
 }
 
 /** What a value is, for whoever completes it or lists it. */

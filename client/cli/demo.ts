@@ -12,16 +12,17 @@ import { UsageError } from './arguments.ts'
 import type { Command, Context } from './command.ts'
 import { DemoDaemon, DemoWire } from './demo-parts.ts'
 import { EXIT } from './exit.ts'
-import { escaped, sizeText } from './text.ts'
+import { countText, escaped, sizeText } from './text.ts'
 import { packageRoot } from './places.ts'
 
-const CHUNK_SIZE_BYTES = 1024
+/** Of a file that is large enough; a smaller one has at least CHUNKS_MIN. */
+const CHUNK_SIZE_BYTES_MAX = 1024
+const CHUNKS_MIN = 100
 const TAG = 'demo'
 /** Where on the way the wire is cut and the daemon killed, as parts of the file. */
 const CUT_AT = 0.3
 const KILL_AT = 0.6
 const ENOUGH_BYTES = 2_000_000
-const LEAST_BYTES = 65_536
 /** So many times at least the client has to wait for answers: each is a point where something can break. */
 const WINDOWS = 25
 /** Files of some MB that an installed project has; the Node program itself is on every machine. */
@@ -65,6 +66,7 @@ class Story {
   #tally: Tally | undefined
   #broken: Promise<void> = Promise.resolve()
   #retries = 0
+  #chunkSizeBytes = CHUNK_SIZE_BYTES_MAX
 
   constructor(context: Context, directory: string, path: string) {
     this.#context = context
@@ -77,20 +79,21 @@ class Story {
   /** Answers whether every claim held. */
   async tell(): Promise<boolean> {
     const { size } = statSync(this.#path)
-    const chunks = Math.ceil(size / CHUNK_SIZE_BYTES)
     // A smaller one is over before anything can break.
-    if (size < LEAST_BYTES) throw new UsageError(`demo needs a file of at least ${sizeText(LEAST_BYTES)}`)
+    if (size < CHUNKS_MIN) throw new UsageError(`demo needs a file of at least ${sizeText(CHUNKS_MIN)}`)
+    this.#chunkSizeBytes = Math.min(CHUNK_SIZE_BYTES_MAX, Math.floor(size / CHUNKS_MIN))
+    const chunks = Math.ceil(size / this.#chunkSizeBytes)
     await writeFile(join(this.#directory, 'secret'), randomBytes(32).toString('hex'), { mode: 0o600 })
     await this.#daemon.start()
     await this.#wire.open()
     this.#say(`tallyd runs (pid ${this.#daemon.pid}), with a store of its own and durability "power"`)
-    this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${chunks} chunks of ${CHUNK_SIZE_BYTES} bytes, with the tag "${TAG}"`)
+    this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${chunks} chunks of ${countText(this.#chunkSizeBytes, 'byte')}, with the tag "${TAG}"`)
     const tally = await connect({ socket: this.#wire.path, secretFile: join(this.#directory, 'secret') })
     this.#tally = tally
     const beganMs = performance.now()
     const put = await tally.put(this.#path, {
       tags: [TAG],
-      chunkSizeBytes: CHUNK_SIZE_BYTES,
+      chunkSizeBytes: this.#chunkSizeBytes,
       windowChunks: Math.ceil(chunks / WINDOWS),
       signal: this.#context.signal,
       onEvent: event => this.#breakOnTheWay(event),
@@ -119,7 +122,7 @@ class Story {
     if (event.type === 'retry') this.#retries++
     if (event.type !== 'progress' || event.totalBytes === null) return
     const part = event.acknowledgedBytes / event.totalBytes
-    const acknowledged = Math.ceil(event.acknowledgedBytes / CHUNK_SIZE_BYTES)
+    const acknowledged = Math.ceil(event.acknowledgedBytes / this.#chunkSizeBytes)
     if (part >= CUT_AT && this.#figures.acknowledgedBeforeCut === undefined) {
       this.#figures.acknowledgedBeforeCut = acknowledged
       this.#wire.cut()

@@ -51,6 +51,7 @@ const SYSTEM_REASONS: Readonly<Record<string, string>> = {
 /** The user pressed a key, or the process was told to end. */
 export class Interrupted extends Error {
   override name = 'Interrupted'
+  readonly code = 'interrupted'
 }
 
 export function exitCodeOf(error: unknown): ExitCode {
@@ -58,6 +59,12 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof Interrupted) return EXIT.INTERRUPTED
   if (error instanceof TallyError && error.code === 'conflict' && error.details['state'] === 'gone') return EXIT.NOT_FOUND
   return BY_CODE[codeOf(error)] ?? EXIT.FAILED
+}
+
+/** A sentence of its own, where nothing beside it says which path it is about. */
+export function reasonWithPath(error: unknown): string {
+  const path = error instanceof Error && 'path' in error && typeof error.path === 'string' && codeOf(error) in SYSTEM_REASONS ? error.path : ''
+  return `${path === '' ? '' : `${path}: `}${reasonOf(error)}`
 }
 
 /** As JSON shows it: a stable code, a sentence, and the details that the code comes with. */

@@ -7,7 +7,8 @@ import { QUERY_FLAGS, fileValue, queryOf } from './query.ts'
 import { type Terminal, styled } from './terminal.ts'
 import { dateText, escaped, sizeText } from './text.ts'
 
-const STATES = ['receiving', 'finishing', 'stored', 'removed'] as const satisfies readonly FileState[]
+/** What was removed is listed nowhere: only `watch` tells of it. */
+const STATES = ['receiving', 'finishing', 'stored'] as const satisfies readonly FileState[]
 /** Narrower terminals have the size and the name, without the date. */
 const DATE_COLUMNS_MIN = 90
 
@@ -22,7 +23,7 @@ export const ls: Command = {
   ],
   flags: [
     ...QUERY_FLAGS,
-    { name: 'state', value: 'STATE', kind: 'choice', choices: STATES, help: 'receiving, finishing, stored (default) or removed' },
+    { name: 'state', value: 'STATE', kind: 'choice', choices: STATES, help: 'receiving, finishing or stored (default)' },
     { name: 'limit', value: 'N', kind: 'count', help: 'at most so many' },
   ],
   async run(context) {

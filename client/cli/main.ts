@@ -9,7 +9,7 @@ import { readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
-import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf } from './exit.ts'
+import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf, reasonOf, reasonWithPath } from './exit.ts'
 import { get } from './get.ts'
 import { helpOf, overview } from './help.ts'
 import { ls } from './ls.ts'
@@ -30,7 +30,9 @@ const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-den
 
 // Whoever read our output has gone: that is their decision, and no failure to speak of.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? EXIT.DONE : EXIT.FAILED)
+  if (error.code === 'EPIPE') process.exit(EXIT.DONE)
+  process.stderr.write(`tally: standard output: ${escaped(reasonOf(error))}\n`)
+  process.exit(exitCodeOf(error))
 })
 process.exitCode = await run(process.argv.slice(2))
 // A read of standard input that is under way would keep the process; nothing else does.
@@ -42,7 +44,7 @@ async function run(args: readonly string[]): Promise<ExitCode> {
     return await dispatch(args)
   } catch (error) {
     const value = errorValue(error)
-    process.stderr.write(`tally: ${escaped(value.reason)}${hintFor(error, args)}\n`)
+    process.stderr.write(`tally: ${escaped(reasonWithPath(error))}${hintFor(error, args)}\n`)
     if (json) process.stdout.write(`${jsonText({ error: value })}\n`)
     return exitCodeOf(error)
   }

@@ -1,6 +1,6 @@
 /** The program `tally` as a process against a real daemon: what it prints, and what its exit codes say. */
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { contentOf } from '../../support/random.ts'
@@ -81,7 +81,9 @@ t.test('exit codes: usage, not there, denied, no daemon', async t => {
   t.equal((await run(['put', '--tga', 'x', 'f'])).code, 2)
   t.equal((await run(['put'])).code, 2)
   t.equal((await run(['get', 'not-an-id'])).code, 2)
-  t.equal((await run(['ls', '--state', 'x'])).code, 2)
+  t.match((await run(['ls', '--state', 'sotred'])).stderr, 'did you mean stored?')
+  for (const state of ['x', 'removed']) t.equal((await run(['ls', '--state', state])).code, 2, 'what was removed is listed nowhere')
+  t.match((await run(['ls', 'x', '--json'])).json, [{ error: { code: 'usage' } }])
   t.equal((await run(['put', 'absent'])).code, 1)
   t.equal((await run(['get', '0b6f7a3e-0000-4000-8000-000000000000/0'])).code, 3)
   writeFileSync(join(directory, 'other-secret'), 'x'.repeat(40))
@@ -98,7 +100,7 @@ t.test('help and version need no daemon, and examples come first', async t => {
   const help = await run(['--help'])
   t.equal(help.code, 0)
   t.ok(help.stdout.indexOf('tally put *.jpg') < help.stdout.indexOf('Commands'))
-  for (const command of ['put', 'get', 'ls', 'tag', 'rm', 'token', 'demo']) t.equal((await run([command, '--help'])).code, 0)
+  for (const command of ['put', 'get', 'ls', 'tag', 'rm', 'status', 'watch', 'token', 'doctor', 'demo']) t.equal((await run([command, '--help'])).code, 0)
   t.match((await run(['--version'])).stdout.toString(), /^tally \d/)
 })
 
@@ -126,4 +128,47 @@ t.test('a reader that goes away is no failure', async t => {
   const code = await new Promise(resolve => child.once('close', resolve))
   t.equal(code, 0)
   t.equal(stderr, '')
+})
+
+t.test('what stands where a directory must be made, and a full standard output, are told by name', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'a'), 'content')
+  await run(['put', 'a', '--tag', 'x'])
+  const got = await run(['get', '--tag', 'x', '-o', 'a'])
+  t.equal(got.code, 1)
+  t.match(got.stderr, /^tally: a: this is there already\n$/)
+  const full = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(full))
+  for (const command of [['ls'], ['get', '--tag', 'x', '--stdout']]) {
+    const child = spawn(process.execPath, [MAIN, ...command, '--socket', daemon.socket, '--secret-file', daemon.secretFile], {
+      stdio: ['ignore', full, 'pipe'],
+    })
+    let stderr = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+    t.equal(await new Promise(resolve => child.once('close', resolve)), 5)
+    t.equal(stderr, 'tally: standard output: the disk is full\n')
+  }
+})
+
+t.test('rm by tags says what it would remove, and removes it when told', async t => {
+  const { directory, run } = await setUp(t)
+  mkdirSync(join(directory, 'd'))
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(directory, 'd', name), name)
+  await run(['put', '-r', 'd', '--tag', 'x'])
+  await run(['tag', `${(await run(['ls', '--name', 'd/a', '--json'])).json[0]?.['fid']}`, '--add', 'keep'])
+  t.match((await run(['rm', '--tag', 'x', '--not', 'keep', '--json'])).json, [{ files: 2, removed: 0 }])
+  t.equal((await run(['ls', '--tag', 'x', '--json'])).json.length, 3)
+  t.equal((await run(['rm', '--tag', 'x', '--not', 'keep', '--yes', '--json'])).json.length, 2)
+  t.match((await run(['ls', '--json'])).json, [{ name: 'd/a' }])
+  for (const wrong of [[], ['--yes'], ['0b6f7a3e-0000-4000-8000-000000000000', '--tag', 'x'], ['0b6f7a3e-0000-4000-8000-000000000000', '--yes']])
+    t.equal((await run(['rm', ...wrong])).code, 2, wrong.join(' '))
+})
+
+t.test('listings in a pipe have tabs between their fields', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'a'), 'content')
+  const fid = `${(await run(['put', 'a', '--name', 'tab\there', '--tag', 'x', '--tag', 'y', '--json'])).json[0]?.['fid']}`
+  const fields = (await run(['ls'])).stdout.toString().trimEnd().split('\t')
+  t.match(fields, [`${fid}/0`, '7', /^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'tab\\x09here', '#x #y'])
+  t.equal(fields.length, 5)
 })
