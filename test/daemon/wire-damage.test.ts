@@ -18,15 +18,16 @@ interface Stored {
   readonly client: RawClient
   readonly fid: string
   readonly contents: readonly Buffer[]
+  readonly random: Random
   announce(fields?: Fields): Promise<Answer>
   blobOf(file: number): string
 }
 
 /** A running daemon that has stored files of these sizes. */
-async function storeFiles(t: Test, sizes: readonly number[]): Promise<Stored> {
+async function storeFiles(t: Test, sizes: readonly number[], durability: 'power' | 'process' = 'process'): Promise<Stored> {
   const random = new Random(chooseSeed())
   t.comment(`TALLY_TEST_SEED=${random.seed}`)
-  const daemon = await startDaemon(t)
+  const daemon = await startDaemon(t, { durability })
   const client = await daemon.client()
   const fid = random.uuid()
   const contents = sizes.map(size => random.bytes(size))
@@ -38,7 +39,7 @@ async function storeFiles(t: Test, sizes: readonly number[]): Promise<Stored> {
       client.sendChunk(numberedChunk(fid, number, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)))
     t.ok((await Promise.all(answers)).every(({ response }) => response === 'Ok'), `${answers.length} chunks of file ${number}`)
   }
-  return { daemon, client, fid, contents, announce, blobOf: file => join(daemon.store, 'blobs', '000', (file + 1).toString(16).padStart(8, '0')) }
+  return { daemon, client, fid, contents, random, announce, blobOf: file => join(daemon.store, 'blobs', '000', (file + 1).toString(16).padStart(8, '0')) }
 }
 
 function flipBit(file: string, offset: number): void {
@@ -154,6 +155,50 @@ t.test('an absent file is asked for whole; the same content under another fid ma
   for (const wanted of [fid, other]) t.ok((await client.fetch({ fid: wanted, file: 0 })).bytes.equals(contents[0] as Buffer))
   t.match((await announce()).files, [{ state: 'stored', missing: [] }])
 })
+
+for (const durability of ['power', 'process'] as const) {
+  t.test(`killed at any moment of a repair, durability ${durability}: no acknowledged chunk is asked for again, and it ends whole`, async t => {
+    const { daemon, fid, contents, blobOf, random, ...first } = await storeFiles(t, [8 * BLOCK_BYTES], durability)
+    const bytes = contents[0] as Buffer
+    for (const block of [0, 3, 4, 7]) flipBit(blobOf(0), block * BLOCK_BYTES + 77)
+    t.match((await first.client.fetch({ fid, file: 0 })).answer, { code: 'content-damaged' })
+    do { /* the check runs in the background */ } while ((await first.announce()).files?.[0]?.state === 'stored')
+    const acknowledged = new Set<number>()
+    let kills = 0
+    for (let isStored = false; !isStored && kills < 40; kills++) {
+      await daemon.restart()
+      const client = await daemon.client()
+      const report = (await client.authenticate(daemon.token(), { fid })).files?.[0]
+      isStored = report?.state === 'stored'
+      const missing = (report?.missing ?? []).flatMap(([chunk, count]) => Array.from({ length: count }, (_, i) => chunk + i))
+      t.strictSame(missing.filter(chunk => acknowledged.has(chunk)), [])
+      // All are there: it is killed in the middle of finishing, or that is waited for.
+      while (missing.length === 0 && !isStored && kills % 3 === 2) {
+        isStored = (await client.authenticate(daemon.token(), { fid })).files?.[0]?.state === 'stored'
+      }
+      const sent = missing.slice(0, random.between(4, 16))
+      // Killed with so many answered; every third time all, so that it gets somewhere.
+      const answered = kills % 3 === 2 ? sent.length : random.between(0, sent.length)
+      let left = answered
+      await new Promise<void>(enough => {
+        if (left === 0) enough()
+        for (const chunk of sent) {
+          const data = bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
+          void client.sendChunk(numberedChunk(fid, 0, chunk), data).then(answer => {
+            t.equal(answer.response, 'Ok')
+            acknowledged.add(chunk)
+            if (--left === 0) enough()
+          }, () => undefined)
+        }
+      })
+    }
+    t.comment(`${kills} kills`)
+    const client = await daemon.client()
+    await client.authenticate(daemon.token())
+    t.ok((await client.fetch({ fid, file: 0 })).bytes.equals(bytes))
+    await daemon.kill('SIGTERM')
+  })
+}
 
 /** The last answer of a FETCH, and how many chunks came before it. */
 async function fetchCounting(client: RawClient, fid: string, file: number): Promise<{ answer: Answer; chunks: number }> {
