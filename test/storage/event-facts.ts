@@ -174,6 +174,20 @@ export function eventFacts(fact: Fact): void {
     for (const [, sequence] of heard) t.equal(await sequence, 1)
   })
 
+  fact('what expires is told as removed, unfinished or stored', async (t, { catalog }) => {
+    const left = await catalog.announce(newTransfer(1, [newFile({ name: 'left' })], { nowMs: 10 }))
+    await catalog.mark([markOf(left, 0, { receivedBytes: 1000 })], 10)
+    const brief = await catalog.announce(newTransfer(2, [newFile({ name: 'brief', expiresMs: 50 }), newFile({ name: 'lasting' })]))
+    for (const { id, name } of brief.files) await catalog.store(id, digestOf(name), 3000, 20)
+    const made = await catalog.announce(newTransfer(3, [newFile({ name: 'never begun' })], { madeByDaemon: true }))
+    await catalog.expire(limits({ nowMs: 100, unfinishedBeforeMs: 90, dropMade: true }))
+    t.equal(await catalog.load(USER, made.fid), undefined)
+    const events = await all(catalog)
+    t.strictSame(events.slice(0, 2), ['1 stored brief', '2 stored lasting'])
+    t.strictSame(events.slice(2).map(event => event.replace(/^\d+ /, '')).sort(), ['removed brief', 'removed left'])
+    t.match((await catalog.events(eventQuery({ state: 'receiving', after: 2 }))).events, [{ name: 'left', receivedBytes: 1000, state: 'removed' }])
+  })
+
   fact('old events are forgotten by age, oldest first, and whoever asks for them is told so', async (t, { catalog }, under) => {
     const transfer = await catalog.announce(newTransfer(1, Array.from({ length: 6 }, (_, i) => newFile({ name: `${i}` }))))
     // The clock jumped back once: what is kept has no gap all the same.
