@@ -3,7 +3,7 @@
  */
 import { wordsToUuid } from './chunk-id.ts'
 import { type Authentication, type Event, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
-  type Query, type Remove, type Response, type Tag, type Transfer, type Watch } from './messages.ts'
+  type Query, type Remove, type Response, type Settings, type Status, type Tag, type Transfer, type Watch, type Why } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
 
 type Fields = { readonly [key: string]: Plain | undefined }
@@ -24,6 +24,9 @@ function fieldsOf(message: Message): Fields {
     case MESSAGE_TYPE.REMOVE: return remove(message)
     case MESSAGE_TYPE.WATCH: return watch(message)
     case MESSAGE_TYPE.EVENT: return event(message)
+    case MESSAGE_TYPE.STATUS: return status(message)
+    case MESSAGE_TYPE.WHY: return why(message)
+    case MESSAGE_TYPE.SETTINGS: return settings(message)
   }
 }
 
@@ -81,6 +84,7 @@ function response(message: Response): Fields {
     truncated: message.truncated,
     done: message.done,
     removed: message.removed,
+    result: message.result,
   }
 }
 
@@ -155,6 +159,18 @@ function watch(message: Watch): Fields {
 function event(message: Event): Fields {
   const { messageId, watch, event, sequence } = message
   return { 'message-id': messageId, watch, event, sequence, ...foundFile(message) }
+}
+
+function status({ messageId, user, fid, limit, after }: Status): Fields {
+  return { 'message-id': messageId, user, fid, limit, after }
+}
+
+function why({ messageId, user, fid }: Why): Fields {
+  return { 'message-id': messageId, user, fid }
+}
+
+function settings({ messageId, reload }: Settings): Fields {
+  return { 'message-id': messageId, reload: reload ? true : undefined }
 }
 
 /** An empty array means the same as none. */

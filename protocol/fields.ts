@@ -160,10 +160,19 @@ export function tooManyTags(field: string, limit: number): TallyError {
   return new TallyError('tag-invalid', `${field}: more than ${limit} tags`, { field, limit })
 }
 
-/** A map that JSON and msgpack can both carry, at most 16 KiB in msgpack. Its bytes are copies, so it may be kept. */
+/** A map that JSON and msgpack can both carry. Its bytes are copies, so it may be kept. */
+export function valueMap(value: Plain, field: string): ValueMap {
+  return keepable(plainMap(value, field), field) as ValueMap
+}
+
+export function boolean(value: Plain, field: string): boolean {
+  if (typeof value !== 'boolean') throw malformed(`${field} is neither true nor false`, field)
+  return value
+}
+
+/** Such a map of at most 16 KiB in msgpack. */
 export function meta(value: Plain, field: string): ValueMap {
-  const map = plainMap(value, field)
-  const copy = keepable(map, field) as ValueMap
+  const copy = valueMap(value, field)
   if (writeMsgpack(copy).length > META_BYTES_MAX) throw malformed(`${field} has more than ${META_BYTES_MAX} bytes`, field, META_BYTES_MAX)
   return copy
 }

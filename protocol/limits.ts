@@ -16,6 +16,8 @@ export const FILES_MAX = 4096
 export const TAGS_PER_FILE_MAX = 64
 export const TAG_BYTES_MAX = 128
 export const NAME_BYTES_MAX = 1024
+/** Of a user, as a token names them. */
+export const USER_NAME_BYTES_MAX = 256
 export const META_BYTES_MAX = 16_384
 export const TOKEN_BYTES_MAX = 16_384
 export const MEDIA_TYPE_BYTES_MAX = 255

@@ -14,6 +14,10 @@ export const MESSAGE_TYPE = {
   REMOVE: 7,
   WATCH: 8,
   EVENT: 9,
+  // Operator's messages: 16 to 31.
+  STATUS: 16,
+  WHY: 17,
+  SETTINGS: 18,
 } as const
 
 export type Encoding = 'json' | 'msgpack'
@@ -100,6 +104,8 @@ export interface OkFields {
   readonly meta?: ValueMap
   readonly done?: true
   readonly removed?: number
+  /** What an operator's message asked for; docs/protocol.md, "Operator's messages", says which keys. */
+  readonly result?: ValueMap
 }
 
 export interface OkResponse extends OkFields {
@@ -209,7 +215,33 @@ export interface Event extends Omit<FoundFile, 'state' | 'receivedBytes' | 'crea
   readonly sequence?: number
 }
 
+/** An operator asks what is under way: unfinished transfers, newest first, and connections; or one transfer of one user, with its gaps. */
+export interface Status {
+  readonly type: typeof MESSAGE_TYPE.STATUS
+  readonly messageId: string
+  /** Absent: of every user, and needed beside `fid`. */
+  readonly user?: string
+  readonly fid?: string
+  readonly limit: number
+  readonly after?: string
+}
+
+/** An operator asks why a transfer is not finished. */
+export interface Why {
+  readonly type: typeof MESSAGE_TYPE.WHY
+  readonly messageId: string
+  readonly user: string
+  readonly fid: string
+}
+
+/** An operator asks for the settings and keys; with `reload` they are read again first. */
+export interface Settings {
+  readonly type: typeof MESSAGE_TYPE.SETTINGS
+  readonly messageId: string
+  readonly reload: boolean
+}
+
 /** What a client sends. */
-export type Request = Authentication | Response | Transfer | Find | Fetch | Tag | Remove | Watch
+export type Request = Authentication | Response | Transfer | Find | Fetch | Tag | Remove | Watch | Status | Why | Settings
 /** What either side may send. */
 export type Message = Request | Event

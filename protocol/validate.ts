@@ -15,6 +15,7 @@ import { present, type Told } from './present.ts'
 import { malformed } from './refused.ts'
 import type { FrameType } from './text-frame.ts'
 import { event, state } from './validate-file.ts'
+import { settings, status, why } from './validate-operator.ts'
 import { response, usesExtInResponse } from './validate-response.ts'
 
 const chunkSize = countWithin(1, CHUNK_SIZE_BYTES_MAX)
@@ -35,6 +36,9 @@ export function validate(type: FrameType, map: PlainMap): Message {
     case MESSAGE_TYPE.REMOVE: return remove(messageId, map)
     case MESSAGE_TYPE.WATCH: return watch(messageId, map)
     case MESSAGE_TYPE.EVENT: return event(messageId, map)
+    case MESSAGE_TYPE.STATUS: return status(messageId, map)
+    case MESSAGE_TYPE.WHY: return why(messageId, map)
+    case MESSAGE_TYPE.SETTINGS: return settings(messageId, map)
     default: throw new TallyError('unsupported-type', `messages of type ${type} are not known here`, { type })
   }
 }

@@ -4,7 +4,7 @@
  */
 import jwt from 'jsonwebtoken'
 import { TallyError } from '../../protocol/errors.ts'
-import { TOKEN_BYTES_MAX } from '../../protocol/limits.ts'
+import { TOKEN_BYTES_MAX, USER_NAME_BYTES_MAX } from '../../protocol/limits.ts'
 import type { Keys } from './keys.ts'
 import { DEFAULT_SCOPE, SCOPES, type Scope } from './rights.ts'
 
@@ -31,7 +31,6 @@ export interface TokenRules {
 
 /** How far the clocks of issuer and daemon may be apart. */
 export const EXPIRY_TOLERANCE_MS = 5000
-const USER_BYTES_MAX = 256
 const CONTROL_CHARACTER = /\p{Cc}/u
 
 /** Checks one token at one moment. Throws `token-expired` where only its time is over, `token-invalid` for everything else. */
@@ -85,7 +84,7 @@ function userOf(claims: Claims, userClaim: string | undefined): string {
   if (userClaim === undefined && claim === 'uid' && !isNumber) throw invalid('the token names no user')
   const user = isNumber ? String(value) : value
   if (typeof user !== 'string' || user === '' || !user.isWellFormed() || CONTROL_CHARACTER.test(user)) throw invalid('the token names no user')
-  if (Buffer.byteLength(user) > USER_BYTES_MAX) throw invalid(`a user's name has at most ${USER_BYTES_MAX} bytes`)
+  if (Buffer.byteLength(user) > USER_NAME_BYTES_MAX) throw invalid(`a user's name has at most ${USER_NAME_BYTES_MAX} bytes`)
   return user
 }
 

@@ -12,6 +12,7 @@ import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
   Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
   Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
+  UnfinishedQuery, UnfinishedTransfer,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -109,6 +110,19 @@ export class MemoryCatalog implements Catalog {
       const { user, fid } = this.state.transfers.get(id) as MemoryTransfer
       return { user, fid }
     })
+  }
+
+  async unfinished({ user, limit, after = Infinity }: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]> {
+    const transfers = [...this.state.transfers.values()].filter(({ id }) => id < after).sort((a, b) => b.id - a.id)
+    const found = transfers.flatMap((transfer): UnfinishedTransfer[] => {
+      const files = [...this.state.files.values()].filter(file => file.transfer === transfer.id && file.state === 'receiving')
+      if (files.length === 0 || (user !== undefined && transfer.user !== user)) return []
+      const sizeBytes = files.reduce<number | null>((sum, file) => (sum === null || file.sizeBytes === null ? null : sum + file.sizeBytes), 0)
+      const receivedBytes = files.reduce((sum, file) => sum + file.receivedBytes, 0)
+      const { id, fid, createdMs, touchedMs } = transfer
+      return [{ id, user: transfer.user, fid, createdMs, touchedMs, files: files.length, sizeBytes, receivedBytes }]
+    })
+    return found.slice(0, limit)
   }
 
   async amend({ transfer, acks, files, quota }: Amendment, nowMs: number): Promise<void> {

@@ -226,6 +226,26 @@ export interface EventPage {
   readonly isTruncated: boolean
 }
 
+export interface UnfinishedQuery {
+  readonly user?: string
+  readonly limit: number
+  readonly after?: TransferId
+}
+
+export interface UnfinishedTransfer {
+  readonly id: TransferId
+  readonly user: string
+  readonly fid: string
+  readonly createdMs: number
+  /** The last chunk that was marked, or the announcement. */
+  readonly touchedMs: number
+  /** These count the files that are not stored yet. */
+  readonly files: number
+  /** Null where the size of one is not known. */
+  readonly sizeBytes: number | null
+  readonly receivedBytes: number
+}
+
 /** Where the bytes of a stored file are. */
 export interface StoredContent {
   readonly fid: string
@@ -258,6 +278,8 @@ export interface Catalog {
   load(user: string, fid: string): Promise<TransferRecord | undefined>
   /** Transfers with a file whose every chunk is marked and that is not stored, or not repaired: what a crash while finishing leaves behind. */
   complete(): Promise<readonly { user: string; fid: string }[]>
+  /** Transfers with files that are not stored yet, of this user or of all, newest first; `after` is the `id` of the last one of a page. */
+  unfinished(query: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]>
   /**
    * Files that get tags which they had not are told as `tagged`. `quota-exceeded` where a size told now goes too far, `not-found` where a
    * file is gone: nothing has changed.

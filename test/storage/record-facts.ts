@@ -87,6 +87,23 @@ export function recordFacts(fact: Fact): void {
     t.same(await catalog.complete(), [])
   })
 
+  fact('lists transfers with files that are not stored, newest first, of all users or of one, a page at a time', async (t, { catalog }) => {
+    const first = await catalog.announce(newTransfer(1, [newFile(), newFile({ sizeBytes: 7 })], { nowMs: 10 }))
+    const other = await catalog.announce(newTransfer(1, [newFile({ sizeBytes: null })], { user: 'bob' }))
+    await catalog.announce(newTransfer(2, [newFile()]))
+    await catalog.mark([markOf(first, 0, { receivedBytes: 2000 })], 120_000)
+    const all = await catalog.unfinished({ limit: 10 })
+    t.same(all.map(({ user, fid }) => [user, fid]), [[USER, fidOf(2)], ['bob', fidOf(1)], [USER, fidOf(1)]])
+    t.same(all[2], { id: first.id, user: USER, fid: fidOf(1), createdMs: 10, touchedMs: 120_000, files: 2, sizeBytes: 3007, receivedBytes: 2000 })
+    t.match(all[1], { id: other.id, files: 1, sizeBytes: null, receivedBytes: 0 })
+    t.same((await catalog.unfinished({ user: USER, limit: 1 })).map(({ fid }) => fid), [fidOf(2)])
+    t.same((await catalog.unfinished({ user: USER, limit: 9, after: all[0]?.id ?? 0 })).map(({ fid }) => fid), [fidOf(1)])
+    t.same(await catalog.unfinished({ user: 'nobody', limit: 9 }), [])
+    await catalog.store(fileOf(other, 0).id, digestOf('x'), 1, 1)
+    await catalog.remove(first.id, [fileOf(first, 0).id], 1)
+    t.same((await catalog.unfinished({ limit: 9 })).map(({ fid, files, sizeBytes }) => [fid, files, sizeBytes]), [[fidOf(2), 1, 3000], [fidOf(1), 1, 7]])
+  })
+
   fact('a stored file has no receipts and is found under its digest; its pairs stay', async (t, { catalog }, under) => {
     const transfer = await catalog.announce(newTransfer(1, [newFile({ digest: digestOf('x'), tags: ['t'] })]))
     const { id } = fileOf(transfer, 0)

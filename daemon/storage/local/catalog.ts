@@ -7,7 +7,8 @@ import type { Run } from '../../../protocol/messages.ts'
 import type { Quota, Usage } from '../quota.ts'
 import type {
   Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
-  OwnedContent, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
+  OwnedContent, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord, UnfinishedQuery,
+  UnfinishedTransfer,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
@@ -56,6 +57,10 @@ export class LocalCatalog implements Catalog {
 
   complete(): Promise<readonly { user: string; fid: string }[]> {
     return this.#parts.reader.call('complete', []) as Promise<readonly { user: string; fid: string }[]>
+  }
+
+  unfinished(query: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]> {
+    return this.#parts.reader.call('unfinished', [query]) as Promise<readonly UnfinishedTransfer[]>
   }
 
   amend(amendment: Amendment, nowMs: number): Promise<void> {

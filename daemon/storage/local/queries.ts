@@ -5,7 +5,7 @@
 import type { Run } from '../../../protocol/messages.ts'
 import type { Usage } from '../quota.ts'
 import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, OwnedContent, Pair, Repair, ScrubPosition, StoredContent,
-  TransferId, TransferRecord } from '../storage.ts'
+  TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
@@ -35,6 +35,24 @@ export class Queries {
       WHERE t.id IN (SELECT transfer FROM file WHERE state = ${RECEIVING} AND received = size
         UNION SELECT f.transfer FROM repair r JOIN file f ON f.id = r.file WHERE f.received = f.size)`)
     return rows.map(row => ({ user: row.name as string, fid: row.fid as string }))
+  }
+
+  unfinished({ user, limit, after }: UnfinishedQuery): UnfinishedTransfer[] {
+    const rows = this.#db.all(`SELECT t.id, u.name, t.fid, t.created, t.touched, COUNT(*) AS files, SUM(f.size) AS size,
+        SUM(f.size IS NULL) AS unknown, SUM(f.received) AS received
+      FROM file f JOIN transfer t ON t.id = f.transfer JOIN user u ON u.id = t.owner
+      WHERE f.state = ${RECEIVING} AND f.transfer < ? AND (? IS NULL OR u.name = ?)
+      GROUP BY f.transfer ORDER BY f.transfer DESC LIMIT ?`, after ?? Number.MAX_SAFE_INTEGER, user ?? null, user ?? null, limit)
+    return rows.map(row => ({
+      id: row.id as number,
+      user: row.name as string,
+      fid: row.fid as string,
+      createdMs: row.created as number,
+      touchedMs: row.touched as number,
+      files: row.files as number,
+      sizeBytes: (row.unknown as number) > 0 ? null : row.size as number,
+      receivedBytes: row.received as number,
+    }))
   }
 
   pairs(transfer: TransferId, uuids: readonly string[]): Pair[] {

@@ -13,6 +13,7 @@ const queries = new Queries(db)
 serveLink({
   load: queries.load.bind(queries),
   complete: queries.complete.bind(queries),
+  unfinished: queries.unfinished.bind(queries),
   pairs: queries.pairs.bind(queries),
   recentPairs: queries.recentPairs.bind(queries),
   find: queries.find.bind(queries),
