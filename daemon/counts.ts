@@ -16,6 +16,7 @@ export class Counts {
   cycles = 0
   cyclesFailed = 0
   chunksMarked = 0
+  bytesMarked = 0
   filesStored = 0
   /** How long a commit cycle took; set by who wants to know. */
   onCycle: ((seconds: number) => void) | undefined
@@ -29,9 +30,10 @@ export class Counts {
     this.errors.set(code, (this.errors.get(code) ?? 0) + 1)
   }
 
-  cycle(chunks: number, durationMs: number): void {
+  cycle(chunks: number, bytes: number, durationMs: number): void {
     this.cycles++
     this.chunksMarked += chunks
+    this.bytesMarked += bytes
     this.onCycle?.(durationMs / 1000)
   }
 }

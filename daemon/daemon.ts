@@ -12,7 +12,7 @@ import { CONNECTIONS_MAX, Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import type { Gauges } from './metrics/metrics.ts'
 import { Rate } from './rate.ts'
-import { type Services, Session } from './session.ts'
+import { type Operator, type Services, Session } from './session.ts'
 import { rangesOf } from './storage/blocks.ts'
 import type { Store } from './storage/storage.ts'
 import { Damage } from './transfers/damage.ts'
@@ -36,6 +36,8 @@ export interface DaemonOptions {
   readonly socketFds?: readonly number[]
   readonly verifyToken: (token: string) => Identity
   readonly log: Logger
+  /** Absent: there is no configuration to speak of. */
+  readonly operator?: Operator
   readonly limits: Limits
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
@@ -85,7 +87,7 @@ export class Daemon {
         this.counts.cyclesFailed++
         log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
       },
-      onCommit: (chunks, durationMs) => this.counts.cycle(chunks, durationMs),
+      onCommit: (chunks, bytes, durationMs) => this.counts.cycle(chunks, bytes, durationMs),
       onStored: () => this.counts.filesStored++,
     })
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
@@ -113,6 +115,8 @@ export class Daemon {
       flow: this.#flow,
       users: new Users(limitsOf),
       underway: new Underway(),
+      sessions: () => this.#sessions,
+      operator: options.operator ?? { settings: () => ({}), reload: () => ({}) },
       log,
       counts: this.counts,
       get fileBytesMax() {

@@ -10,6 +10,7 @@ import type { Connection } from './connection.ts'
 import { handleAuthentication } from './handlers/authentication.ts'
 import { handleFetch } from './handlers/fetch.ts'
 import { handleFind } from './handlers/find.ts'
+import { handleSettings, handleStatus, handleWhy } from './handlers/operator.ts'
 import { handleRemove } from './handlers/remove.ts'
 import { handleResponse } from './handlers/response.ts'
 import { handleTag } from './handlers/tag.ts'
@@ -29,6 +30,9 @@ function handle(session: Session, { message, encoding }: Decoded): void | Promis
     case MESSAGE_TYPE.TAG: return handleTag(session, message, encoding)
     case MESSAGE_TYPE.REMOVE: return handleRemove(session, message, encoding)
     case MESSAGE_TYPE.WATCH: return handleWatch(session, message, encoding)
+    case MESSAGE_TYPE.STATUS: return handleStatus(session, message, encoding)
+    case MESSAGE_TYPE.WHY: return handleWhy(session, message, encoding)
+    case MESSAGE_TYPE.SETTINGS: return handleSettings(session, message, encoding)
     case MESSAGE_TYPE.EVENT: throw new TallyError('unsupported-type', 'events come from the daemon', { type: message.type })
   }
 }

@@ -4,6 +4,7 @@
  */
 import { homedir } from 'node:os'
 import type { Environment } from '../protocol/defaults.ts'
+import type { ValueMap } from '../protocol/messages.ts'
 import { loadKeys } from './auth/keys.ts'
 import type { TokenRules } from './auth/token.ts'
 import { type Config, readConfig } from './config.ts'
@@ -49,6 +50,15 @@ export class LiveConfig {
 
   get rules(): TokenRules {
     return this.#rules
+  }
+
+  /** For an operator: each setting with its values, where they come from and whether a new one holds at HUP; the keys by their fingerprints. */
+  described(): ValueMap {
+    const settings = FLAGS.filter(({ name }) => this.#settings.has(name)).map(({ name, live = false }) => {
+      const { values = [], origin = '' } = this.#settings.get(name) ?? {}
+      return { name, values, origin, live }
+    })
+    return { settings, keys: [...this.#rules.keys.ids] }
   }
 
   /** Reads everything anew, the keys included. Throws a UsageError, or an Error about the keys; then nothing has changed. */

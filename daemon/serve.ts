@@ -3,6 +3,7 @@
  * TERM stop it in order (the second one at once), HUP reads the settings again.
  */
 import { isatty } from 'node:tty'
+import type { ValueMap } from '../protocol/messages.ts'
 import { verifyToken } from './auth/token.ts'
 import type { Config } from './config.ts'
 import { Daemon } from './daemon.ts'
@@ -33,7 +34,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     },
   })
   const socketFds = passedSockets(process.env, process.pid)
-  const daemon = new Daemon({
+  const daemon: Daemon = new Daemon({
     store,
     socketPaths: socketFds.length > 0 && config.areSocketsDefault ? [] : config.sockets,
     socketFds,
@@ -42,6 +43,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     log,
     limits: config,
     ...(config.connectionsMax === undefined ? {} : { connectionsMax: config.connectionsMax }),
+    operator: { settings: () => live.described(), reload: () => reload(live, daemon, log) },
     nowMs: Date.now,
   })
   const unready = (): string | undefined => storeFailure ?? (daemon.isReady ? undefined : 'starting or stopping')
@@ -114,13 +116,16 @@ function onSignals(live: LiveConfig, daemon: Daemon, log: Logger): void {
 }
 
 /** What is wrong changes nothing: a service must not end, or open up, because of a slip in a file. */
-function reload(live: LiveConfig, daemon: Daemon, log: Logger): void {
+function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   try {
     const { changed, waiting } = live.reload()
     const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
     log.info('settings and keys were read again', { changed: changed.join(' '), ended })
     if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: waiting.join(' ') })
+    return { changed, waiting, ended }
   } catch (error) {
-    log.error('settings and keys stay as they were', { reason: error instanceof Error ? error.message : String(error) })
+    const failure = error instanceof Error ? error.message : String(error)
+    log.error('settings and keys stay as they were', { reason: failure })
+    return { failure }
   }
 }

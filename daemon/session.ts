@@ -4,7 +4,7 @@
  */
 import { TallyError } from '../protocol/errors.ts'
 import { FRAME_BYTES_MAX, PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
-import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields } from '../protocol/messages.ts'
+import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields, type ValueMap } from '../protocol/messages.ts'
 import { encodeMessage } from '../protocol/index.ts'
 import { EXPIRY_TOLERANCE_MS, type Identity } from './auth/token.ts'
 import type { Connection } from './connection.ts'
@@ -27,6 +27,13 @@ export const HEADER_BYTES_MAX = 28
 /** Of a UUID's text: all but its last group. */
 export const STEM_CHARS = 24
 
+/** What an operator may ask about the configuration. */
+export interface Operator {
+  settings(): ValueMap
+  /** Reads settings and keys again, and answers what changed, or why nothing has. */
+  reload(): ValueMap
+}
+
 /** The parts of the daemon that handlers use. */
 export interface Services {
   readonly registry: Registry
@@ -40,6 +47,9 @@ export interface Services {
   readonly limitsOf: LimitsOf
   readonly users: Users
   readonly underway: Underway
+  /** Everybody who is connected. */
+  readonly sessions: () => Iterable<Session>
+  readonly operator: Operator
   /** Throws `token-invalid`, `token-expired`. */
   readonly verifyToken: (token: string) => Identity
   /** Something was removed or may have become garbage. */
@@ -208,6 +218,11 @@ export class Session {
       if (other !== undefined) return { open, file: other.file, chunk: other.chunk }
     }
     return undefined
+  }
+
+  /** What is open here. */
+  get transfers(): readonly LiveTransfer[] {
+    return [...this.#open.keys()]
   }
 
   get latest(): OpenTransfer | undefined {

@@ -52,6 +52,7 @@ export async function createMetrics(counts: Counts, gauges: () => Gauges, storeP
   counter('tally_received_bytes_total', 'bytes of the payloads of these messages', () => counts.receivedBytes)
   labelled('tally_errors_total', 'Errors that were answered', 'code', () => counts.errors)
   counter('tally_chunks_total', 'chunks that became safe', () => counts.chunksMarked)
+  counter('tally_chunk_bytes_total', 'bytes of these chunks', () => counts.bytesMarked)
   counter('tally_files_stored_total', 'files that became whole', () => counts.filesStored)
   counter('tally_commit_cycles_failed_total', 'commit cycles whose chunks were refused', () => counts.cyclesFailed)
   gauge('tally_connections', 'open connections', () => gauges().connections)

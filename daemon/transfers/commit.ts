@@ -41,14 +41,14 @@ export class GroupCommit {
   readonly #account: Account
   readonly #nowMs: () => number
   readonly #onFailure: (error: TallyError) => void
-  readonly #onSuccess: (chunks: number, durationMs: number) => void
+  readonly #onSuccess: (chunks: number, bytes: number, durationMs: number) => void
   #gathered = new Set<Upload>()
   #running: Promise<void> | undefined
   #scheduled = false
 
   constructor(
     store: Store, account: Account, nowMs: () => number, onFailure: (error: TallyError) => void,
-    onSuccess: (chunks: number, durationMs: number) => void,
+    onSuccess: (chunks: number, bytes: number, durationMs: number) => void,
   ) {
     this.#store = store
     this.#account = account
@@ -107,7 +107,7 @@ export class GroupCommit {
       this.#refuse(shares, cause)
       return
     }
-    this.#onSuccess(groups.reduce((sum, { group }) => sum + group.order.length, 0), performance.now() - startMs)
+    this.#onSuccess(groups.reduce((sum, { group }) => sum + group.order.length, 0), cycleBytes, performance.now() - startMs)
     for (const { upload, group, held, toBlob } of shares) {
       upload.held = toBlob ? [] : [...upload.held, ...held]
       if (toBlob) group.extents.recycle()

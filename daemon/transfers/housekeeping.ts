@@ -6,7 +6,7 @@ import type { Store } from '../storage/storage.ts'
 import type { Registry } from './registry.ts'
 
 const DAY_MS = 86_400_000
-const UNFINISHED_KEPT_MS = 7 * DAY_MS
+export const UNFINISHED_KEPT_MS = 7 * DAY_MS
 const PAIRS_KEPT_MS = 7 * DAY_MS
 const TOMBSTONES_KEPT_MS = 30 * DAY_MS
 /** As tombstones: whoever was away for longer asks what there is. */

@@ -12,6 +12,7 @@ import { amendment } from './announcement.ts'
 import { GroupCommit } from './commit.ts'
 import { finish } from './finish.ts'
 import type { Group } from './group.ts'
+import { Meter } from './meter.ts'
 import { OpaqueChunks } from './opaque.ts'
 import type { ChunkReply } from './reply.ts'
 import { commonTags, retagged } from './tags.ts'
@@ -27,7 +28,7 @@ export interface TransferParts {
   /** A commit cycle failed; its chunks have been refused. */
   readonly onCommitFailure: (error: TallyError) => void
   /** A commit cycle ended well. */
-  readonly onCommit: (chunks: number, durationMs: number) => void
+  readonly onCommit: (chunks: number, bytes: number, durationMs: number) => void
   readonly onStored: () => void
 }
 
@@ -44,6 +45,8 @@ export class LiveTransfer implements UploadHost {
   acks: Acks
   /** What the user may have, by the token that authenticated the transfer last. */
   quota: Quota = NO_QUOTA
+  /** How fast its chunks become safe. */
+  readonly meter = new Meter()
   /** Who needs it in memory: the connections that authenticated it, and work that concerns it. */
   readonly openedBy = new Set<object>()
   readonly #parts: TransferParts
@@ -64,7 +67,10 @@ export class LiveTransfer implements UploadHost {
     this.acks = record.acks
     this.isMade = record.madeByDaemon
     this.#parts = parts
-    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure, parts.onCommit)
+    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure, (chunks, bytes, durationMs) => {
+      this.meter.add(bytes, parts.nowMs())
+      parts.onCommit(chunks, bytes, durationMs)
+    })
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))
     this.#tags = shared(record.files.map(({ tags }) => tags))

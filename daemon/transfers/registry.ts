@@ -4,7 +4,7 @@
  */
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Quota } from '../storage/quota.ts'
-import type { NewTransfer, TransferId, TransferRecord } from '../storage/storage.ts'
+import type { NewTransfer, TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage/storage.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
 /** Files of transfers in memory: what `busy` protects. */
@@ -74,6 +74,16 @@ export class Registry {
     } finally {
       this.#loading.delete(key)
     }
+  }
+
+  /** The transfer, if it is in memory. */
+  inMemory(user: string, fid: string): LiveTransfer | undefined {
+    return this.#live.get(keyOf(user, fid))
+  }
+
+  /** Transfers with files that are not stored yet, in memory or not. */
+  unfinished(query: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]> {
+    return this.#parts.store.catalog.unfinished(query)
   }
 
   /** How many are in memory. */

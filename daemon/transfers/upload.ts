@@ -98,6 +98,11 @@ export class Upload {
     return this.state === 'receiving' && !this.#wasStored && this.marking.size === 0 && this.#group === undefined
   }
 
+  /** Why chunks were refused, or finishing failed, the last time. */
+  get lastFailure(): TallyError | undefined {
+    return this.#lastFailure
+  }
+
   /** Neither marked nor on its way. */
   isFree(chunk: number): boolean {
     return this.state === 'receiving' && !this.marking.has(chunk) && !(this.#group?.chunks.has(chunk) ?? false)

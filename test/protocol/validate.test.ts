@@ -59,7 +59,7 @@ t.test('what is no refusal stays what it is', async t => {
 })
 
 t.test('types that are not spoken are unsupported, after their form was judged', async t => {
-  for (const type of [0, 10, 15, 16, 255]) {
+  for (const type of [0, 10, 15, 19, 31, 255]) {
     t.match(refusalOf(type, {}), { code: 'unsupported-type', details: { type }, messageId: ID })
     t.equal(refusal(() => decodeMessage(type, utf8('{}'))).code, 'malformed')
   }
@@ -477,3 +477,21 @@ for (const [type, fields] of EXT) {
     t.equal(decodeJson(type, fields).usesExt, true)
   })
 }
+
+t.test('the operator\'s messages: what they need, and what is refused', async t => {
+  const fid = '3f2504e0-4f89-41d3-9a0c-0305e82c3301'
+  t.strictSame(decodeMessage(16, utf8(`{"message-id":"${ID}"}`)).message, { type: 16, messageId: ID, limit: 100 })
+  t.equal(refusalOf(16, { fid }).details.field, 'user')
+  t.equal(refusalOf(16, { limit: 1001 }).details.field, 'limit')
+  t.equal(refusalOf(16, { user: 'u'.repeat(257) }).details.field, 'user')
+  t.equal(refusalOf(17, { fid }).details.field, 'user')
+  t.equal(refusalOf(17, { user: 'u' }).details.field, 'fid')
+  t.equal(refusalOf(18, { reload: 'yes' }).details.field, 'reload')
+})
+
+t.test('an Ok may hold a map of anything', async t => {
+  const result = { a: [1, { b: null }], c: 'd' }
+  const { message } = decodeMessage(2, utf8(JSON.stringify({ 'message-id': ID, response: 'Ok', result })))
+  t.strictSame(message, { type: 2, messageId: ID, response: 'Ok', result })
+  t.equal(refusal(() => decodeMessage(2, utf8(`{"message-id":"${ID}","response":"Ok","result":[]}`))).code, 'malformed')
+})

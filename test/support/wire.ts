@@ -9,7 +9,8 @@ export type Framing = 'A' | 'B' | 'N'
 export type Payload = 'json-array' | 'json-base64' | 'msgpack'
 export type Fields = Readonly<Record<string, unknown>>
 
-export const TYPE = { authentication: 1, response: 2, transfer: 3, find: 4, fetch: 5, tag: 6, remove: 7, watch: 8, event: 9 } as const
+export const TYPE = { authentication: 1, response: 2, transfer: 3, find: 4, fetch: 5, tag: 6, remove: 7, watch: 8, event: 9, status: 16, why: 17,
+  settings: 18 } as const
 
 export interface Frame {
   readonly type: number

@@ -47,6 +47,11 @@ const fetch = { type: 5, messageId: ID, fid: FID, file: 0 }
 const tag = { type: 6, messageId: ID, fid: FID, file: 0, add: ['x'], remove: ['y'] }
 const remove = { type: 7, messageId: ID, fid: FID }
 
+const status = { type: 16, messageId: ID, limit: 100 }
+const statusOfOne = { type: 16, messageId: ID, user: 'u', fid: FID, limit: 1, after: '7' }
+const why = { type: 17, messageId: ID, user: 'u', fid: FID }
+const settings = { type: 18, messageId: ID, reload: false }
+const reload = { type: 18, messageId: ID, reload: true }
 const watch = { type: 8, messageId: ID, tags: ['x'], anyTags: [], notTags: [], since: 41 }
 const event = { type: 9, messageId: ID, watch: ID, event: 'stored', sequence: 42, fid: FID, file: 0, name: 'é', sizeBytes: 3, tags: ['x'] }
 const receiving = { type: 9, messageId: ID, watch: ID, event: 'receiving', fid: FID, file: 0, name: 'é', sizeBytes: null, tags: [] }
@@ -106,6 +111,13 @@ export const GOLDEN: readonly GoldenFrame[] = [
   golden('WATCH', 'B', watch, 'json', '0000004e 08', `{"message-id":"${ID}","tags":["x"],"since":41}`),
   golden('EVENT', 'A', event, 'msgpack', '02 000000bb 09', '89', MESSAGE_ID, ID_STR, EVENT_FIELDS),
   golden('EVENT', 'B', event, 'msgpack', '000000bc 09', '89', MESSAGE_ID, ID_STR, EVENT_FIELDS),
+
+  golden('STATUS', 'B', status, 'json', '00000042 10', `{"message-id":"${ID}","limit":100}`),
+  golden('STATUS of one', 'B', statusOfOne, 'json', '00000084 10',
+    `{"message-id":"${ID}","user":"u","fid":"${FID}","limit":1,"after":"7"}`),
+  golden('WHY', 'B', why, 'json', '0000006e 11', `{"message-id":"${ID}","user":"u","fid":"${FID}"}`),
+  golden('SETTINGS', 'B', settings, 'json', '00000036 12', `{"message-id":"${ID}"}`),
+  golden('SETTINGS, reload', 'B', reload, 'json', '00000044 12', `{"message-id":"${ID}","reload":true}`),
 
   // N: the name of the type and the payload in JSON, then a form feed (0c), which needs no escape in a template
   golden('AUTHENTICATION', 'N', auth, 'json', '',

@@ -1,0 +1,76 @@
+/**
+ * STATUS, WHY and SETTINGS: what an operator asks (docs/protocol.md, "Operator's messages"). They need the scope `admin`, look at every user's
+ * transfers, and change nothing but what a reload of the settings changes.
+ */
+import { TallyError } from '../../protocol/errors.ts'
+import { type Encoding, MESSAGE_TYPE, type Settings, type Status, type ValueMap, type Why } from '../../protocol/messages.ts'
+import { checkScope } from '../auth/rights.ts'
+import type { Session } from '../session.ts'
+import type { LiveTransfer } from '../transfers/live-transfer.ts'
+import { transferMap, transferStatus, whyUnfinished } from '../transfers/status.ts'
+import { withKnownTransfer } from './known.ts'
+import { answerLater } from './later.ts'
+
+/** Further ones only count. */
+const CONNECTIONS_MAX = 1000
+
+export function handleStatus(session: Session, message: Status, encoding: Encoding): void {
+  checkScope(session.identity(), MESSAGE_TYPE.STATUS)
+  const { user, fid } = message
+  answerLater(session, message, encoding, async () => {
+    if (user === undefined || fid === undefined) return overview(session, message)
+    return { result: await ofTransfer(session, user, fid, transfer => transferMap(transfer, connectionsOf(session, transfer), session.services.nowMs())) }
+  })
+}
+
+export function handleWhy(session: Session, message: Why, encoding: Encoding): void {
+  checkScope(session.identity(), MESSAGE_TYPE.WHY)
+  const { registry, nowMs } = session.services
+  answerLater(session, message, encoding, async () => {
+    const because = await ofTransfer(session, message.user, message.fid, async transfer => {
+      const found = await registry.unfinished({ user: message.user, limit: 1, after: transfer.id + 1 })
+      const touchedMs = found[0]?.id === transfer.id ? found[0].touchedMs : undefined
+      return whyUnfinished(transfer, connectionsOf(session, transfer).length, transfer.meter.lastMs ?? touchedMs, nowMs())
+    })
+    return { result: { because } }
+  })
+}
+
+export function handleSettings(session: Session, { messageId, reload }: Settings, encoding: Encoding): void {
+  checkScope(session.identity(), MESSAGE_TYPE.SETTINGS)
+  const { operator } = session.services
+  const reloaded = reload ? operator.reload() : {}
+  session.ok(messageId, encoding, { result: { ...operator.settings(), ...reloaded } })
+}
+
+async function overview(session: Session, { user, limit, after }: Status): Promise<{ result: ValueMap; next?: string }> {
+  const { registry, sessions, nowMs } = session.services
+  const before = after === undefined ? undefined : Number(after)
+  if (before !== undefined && !Number.isSafeInteger(before)) throw new TallyError('malformed', 'after is no cursor of ours', { field: 'after' })
+  const found = await registry.unfinished({ limit: limit + 1, ...(user === undefined ? {} : { user }), ...(before === undefined ? {} : { after: before }) })
+  const page = found.slice(0, limit)
+  const transfers = page.map(one => {
+    const live = registry.inMemory(one.user, one.fid)
+    return transferStatus(one, live, live === undefined ? [] : connectionsOf(session, live), nowMs())
+  })
+  const all = [...sessions()].filter(({ state }) => user === undefined || (state.state === 'ready' && state.identity.user === user))
+  const connections = all.slice(0, CONNECTIONS_MAX).map(({ id, state, transfers: open, downloads, watches, flow }) => ({
+    id, user: state.state === 'ready' ? state.identity.user : null, transfers: open.length, fetches: downloads.size, watches: watches.size, pending: flow.pendingChunks,
+  }))
+  const next = found.length > limit ? page.at(-1)?.id : undefined
+  return { result: { transfers, connections, 'connection-count': all.length }, ...(next === undefined ? {} : { next: String(next) }) }
+}
+
+/** The transfer, held in memory for the question. Throws `not-found`. */
+async function ofTransfer<T>(session: Session, user: string, fid: string, ask: (transfer: LiveTransfer) => T | Promise<T>): Promise<T> {
+  let answer: T | undefined
+  await withKnownTransfer(session, user, fid, async transfer => {
+    answer = await ask(transfer)
+  })
+  return answer as T
+}
+
+/** The ids of the connections that have the transfer open. */
+function connectionsOf(session: Session, transfer: LiveTransfer): readonly number[] {
+  return [...session.services.sessions()].filter(({ transfers }) => transfers.includes(transfer)).map(({ id }) => id)
+}
