@@ -62,7 +62,8 @@ function forgetPairs(db: Database, limits: ExpiryLimits, inUse: string): void {
   let left = PAIRS_PER_CALL
   for (const { id } of over) {
     if (left <= 0) return
-    const forgotten = db.run('DELETE FROM pair WHERE transfer = ?1 AND uuid IN (SELECT uuid FROM pair WHERE transfer = ?1 LIMIT ?2)', id as number, left)
+    const forgotten = db.run('DELETE FROM pair WHERE transfer = ? AND uuid IN (SELECT uuid FROM pair WHERE transfer = ? LIMIT ?)',
+      id as number, id as number, left)
     db.run('UPDATE transfer SET pairs = pairs - ? WHERE id = ?', forgotten, id as number)
     left -= forgotten
   }

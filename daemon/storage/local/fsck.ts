@@ -177,14 +177,14 @@ class Check {
   }
 
   #checkBlobs(): void {
-    const isKnown = `SELECT 1 FROM file WHERE id = ?1 AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ?1 UNION ALL SELECT 1 FROM garbage WHERE blob = ?1
-      UNION ALL SELECT 1 FROM repair WHERE blob = ?1`
+    const isKnown = `SELECT 1 FROM file WHERE id = ? AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ? UNION ALL SELECT 1 FROM garbage WHERE blob = ?
+      UNION ALL SELECT 1 FROM repair WHERE blob = ?`
     const blobs = path.join(this.#directory, 'blobs')
     for (const shard of fs.readdirSync(blobs).sort()) {
       for (const name of fs.readdirSync(path.join(blobs, shard)).sort()) {
         const file = path.join(blobs, shard, name)
         const id = Number.parseInt(name, 16)
-        if (file === blobPath(blobs, id).file && this.#db.get(isKnown, id) !== undefined) continue
+        if (file === blobPath(blobs, id).file && this.#db.get(isKnown, id, id, id, id) !== undefined) continue
         this.#found({ kind: 'orphan', path: path.relative(this.#directory, file), sizeBytes: fs.statSync(file).size })
       }
     }

@@ -14,8 +14,8 @@ const REPAIRABLE = `c.damaged IS NOT NULL AND f.size > 0 AND f.kind IS NOT 'opaq
 
 /** Whether `beginRepairs` has anything to do or to answer. */
 export function isDamaged(db: Database, transfer: TransferId): boolean {
-  return db.get(`SELECT 1 FROM file f JOIN content c ON c.blob = f.content WHERE f.transfer = ?1 AND ${REPAIRABLE}
-    UNION ALL SELECT 1 FROM file f JOIN repair r ON r.file = f.id WHERE f.transfer = ?1 LIMIT 1`, transfer) !== undefined
+  return db.get(`SELECT 1 FROM file f JOIN content c ON c.blob = f.content WHERE f.transfer = ? AND ${REPAIRABLE}
+    UNION ALL SELECT 1 FROM file f JOIN repair r ON r.file = f.id WHERE f.transfer = ? LIMIT 1`, transfer, transfer) !== undefined
 }
 
 /** Begins what is not begun, drops what is not needed any more, and answers the transfer's files under repair. */
