@@ -22,7 +22,7 @@ export const fsck: StoreCommand = {
   },
 }
 
-function findingText(finding: Finding): string {
+export function findingText(finding: Finding): string {
   switch (finding.kind) {
     case 'catalog': return `catalog  ${finding.problem}`
     case 'orphan': return `orphan  ${finding.path}  ${finding.sizeBytes} bytes that no record refers to`

@@ -1,9 +1,10 @@
 /** The table of tallyd's commands: one line each. `tallyd` without one of them is the daemon. */
 import { nearest, UsageError } from '../flags.ts'
 import type { StoreCommand } from './command.ts'
+import { exportCommand, importCommand } from './export.ts'
 import { fsck } from './fsck.ts'
 
-const COMMANDS: readonly StoreCommand[] = [fsck]
+const COMMANDS: readonly StoreCommand[] = [fsck, exportCommand, importCommand]
 
 /** The rows of tallyd's help. */
 export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])

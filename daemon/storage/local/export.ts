@@ -1,0 +1,108 @@
+/**
+ * Copies of a store. An export is a store itself, of the same format: a snapshot of the catalog, and the blobs that it refers to. It is
+ * taken beside a daemon that goes on writing, and an import is the same in the other direction, into a store that is not there yet.
+ */
+import fs from 'node:fs'
+import path from 'node:path'
+import type { FileId, TransferId } from '../storage.ts'
+import { blobPath } from './blob-path.ts'
+import { Database } from './database.ts'
+import { Engine } from './engine.ts'
+import { RECEIVING, REMOVED } from './schema.ts'
+import { checkVersion, syncDirectory, writeVersion } from './version.ts'
+import { catalogFile } from './writer.ts'
+
+export interface Copied {
+  readonly blobs: number
+  readonly bytes: number
+  /** Files that were removed while the copy was made, and are not in it. */
+  readonly removed: number
+}
+
+/**
+ * Writes the store as it is now into a directory that is empty or not there. Everything is durable on return, and the version file is
+ * written last: a directory without one is an export that was cut off. Throws an Error with a sentence for the operator.
+ */
+export function copyStore(from: string, to: string, nowMs: number): Copied {
+  checkVersion(from)
+  if (fs.existsSync(to) && fs.readdirSync(to).length > 0) throw new Error(`${to} is not empty`)
+  fs.mkdirSync(path.join(to, 'blobs'), { recursive: true, mode: 0o700 })
+  fs.chmodSync(to, 0o700)
+  const source = new Database(catalogFile(from), 'reader', 'power')
+  try {
+    // One read transaction: whatever is committed meanwhile is not in it.
+    source.run('VACUUM INTO ?', catalogFile(to))
+    fs.chmodSync(catalogFile(to), 0o600)
+    const target = new Database(catalogFile(to), 'writer', 'power')
+    let copied: Copied
+    try {
+      copied = copyBlobs(source, target, path.join(from, 'blobs'), path.join(to, 'blobs'), nowMs)
+      // Readable where nothing can be written, too; whoever serves it sets the WAL up again.
+      target.exec('PRAGMA journal_mode = DELETE')
+    } finally {
+      target.close()
+    }
+    writeVersion(to)
+    syncDirectory(path.dirname(to))
+    return copied
+  } finally {
+    source.close()
+  }
+}
+
+function copyBlobs(source: Database, target: Database, from: string, to: string, nowMs: number): Copied {
+  // What was garbage is not copied.
+  target.run('DELETE FROM garbage')
+  const rows = target.all(`SELECT c.blob, c.owner, c.digest FROM content c WHERE c.size > 0
+    UNION ALL SELECT id, NULL, NULL FROM file WHERE state = ${RECEIVING} AND received > 0 UNION ALL SELECT blob, NULL, NULL FROM repair`)
+  const shards = new Set<string>()
+  let [blobs, bytes] = [0, 0]
+  for (const { blob, owner, digest } of rows) {
+    const { directory, file } = blobPath(to, blob as FileId)
+    if (!shards.has(directory)) fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+    shards.add(directory)
+    // A content that was damaged may have been replaced by a whole one since, under another blob.
+    const blobNow = (): FileId | undefined => digest === null || digest === undefined || owner === undefined ? blob as FileId
+      : source.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)?.blob as FileId | undefined
+    const copied = copyBlob(from, blob as FileId, file) ?? copyBlob(from, blobNow(), file)
+    if (copied === undefined) continue
+    blobs++
+    bytes += copied
+  }
+  for (const directory of shards) syncDirectory(directory)
+  syncDirectory(to)
+  return { blobs, bytes, removed: dropRemoved(source, target, nowMs) }
+}
+
+/** Its length, durably; undefined where there is none (any more). Shares the disk's blocks where the file system can. */
+function copyBlob(blobs: string, blob: FileId | undefined, to: string): number | undefined {
+  if (blob === undefined) return undefined
+  try {
+    fs.copyFileSync(blobPath(blobs, blob).file, to, fs.constants.COPYFILE_FICLONE)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw cause
+  }
+  const fd = fs.openSync(to, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW)
+  try {
+    fs.fchmodSync(fd, 0o600)
+    fs.fdatasyncSync(fd)
+    return fs.fstatSync(fd).size
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** What was removed since the snapshot may lack its blob: it is removed from the copy, too. */
+function dropRemoved(source: Database, target: Database, nowMs: number): number {
+  const engine = new Engine(target)
+  const byTransfer = new Map<TransferId, FileId[]>()
+  for (const { id, transfer } of target.all(`SELECT id, transfer FROM file WHERE state <> ${REMOVED}`)) {
+    if (source.get(`SELECT 1 FROM file WHERE id = ? AND state <> ${REMOVED}`, id as FileId) !== undefined) continue
+    byTransfer.set(transfer as TransferId, [...byTransfer.get(transfer as TransferId) ?? [], id as FileId])
+  }
+  target.run('BEGIN IMMEDIATE')
+  for (const [transfer, files] of byTransfer) engine.remove(transfer, files, nowMs)
+  target.run('COMMIT')
+  return [...byTransfer.values()].reduce((sum, files) => sum + files.length, 0)
+}

@@ -1,0 +1,93 @@
+/** `tallyd export` beside a daemon that takes uploads and removals, and `tallyd import` of what came out. */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { startDaemon } from '../../support/daemon.ts'
+import { chooseSeed, Random } from '../../support/random.ts'
+import type { RawClient } from '../../support/raw-client.ts'
+import { numberedChunk, TYPE } from '../../support/wire.ts'
+
+const MAIN = join(import.meta.dirname, '../../../daemon/main.ts')
+const CHUNK_BYTES = 65_536
+
+function tallyd(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { ...process.env, TALLY_STORE: '' } })
+}
+
+async function sendChunks(client: RawClient, fid: string, bytes: Buffer, chunks: number): Promise<void> {
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    await client.sendChunk(numberedChunk(fid, 0, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+  }
+}
+
+t.test('an export taken during uploads and removals, imported: fsck is clean, all that was stored is there, what was under way goes on', async t => {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const put = async (size: number, chunks = Math.ceil(size / CHUNK_BYTES)) => {
+    const fid = random.uuid()
+    const bytes = random.bytes(size)
+    await client.authenticate(daemon.token(), { fid, files: [{ name: fid, size }], 'chunk-size': CHUNK_BYTES, tags: ['t'] })
+    await sendChunks(client, fid, bytes, chunks)
+    return { fid, bytes }
+  }
+  const stored: Awaited<ReturnType<typeof put>>[] = []
+  for (let i = 0; i < 10; i++) stored.push(await put(random.between(0, 500_000)))
+  const doomed = [await put(300_000), await put(300_000)]
+  const unfinished = await put(10 * CHUNK_BYTES, 6)
+  const copy = join(daemon.directory, 'copy')
+  const exporting = spawn(process.execPath, [MAIN, 'export', '--store', daemon.store, '--to', copy], { stdio: 'ignore' })
+  let status: number | null | undefined
+  exporting.once('exit', code => { status = code })
+  for (let i = 0; status === undefined; i++) {
+    await put(random.between(1, 200_000))
+    const gone = i % 4 === 3 ? doomed.pop() : undefined
+    if (gone !== undefined) await client.request(TYPE.remove, { fid: gone.fid })
+  }
+  t.equal(status, 0)
+  await daemon.kill()
+  const store = join(daemon.directory, 'imported')
+  const imported = tallyd('import', '--from', copy, '--store', store, '--json')
+  t.equal(imported.status, 0, imported.stdout + imported.stderr)
+  t.equal(tallyd('fsck', '--store', store).status, 0)
+  t.equal(statSync(store).mode & 0o777, 0o700)
+
+  const other = await startDaemon(t, { store })
+  const reader = await other.client()
+  await reader.authenticate(other.token())
+  for (const { fid, bytes } of stored) t.ok((await reader.fetch({ fid, file: 0 })).bytes.equals(bytes))
+  const report = await reader.authenticate(other.token(), { fid: unfinished.fid })
+  t.strictSame(report.files?.[0]?.missing, [[6, 4]])
+  const answers = await Promise.all([6, 7, 8, 9].map(chunk =>
+    reader.sendChunk(numberedChunk(unfinished.fid, 0, chunk), unfinished.bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))))
+  t.match(answers.at(-1), { stored: { file: 0 } })
+  t.ok((await reader.fetch({ fid: unfinished.fid, file: 0 })).bytes.equals(unfinished.bytes))
+})
+
+t.test('an import names what is damaged in the export, and exit code 1 says so', async t => {
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const fid = new Random(chooseSeed()).uuid()
+  await client.authenticate(daemon.token(), { fid, files: [{ name: 'a', size: 1000 }], 'chunk-size': 1000 })
+  t.equal((await client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1000, 7))).response, 'Ok')
+  const copy = join(daemon.directory, 'copy')
+  t.equal(tallyd('export', '--store', daemon.store, '--to', copy).status, 0)
+  writeFileSync(join(copy, 'blobs', '000', readdirSync(join(copy, 'blobs', '000'))[0] as string), Buffer.alloc(1000, 8))
+  t.match(tallyd('import', '--from', copy, '--store', join(daemon.directory, 'imported')), { status: 1, stdout: /damaged {2}\S+\/0 {2}"a"/ })
+})
+
+t.test('neither writes into what is not empty, nor copies what is no store', async t => {
+  const daemon = await startDaemon(t)
+  const full = join(daemon.directory, 'full')
+  mkdirSync(full)
+  writeFileSync(join(full, 'diary'), 'x')
+  t.match(tallyd('export', '--store', daemon.store, '--to', full), { status: 2, stderr: /not empty/ })
+  t.match(tallyd('import', '--from', daemon.store, '--store', full), { status: 2, stderr: /not empty/ })
+  t.match(tallyd('import', '--from', full, '--store', join(daemon.directory, 'new')), { status: 2, stderr: /no tally store/ })
+  t.notOk(existsSync(join(daemon.directory, 'new')))
+  t.match(tallyd('export', '--store', daemon.store), { status: 2, stderr: /--to/ })
+  t.match(tallyd('import'), { status: 2, stderr: /--from/ })
+  t.equal(readFileSync(join(full, 'diary'), 'utf8'), 'x')
+})
