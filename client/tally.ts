@@ -15,6 +15,7 @@ import type {
   ByteRange, CallOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions, GetTarget, PutAllItem,
   PutAllOptions, PutAllResult, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
 } from './options.ts'
+import { Operator } from './operator.ts'
 import { putAll } from './put-all.ts'
 import { type Report, askReport } from './report.ts'
 import { StreamSink } from './sink.ts'
@@ -38,6 +39,11 @@ export class Tally {
   constructor(link: Link, onEvent: OnEvent | undefined) {
     this.#link = link
     this.#onEvent = onEvent
+  }
+
+  /** For tokens whose scope has `admin`. */
+  get operator(): Operator {
+    return new Operator(this.#link)
   }
 
   /** As the daemon knows us. */

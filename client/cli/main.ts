@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { ClientError } from '../errors.ts'
 import { readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
+import { daemonSettings } from './daemon-settings.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf, reasonOf, reasonWithPath } from './exit.ts'
@@ -23,8 +24,9 @@ import { tag } from './tag.ts'
 import { escaped, jsonText } from './text.ts'
 import { token } from './token.ts'
 import { watch } from './watch.ts'
+import { why } from './why.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, watch, token, relay, doctor, demo]
+const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, why, watch, token, relay, doctor, daemonSettings, demo]
 /** What most often is wrong with the set-up. */
 const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 

@@ -7,6 +7,7 @@ import type { FoundFile, Tally } from '../index.ts'
 import { UsageError } from './arguments.ts'
 import { chunkMap, legend } from './chunk-map.ts'
 import { type Command, type Context, connectAs } from './command.ts'
+import { listAll } from './status-all.ts'
 import { EXIT, type ExitCode } from './exit.ts'
 import { parseId } from './ids.ts'
 import { tagsText } from './ls.ts'
@@ -25,13 +26,18 @@ export const status: Command = {
   summary: 'show transfers under way; of one, a map of its chunks',
   examples: [
     ['tally status', 'what is under way, and how far it is'],
+    ['tally status --all', 'of every user, with rates, gaps and who is connected (needs the scope admin)'],
     ['tally status 0b6f…-9c1d', 'which chunks of a transfer are here, as torrent clients draw it'],
   ],
-  flags: [],
+  flags: [{ name: 'all', short: 'a', help: 'of every user of the daemon, and who is connected' }],
   async run(context) {
     const [given, extra] = context.given.positionals
     if (extra !== undefined) throw new UsageError('status takes one ID')
     const id = given === undefined ? undefined : parseId(given)
+    if (context.given.has('all')) {
+      if (given !== undefined) throw new UsageError('--all and an ID exclude each other')
+      return listAll(context)
+    }
     if (id !== undefined && 'digest' in id) throw new UsageError('status takes FID or FID/N: what has a digest is stored already')
     await using tally = await connectAs(context, ['find'])
     return await (id === undefined ? list(context, tally) : show(context, tally, id))

@@ -1,0 +1,45 @@
+/** `tally settings`: what the daemon is set to and where each value comes from; reads settings and keys again when told. */
+import type { ValueMap } from '../../protocol/index.ts'
+import { UsageError } from './arguments.ts'
+import { type Command, connectAs } from './command.ts'
+import { EXIT } from './exit.ts'
+import { escaped } from './text.ts'
+
+const KEY_CHARS = 16
+
+export const daemonSettings: Command = {
+  name: 'settings',
+  usage: '',
+  summary: 'show the daemon\'s settings and keys; read them again',
+  examples: [
+    ['tally settings', 'each setting, where it comes from, and whether a new value holds at once'],
+    ['tally settings --reload', 'what HUP does, and what it changed'],
+  ],
+  flags: [{ name: 'reload', help: 'read the configuration and the keys again' }],
+  async run(context) {
+    const { given, output, signal } = context
+    if (given.positionals.length > 0) throw new UsageError('settings takes no arguments besides flags')
+    await using tally = await connectAs(context, ['admin'])
+    const found = await tally.operator.settings({ reload: given.has('reload'), signal })
+    output.result(textOf(found), found)
+    if (typeof found['failure'] !== 'string') return EXIT.DONE
+    output.say(`tally: nothing was changed: ${escaped(found['failure'])}`)
+    return EXIT.FAILED
+  },
+}
+
+function textOf(found: ValueMap): string {
+  const settings = listOf(found['settings']).map(setting => setting as ValueMap)
+  const rows = settings.map(({ name, values, origin, live }) =>
+    [String(name), listOf(values).map(String).join(' '), String(origin), live === true ? 'at once' : 'next start'].map(escaped))
+  const widths = [0, 1, 2].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
+  const lines = rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+  const keys = listOf(found['keys']).map(key => `key ${escaped(String(key).slice(0, KEY_CHARS))}…`)
+  const changes = (['changed', 'waiting'] as const).filter(what => found[what] !== undefined)
+    .map(what => `${what === 'changed' ? 'changed' : 'waiting for the next start'}: ${escaped(listOf(found[what]).join(' ')) || 'nothing'}`)
+  return [...lines, ...keys, ...changes].join('\n')
+}
+
+function listOf(value: ValueMap[string] | undefined): readonly ValueMap[string][] {
+  return Array.isArray(value) ? value : []
+}

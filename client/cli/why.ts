@@ -1,0 +1,29 @@
+/** `tally why`: in sentences, what a transfer waits for. Asking needs a token with the scope admin; the same user's is minted for it. */
+import { UsageError } from './arguments.ts'
+import { type Command, connectAs } from './command.ts'
+import { EXIT } from './exit.ts'
+import { parseId } from './ids.ts'
+import { escaped } from './text.ts'
+
+export const why: Command = {
+  name: 'why',
+  usage: 'FID',
+  argument: 'id',
+  summary: 'say why a transfer is not finished',
+  examples: [
+    ['tally why 0b6f…-9c1d', 'what is missing, who has it open, when it expires'],
+    ['tally why 0b6f…-9c1d --user ann', 'of another user\'s transfer'],
+  ],
+  flags: [{ name: 'user', value: 'USER', help: 'whose transfer it is (default: ours)' }],
+  async run(context) {
+    const { given, output, signal } = context
+    const [text, extra] = given.positionals
+    if (text === undefined || extra !== undefined) throw new UsageError('why takes one FID')
+    const id = parseId(text)
+    if (!('fid' in id) || id.file !== undefined) throw new UsageError('why takes a FID: a transfer is what finishes')
+    await using tally = await connectAs(context, ['admin'])
+    const sentences = await tally.operator.why(given.one('user') ?? tally.user, id.fid, { signal })
+    output.result(sentences.map(escaped).join('\n'), { fid: id.fid, because: sentences })
+    return EXIT.DONE
+  },
+}

@@ -1,0 +1,59 @@
+/** What an operator asks at a shell: `status --all`, `why`, `settings`. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { numberedChunk } from '../../support/wire.ts'
+import { setUp } from './run-cli.ts'
+
+const FID = '3f2504e0-4f89-41d3-9a0c-0305e82c3301'
+
+t.test('sees every user\'s transfers and connections, and why one is not finished', async t => {
+  const { daemon, run } = await setUp(t)
+  const ada = await daemon.client()
+  t.teardown(() => ada.destroy())
+  await ada.authenticate(daemon.token({ sub: 'ada' }), { fid: FID, files: [{ name: 'a\u001b[2J', size: 4000 }] })
+  await ada.sendChunk(numberedChunk(FID, 0, 1), new Uint8Array(1024))
+  const all = await run(['status', '--all', '--json'])
+  t.equal(all.code, 0, all.stderr)
+  t.match(all.json[0], { kind: 'transfer', user: 'ada', fid: FID, files: 1, size: 4000, received: 1024, gaps: 2 })
+  t.ok(all.json.some(({ kind, user, transfers }) => kind === 'connection' && user === 'ada' && transfers === 1))
+  const text = (await run(['status', '--all'])).stdout.toString()
+  t.match(text, `${FID}  ada  1 file  1.0 KiB of 3.9 KiB  2 gaps`)
+  t.match(text, /connection \d+ {2}ada {2}1 transfer\n/)
+  const why = await run(['why', FID, '--user', 'ada'])
+  t.match(why.stdout.toString(), 'lacks 3 of 4 chunks: 0, 2 to 3.')
+  t.notMatch(why.stdout.toString(), '\u001b')
+  t.equal((await run(['why', FID])).code, 3, 'ours it is not')
+  t.match((await run(['why', FID, '--user', 'ada', '--json'])).json[0], { fid: FID, because: Array })
+  for (const wrong of [['why'], ['why', 'x'], ['why', `${FID}/0`], ['status', '--all', FID], ['settings', 'x']]) t.equal((await run(wrong)).code, 2, wrong.join(' '))
+})
+
+t.test('a token without the scope admin is denied', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const file = join(directory, 'token')
+  writeFileSync(file, daemon.token())
+  for (const command of [['status', '--all'], ['why', FID], ['settings']]) {
+    const { code, stderr } = await run([...command, '--token-file', file])
+    t.equal(code, 4, command.join(' '))
+    t.match(stderr, 'admin')
+  }
+})
+
+t.test('shows settings, and reloads them; what is wrong is said, and changes nothing', async t => {
+  const { daemon, run } = await setUp(t)
+  const shown = await run(['settings'])
+  t.match(shown.stdout.toString(), /^durability +process +--durability +next start$/m)
+  t.match(shown.stdout.toString(), /^key [0-9a-f]{16}…$/m)
+  const reloaded = await run(['settings', '--reload', '--json'])
+  t.match(reloaded.json[0], { changed: [], waiting: [], ended: 0 })
+  writeFileSync(daemon.secretFile, 'short')
+  const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
+  t.equal(failed.code, 1)
+  t.match(failed.stderr, 'nothing was changed')
+})
+
+async function withToken(daemon: { directory: string; token(claims: { sub: string; scope: string }): string }): Promise<string> {
+  const file = join(daemon.directory, 'admin-token')
+  writeFileSync(file, daemon.token({ sub: 'root', scope: 'admin' }))
+  return file
+}
