@@ -37,6 +37,7 @@ export interface Watcher {
 }
 
 interface Asked {
+  readonly isAuthentication: boolean
   resolve(response: OkResponse): void
   reject(error: unknown): void
 }
@@ -54,6 +55,10 @@ export class Connection {
   readonly #watchers = new Map<string, Watcher>()
   readonly #prefix = messageIdPrefix()
   #lastNumber = 0
+  /** The daemon does not know us (any more), since it last agreed to an AUTHENTICATION. */
+  #isForgotten = false
+  #probing: NodeJS.Timeout | undefined
+  #silentTicks = 0
 
   private constructor(path: string, socket: Socket) {
     this.path = path
@@ -105,6 +110,7 @@ export class Connection {
         signal?.removeEventListener('abort', aborted)
       }
       this.#asked.set(id, {
+        isAuthentication: message.type === MESSAGE_TYPE.AUTHENTICATION,
         resolve: response => {
           settled()
           resolve(response)
@@ -143,6 +149,19 @@ export class Connection {
 
   closeWatch(watchId: string): void {
     this.#watchers.delete(watchId)
+  }
+
+  /**
+   * From now on, while somebody waits and nothing comes for a while, a RESPONSE that answers nothing is sent: it gets no answer either, unless
+   * a relay made its link anew, behind which nobody knows us, what we sent, or what we wait for (protocol, 3).
+   */
+  probeSilence(everyMs: number): void {
+    this.#probing = setInterval(() => {
+      const isWaiting = this.#asked.size + this.#routes.size + this.#streams.size + this.#watchers.size > 0
+      if (!isWaiting || !isDue(++this.#silentTicks)) return
+      this.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: NIL_UUID, response: 'Ok' })
+    }, everyMs)
+    this.#probing.unref()
   }
 
   /** Queues a whole frame. What is queued in one turn goes out in one write. */
@@ -185,6 +204,7 @@ export class Connection {
 
   #receive(bytes: Uint8Array): void {
     let isKept = false
+    this.#silentTicks = 0
     try {
       this.#decoder.push(bytes, (type, payload) => {
         if (this.lost === undefined) this.#take(type, payload)
@@ -225,13 +245,28 @@ export class Connection {
       route.onResponse(response)
     } else if (this.#asked.has(id)) {
       const asked = this.#settle(id)
+      if (response.response === 'Ok' && asked?.isAuthentication === true) this.#isForgotten = false
       if (response.response === 'Ok') asked?.resolve(response)
       else asked?.reject(errorOf(response))
     } else {
       const taker = this.#streams.get(id) ?? this.#watchers.get(id)
       taker?.onResponse(response)
     }
-    if (response.response === 'Error' && (response.fatal === true || id === NIL_UUID)) this.#end(errorOf(response))
+    if (response.response === 'Ok') return
+    if (response.code === 'unauthenticated') this.#forgotten(errorOf(response))
+    if (response.fatal === true || (id === NIL_UUID && response.code !== 'unauthenticated')) this.#end(errorOf(response))
+  }
+
+  /** A relay made its link anew: what hung on the session before gets no answer any more. An AUTHENTICATION may be on the new link already. */
+  #forgotten(cause: Error): void {
+    if (this.#isForgotten) return
+    this.#isForgotten = true
+    for (const [id, { isAuthentication }] of [...this.#asked]) if (!isAuthentication) this.#settle(id)?.reject(cause)
+    this.#tellLost(cause)
+  }
+
+  #tellLost(cause: Error): void {
+    for (const taker of [...this.#routes.values(), ...this.#streams.values(), ...this.#watchers.values()]) taker.onLost(cause)
   }
 
   #settle(id: string): Asked | undefined {
@@ -244,11 +279,15 @@ export class Connection {
     if (this.lost === undefined) {
       this.lost = cause
       for (const id of [...this.#asked.keys()]) this.#settle(id)?.reject(cause)
-      for (const route of [...this.#routes.values()]) route.onLost(cause)
-      for (const stream of [...this.#streams.values()]) stream.onLost(cause)
-      for (const watcher of [...this.#watchers.values()]) watcher.onLost(cause)
+      this.#tellLost(cause)
+      clearInterval(this.#probing)
       this.#outgoing.end()
     }
     if (destroy) this.#socket.destroy()
   }
+}
+
+/** The longer the silence lasts, the less often. */
+function isDue(silentTicks: number): boolean {
+  return (silentTicks & (silentTicks - 1)) === 0 || silentTicks % 16 === 0
 }

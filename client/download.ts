@@ -82,7 +82,17 @@ export class Download {
 
   async #attempt(progressed: () => void): Promise<void> {
     if (this.#info !== undefined && this.#received >= this.#chunkEnd) return
-    const connection = await this.#link.connection(this.#options.signal)
+    const { signal } = this.#options
+    const connection = await this.#link.connection(signal)
+    try {
+      await this.#fetchRest(connection, progressed)
+    } catch (error) {
+      await this.#link.recover(connection, error, signal)
+      throw error
+    }
+  }
+
+  async #fetchRest(connection: Connection, progressed: () => void): Promise<void> {
     const asked = this.#info === undefined ? undefined : this.#received
     const inbox = await this.#fetch(connection)
     try {
@@ -94,7 +104,7 @@ export class Download {
       inbox.close()
     }
     // What the sink holds became known only with the answer, which names the file: ask again, for the rest of it.
-    if (this.#received < this.#chunkEnd) await this.#attempt(progressed)
+    if (this.#received < this.#chunkEnd) await this.#fetchRest(connection, progressed)
   }
 
   /** FETCH for what is missing, or for all while it is not known. The first answer opens the sink. */

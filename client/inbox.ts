@@ -17,6 +17,7 @@ export class Inbox implements Stream {
   #arrived: Transfer[] = []
   #done = false
   #failure: unknown
+  #isSilent = false
   #wake: (() => void) | undefined
   readonly #aborted = (): void => this.#fail(this.#signal?.reason)
 
@@ -59,7 +60,7 @@ export class Inbox implements Stream {
 
   /**
    * What arrived since the last call, at least one chunk; undefined when the daemon is done. To be called when everything before was
-   * acknowledged, or silence would be our own fault. Throws what ended the FETCH; silence ends the connection.
+   * acknowledged, or silence would be our own fault. Throws what ended the FETCH.
    */
   async next(): Promise<Transfer[] | undefined> {
     if (this.#arrived.length === 0 && !this.#done && this.#failure === undefined) await this.#wait()
@@ -76,7 +77,8 @@ export class Inbox implements Stream {
   close(): void {
     this.#signal?.removeEventListener('abort', this.#aborted)
     this.#connection.closeStream(this.fetchId)
-    if (this.#done || this.#connection.lost !== undefined || this.#failure !== undefined && this.#signal?.aborted !== true) return
+    const isOver = this.#failure !== undefined && !this.#isSilent && this.#signal?.aborted !== true
+    if (this.#done || this.#connection.lost !== undefined || isOver) return
     this.#connection.sendMessage({
       type: MESSAGE_TYPE.RESPONSE, messageId: this.fetchId, response: 'Error', reason: 'no longer wanted', code: 'not-found',
     })
@@ -84,9 +86,8 @@ export class Inbox implements Stream {
 
   async #wait(): Promise<void> {
     const silent = (): void => {
-      const error = new ClientError('connection-silent', `no chunk came for ${this.#timeoutMs} ms`)
-      this.#fail(error)
-      this.#connection.close(error)
+      this.#isSilent = true
+      this.#fail(new ClientError('connection-silent', `no chunk came for ${this.#timeoutMs} ms`))
     }
     const timer = setTimeout(silent, this.#timeoutMs)
     await new Promise<void>(resolve => { this.#wake = resolve })

@@ -11,6 +11,9 @@ import { Slots } from './slots.ts'
 import { type Timings, withRetries } from './timings.ts'
 import type { TokenSource } from './token.ts'
 
+/** How often we ask, at first, whether the daemon still knows us, before silence is taken for a failure. */
+const PROBES_PER_TIMEOUT = 5
+
 export interface LinkOptions {
   readonly path: string
   readonly token: TokenSource
@@ -74,30 +77,33 @@ export class Link {
     }
   }
 
-  /** Logs in anew on a connection whose token expired, or behind which a relay re-made its link. */
-  async logIn(connection: Connection, signal?: AbortSignal): Promise<void> {
-    const token = await this.token(signal)
-    const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token }, signal)
-    this.#user = ok.user ?? this.#user
+  /** One message and its answer. Whoever asks again after a failure calls `recover` first. */
+  ask(connection: Connection, message: Question, signal?: AbortSignal): Promise<OkResponse> {
+    return connection.request({ messageId: connection.nextMessageId(), ...message }, this.timings.answerTimeoutMs, signal)
   }
 
   /**
-   * One message and its answer. Silence ends the connection, so that what follows goes over a new one; after `unauthenticated` and
-   * `token-expired` we are logged in again before the error is thrown, so that asking again can help.
+   * Does what has to be done about a failure before it is tried again: where the token expired, a relay made its link anew, or nothing was
+   * answered, we log in again on the same connection; silence after that ends it, so that what follows goes over a new one (protocol, 3.3).
    */
-  async ask(connection: Connection, message: Question, signal?: AbortSignal): Promise<OkResponse> {
-    try {
-      return await connection.request({ messageId: connection.nextMessageId(), ...message }, this.timings.answerTimeoutMs, signal)
-    } catch (error) {
-      if (error instanceof ClientError && error.code === 'connection-silent') connection.close(error)
-      if (message.type !== MESSAGE_TYPE.AUTHENTICATION && needsLogIn(error)) await this.logIn(connection, signal)
-      throw error
-    }
+  async recover(connection: Connection, error: unknown, signal?: AbortSignal): Promise<void> {
+    if (connection.lost !== undefined) return
+    if (isSilence(error)) await this.#logIn(connection, 1, signal)
+    // Somebody answers, so a log-in without an answer was lost on the way.
+    else if (needsLogIn(error)) await this.#logIn(connection, 2, signal)
   }
 
   /** As `ask`, on whatever connection there is, until it is answered (see `withRetries`). For messages that may be repeated. */
   askUntilAnswered(message: Question, { signal, onEvent = this.#options.onEvent }: Asking = {}): Promise<OkResponse> {
-    return withRetries(this.timings, signal, onEvent, async () => this.ask(await this.connection(signal), message, signal))
+    return withRetries(this.timings, signal, onEvent, async () => {
+      const connection = await this.connection(signal)
+      try {
+        return await this.ask(connection, message, signal)
+      } catch (error) {
+        await this.recover(connection, error, signal)
+        throw error
+      }
+    })
   }
 
   /** Everything that is under way fails with `closed`. */
@@ -106,13 +112,30 @@ export class Link {
     this.#open?.finish()
   }
 
+  /** Tries so often; then silence ends the connection. */
+  async #logIn(connection: Connection, triesMax: number, signal?: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const token = await this.token(signal)
+      try {
+        const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token }, signal)
+        this.#user = ok.user ?? this.#user
+        return
+      } catch (error) {
+        if (isSilence(error) && tries < triesMax) continue
+        if (isSilence(error)) connection.close(error)
+        throw error
+      }
+    }
+  }
+
   async #connect(): Promise<Connection> {
     const { path, trustedUids, onEvent } = this.#options
     const { signal } = this.#closing
     const connection = await Connection.open(path, trustedUids, signal)
     try {
-      await this.logIn(connection, signal)
+      await this.#logIn(connection, 1, signal)
       signal.throwIfAborted()
+      connection.probeSilence(this.timings.answerTimeoutMs / PROBES_PER_TIMEOUT)
     } catch (error) {
       connection.close()
       throw error
@@ -126,6 +149,10 @@ export class Link {
 /** A message that gets its id when it is sent, unless it brings one. */
 export type Question = Message extends infer Each ? Each extends Message ? Omit<Each, 'messageId'> & { messageId?: string } : never : never
 
-export function needsLogIn(error: unknown): boolean {
+function needsLogIn(error: unknown): boolean {
   return error instanceof TallyError && (error.code === 'unauthenticated' || error.code === 'token-expired')
+}
+
+function isSilence(error: unknown): error is ClientError {
+  return error instanceof ClientError && error.code === 'connection-silent'
 }

@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { OnEvent, UploadCounts } from './events.ts'
 import { Lane, type LaneOwner } from './lane.ts'
-import { type Link, needsLogIn } from './link.ts'
+import type { Link } from './link.ts'
 import { askReport } from './report.ts'
 import type { Source } from './source.ts'
 import { Final, backOffMs, withRetries } from './timings.ts'
@@ -194,7 +194,7 @@ export class Upload implements LaneOwner {
   /** Rethrows what ended an attempt, after what has to be done about it first. */
   async #judge(error: unknown, connection: Connection): Promise<never> {
     if (error instanceof TallyError && error.code === 'digest-mismatch') await this.#startOver(error)
-    if (needsLogIn(error) && connection.lost === undefined) await this.#link.logIn(connection, this.#options.signal)
+    await this.#link.recover(connection, error, this.#options.signal)
     throw error
   }
 

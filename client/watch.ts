@@ -5,7 +5,7 @@
 import { type Event, MESSAGE_TYPE, type Response } from '../protocol/index.ts'
 import type { Connection, Watcher } from './connection.ts'
 import { errorOf } from './errors.ts'
-import { type Link, needsLogIn } from './link.ts'
+import type { Link } from './link.ts'
 import type { FindQuery, TallyEvent, WatchOptions } from './options.ts'
 import { Retries } from './timings.ts'
 
@@ -20,9 +20,11 @@ export async function* watch(
   let seen = since
   for (;;) {
     retries.begin()
+    let connection: Connection | undefined
     let feed: Feed | undefined
     try {
-      feed = await Feed.open(link, await link.connection(signal), query, seen, signal)
+      connection = await link.connection(signal)
+      feed = await Feed.open(link, connection, query, seen, signal)
       if (feed.isTruncated && seen !== undefined) onEvent?.({ type: 'truncated', since: seen })
       // A number that was never given is another store's, or an older state's of this one: it says nothing about what comes.
       if (seen === undefined || (feed.sequence ?? seen) < seen) seen = feed.sequence
@@ -37,17 +39,16 @@ export async function* watch(
       }
       // It was too much at once: what waited has been handed out, and the rest is asked for anew.
     } catch (error) {
-      await retries.failed(feed === undefined ? error : await loggedIn(link, feed.connection, error, signal))
+      await retries.failed(connection === undefined ? error : await recovered(link, connection, error, signal))
     } finally {
       feed?.close()
     }
   }
 }
 
-/** Logs in anew where that is what a WATCH ended for. Returns what it failed with in the end. */
-async function loggedIn(link: Link, connection: Connection, error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
-  if (!needsLogIn(error) || connection.lost !== undefined) return error
-  return link.logIn(connection, signal).then(() => error, (cause: unknown) => cause)
+/** Returns what it failed with in the end. */
+function recovered(link: Link, connection: Connection, error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
+  return link.recover(connection, error, signal).then(() => error, (cause: unknown) => cause)
 }
 
 /** The events of one WATCH on one connection. */

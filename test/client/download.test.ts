@@ -44,8 +44,9 @@ async function setUp(t: Test, bytes: Buffer): Promise<Setting> {
       unanswered = serve(served, message, peer)
       return true
     }
-    if (message.type !== MESSAGE_TYPE.RESPONSE || message.response !== 'Ok') return
-    const count = message.chunks?.reduce((sum, [, , chunks]) => sum + chunks, 0) ?? 1
+    // One without chunks only asks whether we are there.
+    if (message.type !== MESSAGE_TYPE.RESPONSE || message.response !== 'Ok' || message.chunks === undefined) return
+    const count = message.chunks.reduce((sum, [, , chunks]) => sum + chunks, 0)
     served.acknowledged += count
     unanswered -= count
     if (unanswered === 0) peer.ok(served.fetches.at(-1)?.messageId ?? '', { done: true })
@@ -107,14 +108,21 @@ t.test('after a cut only what is missing is asked for', async t => {
   t.strictSame(served.fetches[1]?.missing, [[5, 7]])
 })
 
-t.test('a daemon that falls silent is asked again on a new connection', async t => {
-  const { daemon, tally, served, directory } = await setUp(t, contentOf(3, 3_000_000))
-  served.order = chunks => served.fetches.length > 1 ? chunks : chunks.slice(0, 3)
-  await tally.get(`${FID}/0`, { path: join(directory, 'f') })
-  t.ok(readFileSync(join(directory, 'f')).equals(served.bytes))
-  t.equal(daemon.connections, 2)
-  t.strictSame(served.fetches[1]?.missing, [[3, 9]])
-})
+for (const [what, answersLogIn] of [['the same connection', true], ['a new one, where that is silent, too,', false]] as const) {
+  t.test(`a daemon that falls silent is asked again on ${what} for the rest`, async t => {
+    const { daemon, tally, served, directory } = await setUp(t, contentOf(3, 3_000_000))
+    const { script } = daemon
+    daemon.script = (message, peer, itself) => {
+      const isMute = message.type === MESSAGE_TYPE.AUTHENTICATION && peer.number === 1 && served.fetches.length > 0 && !answersLogIn
+      return isMute || script(message, peer, itself)
+    }
+    served.order = chunks => served.fetches.length > 1 ? chunks : chunks.slice(0, 3)
+    await tally.get(`${FID}/0`, { path: join(directory, 'f') })
+    t.ok(readFileSync(join(directory, 'f')).equals(served.bytes))
+    t.equal(daemon.connections, answersLogIn ? 1 : 2)
+    t.strictSame(served.fetches[1]?.missing, [[3, 9]])
+  })
+}
 
 t.test('content that differs from its digest is refused, and nothing stays that could be taken for it', async t => {
   const { tally, served, directory } = await setUp(t, contentOf(4, 1_000_000))

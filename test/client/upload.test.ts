@@ -167,7 +167,8 @@ t.test('asks again on the same connection when answers stop coming, then on a ne
     return undefined
   }
   const result = await tally.put(bytes, { name: 'x', chunkSizeBytes: 500 })
-  t.strictSame(askedOn, [1, 1, 2, 2, 3])
+  // On the second it logs in first, which is not answered either.
+  t.strictSame(askedOn, [1, 1, 2, 3])
   t.ok(daemon.content(result.fid).equals(bytes))
   t.equal(daemon.acknowledgedSentAgain, 0)
 })
