@@ -59,6 +59,8 @@ export class Connection {
   #isForgotten = false
   #probing: NodeJS.Timeout | undefined
   #silentTicks = 0
+  /** A probe was sent after the latest AUTHENTICATION. */
+  #isProbed = false
 
   private constructor(path: string, socket: Socket) {
     this.path = path
@@ -109,8 +111,10 @@ export class Connection {
         clearTimeout(timer)
         signal?.removeEventListener('abort', aborted)
       }
+      const isAuthentication = message.type === MESSAGE_TYPE.AUTHENTICATION
+      if (isAuthentication) this.#isProbed = false
       this.#asked.set(id, {
-        isAuthentication: message.type === MESSAGE_TYPE.AUTHENTICATION,
+        isAuthentication,
         resolve: response => {
           settled()
           resolve(response)
@@ -153,12 +157,14 @@ export class Connection {
 
   /**
    * From now on, while somebody waits and nothing comes for a while, a RESPONSE that answers nothing is sent: it gets no answer either, unless
-   * a relay made its link anew, behind which nobody knows us, what we sent, or what we wait for (protocol, 3).
+   * a relay made its link anew, behind which nobody knows us, what we sent, or what we wait for (protocol, 3). Then whatever was asked
+   * before is rejected with `unauthenticated`, and whoever waits for more is told that it is lost.
    */
   probeSilence(everyMs: number): void {
     this.#probing = setInterval(() => {
       const isWaiting = this.#asked.size + this.#routes.size + this.#streams.size + this.#watchers.size > 0
       if (!isWaiting || !isDue(++this.#silentTicks)) return
+      this.#isProbed = true
       this.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: NIL_UUID, response: 'Ok' })
     }, everyMs)
     this.#probing.unref()
@@ -253,15 +259,20 @@ export class Connection {
       taker?.onResponse(response)
     }
     if (response.response === 'Ok') return
-    if (response.code === 'unauthenticated') this.#forgotten(errorOf(response))
+    if (response.code === 'unauthenticated') this.#forgotten(errorOf(response), id === NIL_UUID && this.#isProbed)
     if (response.fatal === true || (id === NIL_UUID && response.code !== 'unauthenticated')) this.#end(errorOf(response))
   }
 
-  /** A relay made its link anew: what hung on the session before gets no answer any more. An AUTHENTICATION may be on the new link already. */
-  #forgotten(cause: Error): void {
+  /**
+   * A relay made its link anew: what hung on the session before gets no answer any more. An AUTHENTICATION may be on the new link already,
+   * unless a probe that followed it found nobody who knows us.
+   */
+  #forgotten(cause: Error, isAuthenticationLost: boolean): void {
+    for (const [id, { isAuthentication }] of [...this.#asked]) {
+      if (isAuthentication ? isAuthenticationLost : !this.#isForgotten) this.#settle(id)?.reject(cause)
+    }
     if (this.#isForgotten) return
     this.#isForgotten = true
-    for (const [id, { isAuthentication }] of [...this.#asked]) if (!isAuthentication) this.#settle(id)?.reject(cause)
     this.#tellLost(cause)
   }
 

@@ -13,6 +13,8 @@ import type { TokenSource } from './token.ts'
 
 /** How often we ask, at first, whether the daemon still knows us, before silence is taken for a failure. */
 const PROBES_PER_TIMEOUT = 5
+/** How often one log-in may be lost on its way. */
+const LOSSES_MAX = 10
 
 export interface LinkOptions {
   readonly path: string
@@ -112,16 +114,17 @@ export class Link {
     this.#open?.finish()
   }
 
-  /** Tries so often; then silence ends the connection. */
-  async #logIn(connection: Connection, triesMax: number, signal?: AbortSignal): Promise<void> {
-    for (let tries = 1; ; tries++) {
+  /** After so many silences the connection is ended. What turns out to be lost is sent again. */
+  async #logIn(connection: Connection, silencesMax: number, signal?: AbortSignal): Promise<void> {
+    for (let silences = 0, losses = 0; ;) {
       const token = await this.token(signal)
       try {
         const ok = await this.ask(connection, { type: MESSAGE_TYPE.AUTHENTICATION, files: [], tags: [], acks: 'ranges', token }, signal)
         this.#user = ok.user ?? this.#user
         return
       } catch (error) {
-        if (isSilence(error) && tries < triesMax) continue
+        if (isSilence(error) && ++silences < silencesMax) continue
+        if (isForgotten(error) && ++losses < LOSSES_MAX) continue
         if (isSilence(error)) connection.close(error)
         throw error
       }
@@ -133,9 +136,9 @@ export class Link {
     const { signal } = this.#closing
     const connection = await Connection.open(path, trustedUids, signal)
     try {
+      connection.probeSilence(this.timings.answerTimeoutMs / PROBES_PER_TIMEOUT)
       await this.#logIn(connection, 1, signal)
       signal.throwIfAborted()
-      connection.probeSilence(this.timings.answerTimeoutMs / PROBES_PER_TIMEOUT)
     } catch (error) {
       connection.close()
       throw error
@@ -150,7 +153,11 @@ export class Link {
 export type Question = Message extends infer Each ? Each extends Message ? Omit<Each, 'messageId'> & { messageId?: string } : never : never
 
 function needsLogIn(error: unknown): boolean {
-  return error instanceof TallyError && (error.code === 'unauthenticated' || error.code === 'token-expired')
+  return isForgotten(error) || error instanceof TallyError && error.code === 'token-expired'
+}
+
+function isForgotten(error: unknown): boolean {
+  return error instanceof TallyError && error.code === 'unauthenticated'
 }
 
 function isSilence(error: unknown): error is ClientError {

@@ -1,6 +1,6 @@
 /**
- * Stands between a client under test and the daemon, passes every byte on, and keeps apart which chunks went which way: whatever the
- * daemon acknowledged must never come again. It reads framing A only, which is what clients of ours speak.
+ * Stands between a client under test and the daemon, passes every byte on, and keeps apart which chunks went which way: whatever one side
+ * acknowledged must never come again from the other. It reads framing A only, which is what clients of ours speak.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net'
 import { decode, type Frame, FrameReader, numberedChunk, placeOf, TYPE } from '../support/wire.ts'
@@ -10,12 +10,16 @@ export type RelayEvent = 'connection' | 'authentication' | 'sent' | 'acked' | 's
 export class RecordingRelay {
   readonly path: string
   readonly counts = { sent: 0, sentTwice: 0, acked: 0, acknowledgedSentAgain: 0 }
+  /** The same of what the daemon sent to be fetched. */
+  readonly fetches = { sent: 0, acked: 0, acknowledgedSentAgain: 0 }
+  connections = 0
   onEvent: ((event: RelayEvent) => void) | undefined
   readonly #target: string
   readonly #server: Server
   /** By the whole UUID, whose tail names the transfer. */
   readonly #sent = new Set<string>()
   readonly #acked = new Set<string>()
+  readonly #fetchAcked = new Set<string>()
   readonly #sockets = new Set<Socket>()
 
   constructor(path: string, target: string) {
@@ -38,6 +42,7 @@ export class RecordingRelay {
     const up = new FrameReader('A')
     const down = new FrameReader('A')
     const unanswered = new Map<string, string>()
+    this.connections++
     this.onEvent?.('connection')
     for (const [from, to] of [[near, far], [far, near]] as const) {
       this.#sockets.add(from)
@@ -62,6 +67,7 @@ export class RecordingRelay {
   }
 
   #ascending(frame: Frame, unanswered: Map<string, string>): void {
+    if (frame.type === TYPE.response) this.#fetched(decode(frame.payload))
     if (frame.type !== TYPE.transfer) {
       this.onEvent?.(frame.type === TYPE.authentication ? 'authentication' : 'request')
       return
@@ -77,6 +83,10 @@ export class RecordingRelay {
   }
 
   #descending(frame: Frame, unanswered: Map<string, string>): void {
+    if (frame.type === TYPE.transfer) {
+      this.fetches.sent++
+      if (this.#fetchAcked.has((decode(frame.payload)['chunk'] as string).toLowerCase())) this.fetches.acknowledgedSentAgain++
+    }
     if (frame.type !== TYPE.response) return
     const answer = decode(frame.payload)
     if (answer['response'] !== 'Ok') return
@@ -92,6 +102,14 @@ export class RecordingRelay {
       this.#ack(single)
     }
     if (answer['stored'] !== undefined) this.onEvent?.('stored')
+  }
+
+  /** What the client acknowledged was written. */
+  #fetched(answer: Record<string, unknown>): void {
+    for (const [file, first, count] of (answer['chunks'] ?? []) as [number, number, number][]) {
+      for (let i = first; i < first + count; i++) this.#fetchAcked.add(numberedChunk(answer['fid'] as string, file, i))
+      this.fetches.acked += count
+    }
   }
 
   #ack(chunk: string): void {
