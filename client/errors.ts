@@ -70,3 +70,8 @@ export function isTallyError(error: unknown): error is DaemonError | ClientError
 export function errorOf({ code, reason, details, fatal }: ErrorResponse): TallyError {
   return new TallyError(code ?? 'internal', reason, details ?? {}, fatal === undefined ? {} : { fatal })
 }
+
+/** What was thrown, as an `Error`: whoever throws something else loses nothing but its type. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown })
+}

@@ -2,6 +2,7 @@
 import type { FoundFile } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
 import { AllProgress } from './all-progress.ts'
+import { asError } from './errors.ts'
 import type { FileId } from './file-id.ts'
 import { inFlight } from './in-flight.ts'
 import type { GetAllOptions, GetAllResult, GetAllTarget } from './options.ts'
@@ -25,7 +26,7 @@ export async function* getAll(
       return { id, ...result, path: result.path ?? '' }
     } catch (error) {
       signal?.throwIfAborted()
-      return { id, error }
+      return { id, error: asError(error) }
     }
   })
 }

@@ -86,7 +86,7 @@ export type PutAllResult = { readonly path: string } & (
     readonly counts: Readonly<UploadCounts>
     readonly error?: undefined
   }
-  | { readonly error: unknown }
+  | { readonly error: Error }
 )
 
 /** A range of the file's bytes; what lies beyond its end is left out. Its content cannot be verified: a digest covers whole files. */
@@ -109,7 +109,7 @@ export type GetAllTarget = Exclude<FileTarget, { readonly path: string }>
 /** One file is here, or why it is not; `id` is what was asked for. */
 export type GetAllResult = { readonly id: FoundFile | FileId } & (
   | (DownloadResult & { readonly path: string; readonly error?: undefined })
-  | { readonly error: unknown }
+  | { readonly error: Error }
 )
 
 /** Conditions that a file meets all of: `tags` all of, `anyTags` at least one, `notTags` none; `name` is a glob for the whole name. */

@@ -7,7 +7,7 @@ import { TallyError } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
 import { AllProgress } from './all-progress.ts'
 import { labelOf } from './content.ts'
-import { ClientError } from './errors.ts'
+import { ClientError, asError } from './errors.ts'
 import { inFlight } from './in-flight.ts'
 import type { Link } from './link.ts'
 import type { PutAllItem, PutAllOptions, PutAllResult } from './options.ts'
@@ -60,7 +60,7 @@ class Putting {
       return { path, ...await this.#tally.put(path, own) }
     } catch (error) {
       this.#throwIfOver(error)
-      return { path, error }
+      return { path, error: asError(error) }
     }
   }
 
@@ -71,7 +71,7 @@ class Putting {
       return await this.#upload(group, signal)
     } catch (error) {
       this.#throwIfOver(error)
-      if (!(error instanceof TallyError) || OF_ALL.has(error.code)) return group.map(({ item: { path } }) => ({ path, error }))
+      if (!(error instanceof TallyError) || OF_ALL.has(error.code)) return group.map(({ item: { path } }) => ({ path, error: asError(error) }))
       const stored = await this.#storedOf(group, signal)
       return Promise.all(group.map(({ item }, file) => stored[file] ?? this.alone(item, signal)))
     }

@@ -181,3 +181,18 @@ t.test('what a taker throws ends the fetch', async t => {
   const { tally } = await setUp(t, contentOf(9, 1_000_000))
   await t.rejects(tally.get(`${FID}/0`, { write: () => { throw new Error('no room') } }), { message: 'no room' })
 })
+
+t.test('a daemon that sends more than it may is not listened to', async t => {
+  const { tally, served, directory } = await setUp(t, contentOf(10, 20_000_000))
+  // The first chunk never comes, so nothing can be written.
+  served.order = chunks => chunks.slice(1)
+  await t.rejects(tally.get(`${FID}/0`, { path: join(directory, 'f') }), { code: 'internal' })
+})
+
+t.test('a name with a path in it stays in the directory', async t => {
+  const { tally, served, directory } = await setUp(t, contentOf(11, 10))
+  served.name = '../../escaped'
+  const { path } = await tally.get(`${FID}/0`, { directory })
+  t.equal(path, join(directory, '.._.._escaped'))
+  t.same(readdirSync(directory), ['.._.._escaped'])
+})
