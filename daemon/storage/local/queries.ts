@@ -84,7 +84,7 @@ export class Queries {
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): StoredContent | undefined {
     const row = 'digest' in wanted
       ? this.#db.get(`${CONTENT} WHERE u.name = ? AND c.digest = ? ORDER BY f.id DESC LIMIT 1`, user, wanted.digest)
-      : this.#db.get(`${CONTENT} WHERE u.name = ? AND t.fid = ? AND f.number = ?`, user, wanted.fid, wanted.file)
+      : this.#db.get(`${CONTENT} WHERE u.name = ? AND t.owner = u.id AND t.fid = ? AND f.number = ?`, user, wanted.fid, wanted.file)
     return row === undefined ? undefined : toContent(row)
   }
 

@@ -1,0 +1,38 @@
+/** What FETCH looks up costs the same however much the user has: the planner goes by the whole key, not by the owner alone. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { Database, type Row } from '../../daemon/storage/local/database.ts'
+import { Queries } from '../../daemon/storage/local/queries.ts'
+import { SCHEMA } from '../../daemon/storage/local/schema.ts'
+
+/** Notes how each statement would be carried out, instead of carrying it out. */
+class Planning extends Database {
+  steps: string[] = []
+
+  override get(sql: string, ...values: Parameters<Database['get']> extends [string, ...infer Values] ? Values : never): Row | undefined {
+    this.steps = this.all(`EXPLAIN QUERY PLAN ${sql}`, ...values).map(({ detail }) => String(detail))
+    return undefined
+  }
+}
+
+t.test('a stored file is found by its transfer and number, or by its digest, never by walking over the user\'s files', async t => {
+  const directory = mkdtempSync(join(tmpdir(), 'tally-plans-'))
+  const db = new Planning(join(directory, 'catalog.db'), 'writer', 'process')
+  t.teardown(() => {
+    db.close()
+    rmSync(directory, { recursive: true })
+  })
+  db.exec(SCHEMA)
+  const queries = new Queries(db)
+  const keysOf = (wanted: Parameters<Queries['content']>[1]): string => {
+    queries.content('ada', wanted)
+    return db.steps.join('\n')
+  }
+  const byNumber = keysOf({ fid: '0b6f7a3e-0000-4000-8000-000000000000', file: 3 })
+  for (const key of ['owner=? AND fid=?', 'transfer=? AND number=?']) t.match(byNumber, key)
+  const byDigest = keysOf({ digest: `sha256:${'0'.repeat(64)}` })
+  t.match(byDigest, 'owner=? AND digest=?')
+  for (const plan of [byNumber, byDigest]) t.notMatch(plan, /\(owner=\?\)|SCAN/)
+})
