@@ -64,6 +64,7 @@ async function main(): Promise<void> {
   for (const figure of figures) {
     const result = await runFigure(figure, common, plot => writePlot(resolve(values.plots), plot))
     results.push(result)
+    if (!process.stderr.isTTY) process.stderr.write(`${result.id} ${result.seconds} s\n`)
     if (!values.json) process.stdout.write(`${formatFigure(result)}\n\n`)
   }
   if (!values.json) return

@@ -10,6 +10,8 @@ import type { Access } from '../support/daemon.ts'
 /** A file as the daemon has it. */
 export interface StoredFile {
   readonly fid: string
+  /** Its number in the transfer, which small files share. */
+  readonly file: number
   readonly digest: string
 }
 
@@ -20,8 +22,9 @@ export type LibraryTask = { readonly access: Access } & (
   | { readonly do: 'get'; readonly fid: string; readonly directory: string }
   /** `putAll`, which goes by the state of each file at its path; they stay. */
   | { readonly do: 'putAll'; readonly paths: readonly string[] }
-  /** `getAll` into the directory. */
-  | { readonly do: 'getAll'; readonly fids: readonly string[]; readonly directory: string }
+  /** `getAll` into the directory, by what a put answered. */
+  | { readonly do: 'getAll'; readonly files: readonly StoredFile[]; readonly directory: string }
+  /** Whole transfers. */
   | { readonly do: 'remove'; readonly fids: readonly string[] })
 
 export interface LibraryResult {
@@ -62,7 +65,7 @@ async function work(task: LibraryTask, opened: readonly Tally[]): Promise<readon
       return Promise.all(task.paths.map(async (path, i) => stored(await (opened[i] as Tally).put(path, { fid: randomUUID() }))))
     case 'get': return [stored(await tally.get({ fid: task.fid }, { directory: task.directory }))]
     case 'putAll': return collect(tally.putAll(task.paths.map(path => ({ path }))))
-    case 'getAll': return collect(tally.getAll(task.fids.map(fid => ({ fid })), { directory: task.directory }))
+    case 'getAll': return collect(tally.getAll(task.files.map(({ fid, file }) => ({ fid, file })), { directory: task.directory }))
     case 'remove': await removeAll(opened, task.fids)
       return []
   }
@@ -77,8 +80,8 @@ async function collect(results: AsyncIterable<StoredFile | { readonly error: unk
   return files
 }
 
-function stored({ fid, digest }: StoredFile): StoredFile {
-  return { fid, digest }
+function stored({ fid, file, digest }: StoredFile): StoredFile {
+  return { fid, file, digest }
 }
 
 async function removeAll([tally]: readonly Tally[], fids: readonly string[]): Promise<void> {

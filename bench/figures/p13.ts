@@ -30,13 +30,13 @@ export const p13: Figure = {
       // A file that was removed is known by its path and state: with another time it is another file, as in a put of new ones.
       for (const path of paths) await utimes(path, FIRST_TIME_S + pair, FIRST_TIME_S + pair)
       const stored = await library.run({ access, do: 'putAll', paths })
-      const fids = stored.files.map(({ fid }) => fid)
-      const got = await library.run({ access, do: 'getAll', fids, directory: to })
-      if (new Set(fids).size !== FILES || (await readdir(to)).length !== FILES) throw new Error(`not ${FILES} files went in and came out`)
+      const places = new Set(stored.files.map(({ fid, file }) => `${fid}/${file}`))
+      const got = await library.run({ access, do: 'getAll', files: stored.files, directory: to })
+      if (places.size !== FILES || (await readdir(to)).length !== FILES) throw new Error(`not ${FILES} files went in and came out`)
       for (let i = 0; i < FILES; i += 97) {
         if (!contents[i]?.equals(await readFile(join(to, `${i}`)))) throw new Error(`file ${i} is not what was put`)
       }
-      await library.run({ access, do: 'remove', fids })
+      await library.run({ access, do: 'remove', fids: [...new Set(stored.files.map(({ fid }) => fid))] })
       await workspace.empty(to)
       if (pair >= 0) put.push(FILES / stored.seconds)
       if (pair >= 0) get.push(FILES / got.seconds)
