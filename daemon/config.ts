@@ -34,6 +34,8 @@ export interface Config {
   readonly userClaim?: string
   readonly durability: Durability
   readonly fileBytesMax: number
+  /** Without a chunk. */
+  readonly unfinishedKeptMs: number
   /** Of each user. */
   readonly userLimits: UserLimits
   /** 0: no scrub. */
@@ -59,6 +61,8 @@ export type Command =
 
 const PORT_MAX = 65_535
 const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
+/** The time of the last chunk is known to the minute. */
+const TIME_UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
 /** Throws a UsageError (exit code 2) that names the flag, the variable or the file at fault. */
@@ -77,6 +81,15 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
 /** Where the store is; absolute. */
 export function storePathOf(settings: Settings): string {
   return resolve(settings.get('store')?.values[0] ?? '')
+}
+
+/** How long an unfinished transfer is kept without a chunk, in ms. */
+export function unfinishedKeptOf(settings: Settings): number {
+  const value = settings.get('expire-unfinished')?.values[0] ?? ''
+  const [, digits = '', unit = ''] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? []
+  const unitMs = TIME_UNITS_MS[unit]
+  if (unitMs === undefined) throw new UsageError(`--expire-unfinished is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
+  return Number(digits) * unitMs
 }
 
 function configOf(settings: Settings): Config {
@@ -101,6 +114,7 @@ function configOf(settings: Settings): Config {
     ...(userClaim === undefined ? {} : { userClaim }),
     durability: choice('durability', one('durability'), ['power', 'process']),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
+    unfinishedKeptMs: unfinishedKeptOf(settings),
     userLimits: {
       quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) ?? SIZE_BYTES_MAX },
       connectionsMax: count('user-connections', one('user-connections')) ?? Infinity,

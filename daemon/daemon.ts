@@ -18,7 +18,7 @@ import type { Store } from './storage/storage.ts'
 import { Damage } from './transfers/damage.ts'
 import { Feed } from './transfers/feed.ts'
 import type { SocketAccess } from './unix-socket.ts'
-import { Housekeeping } from './transfers/housekeeping.ts'
+import { Housekeeping, UNFINISHED_KEPT_MS } from './transfers/housekeeping.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
 import { Scrub } from './transfers/scrub.ts'
@@ -50,6 +50,8 @@ export interface Limits {
   readonly fileBytesMax: number
   /** What the scrub reads; absent: there is none. */
   readonly scrubBytesPerSecond?: number
+  /** How long an unfinished transfer is kept without a chunk; absent: 7 days. */
+  readonly unfinishedKeptMs?: number
   /** Of each user; absent: nobody has any. */
   readonly userLimits?: UserLimits
   /** Of chunks that come, in all; absent: no limit. */
@@ -90,7 +92,8 @@ export class Daemon {
       onCommit: (chunks, bytes, durationMs) => this.counts.cycle(chunks, bytes, durationMs),
       onStored: () => this.counts.filesStored++,
     })
-    this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
+    const unfinishedKeptMs = (): number => this.#limits.unfinishedKeptMs ?? UNFINISHED_KEPT_MS
+    this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, unfinishedKeptMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const damage = new Damage(store, {
       found: ({ fid, file, sizeBytes }, runs) => {
         const [first] = rangesOf(runs, sizeBytes)
@@ -115,6 +118,7 @@ export class Daemon {
       flow: this.#flow,
       users: new Users(limitsOf),
       underway: new Underway(),
+      unfinishedKeptMs,
       sessions: () => this.#sessions,
       operator: options.operator ?? { settings: () => ({}), reload: () => ({}) },
       log,

@@ -75,6 +75,10 @@ export const FLAGS: readonly Flag[] = [
     name: 'metrics', value: 'ADDRESS', env: true, inFile: true,
     help: 'answer /metrics, /healthz and /readyz at unix:PATH or a loopback address such as 127.0.0.1:9464 (default: nowhere)',
   },
+  {
+    name: 'expire-unfinished', value: 'TIME', env: true, inFile: true, live: true, fallback: () => '7d',
+    help: 'remove unfinished transfers that got no chunk for so long: 7d (default), 12h, 30m',
+  },
   { name: 'log-format', value: 'KIND', env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
   { name: 'log-level', value: 'LEVEL', env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
   { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },

@@ -47,6 +47,8 @@ export interface Services {
   readonly limitsOf: LimitsOf
   readonly users: Users
   readonly underway: Underway
+  /** How long an unfinished transfer is kept without a chunk. */
+  readonly unfinishedKeptMs: () => number
   /** Everybody who is connected. */
   readonly sessions: () => Iterable<Session>
   readonly operator: Operator

@@ -6,7 +6,7 @@ import { homedir } from 'node:os'
 import { storePathOf } from '../config.ts'
 import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, table } from '../flags.ts'
 import { escapeUnsafe } from '../log.ts'
-import { readSettings } from '../settings.ts'
+import { readSettings, type Settings } from '../settings.ts'
 
 /** Done and well; the store is not as it should be; the command line is wrong, or the work could not be done. */
 export const COMMAND_EXIT = { DONE: 0, UNSOUND: 1, FAILED: 2 } as const
@@ -26,6 +26,7 @@ export interface StoreCommand {
 export interface CommandContext {
   /** Absolute. */
   readonly storePath: string
+  readonly settings: Settings
   readonly given: FlagValues
   /** The outcome, on standard output: the value with `--json`, else the text. Control characters are escaped. */
   tell(text: string, value: Readonly<Record<string, unknown>>): void
@@ -49,7 +50,8 @@ export async function runCommand(command: StoreCommand, args: readonly string[],
   const tell: CommandContext['tell'] = (text, value) => {
     process.stdout.write(isJson ? `${escapeUnsafe(JSON.stringify(value))}\n` : `${escapeUnsafe(text)}\n`)
   }
-  return command.run({ storePath: storePathOf(readSettings(given, env, homedir())), given, tell })
+  const settings = readSettings(given, env, homedir())
+  return command.run({ storePath: storePathOf(settings), settings, given, tell })
 }
 
 function helpOf({ name, summary, examples }: StoreCommand, flags: readonly Flag[]): string {

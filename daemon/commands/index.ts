@@ -3,8 +3,9 @@ import { nearest, UsageError } from '../flags.ts'
 import type { StoreCommand } from './command.ts'
 import { exportCommand, importCommand } from './export.ts'
 import { fsck } from './fsck.ts'
+import { gc } from './gc.ts'
 
-const COMMANDS: readonly StoreCommand[] = [fsck, exportCommand, importCommand]
+const COMMANDS: readonly StoreCommand[] = [fsck, gc, exportCommand, importCommand]
 
 /** The rows of tallyd's help. */
 export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])

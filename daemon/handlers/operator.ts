@@ -30,7 +30,7 @@ export function handleWhy(session: Session, message: Why, encoding: Encoding): v
     const because = await ofTransfer(session, message.user, message.fid, async transfer => {
       const found = await registry.unfinished({ user: message.user, limit: 1, after: transfer.id + 1 })
       const touchedMs = found[0]?.id === transfer.id ? found[0].touchedMs : undefined
-      return whyUnfinished(transfer, connectionsOf(session, transfer).length, transfer.meter.lastMs ?? touchedMs, nowMs())
+      return whyUnfinished(transfer, connectionsOf(session, transfer).length, transfer.meter.lastMs ?? touchedMs, nowMs(), session.services.unfinishedKeptMs())
     })
     return { result: { because } }
   })

@@ -2,10 +2,11 @@
  * What time does: unfinished transfers expire, files with an expiry go, tombstones and pairs are forgotten; blobs without a record are
  * deleted; transfers that were complete when the daemon died are finished; idle ones leave memory (product.md, promise 6).
  */
-import type { Store } from '../storage/storage.ts'
+import type { ExpiryLimits, Store } from '../storage/storage.ts'
 import type { Registry } from './registry.ts'
 
 const DAY_MS = 86_400_000
+/** Where nothing else is configured. */
 export const UNFINISHED_KEPT_MS = 7 * DAY_MS
 const PAIRS_KEPT_MS = 7 * DAY_MS
 const TOMBSTONES_KEPT_MS = 30 * DAY_MS
@@ -16,19 +17,33 @@ const EXPIRE_EVERY_MS = 60_000
 const LET_GO_EVERY_MS = 10_000
 const GARBAGE_BATCH = 256
 
+/** What has expired by now. */
+export function expiryLimits(nowMs: number, unfinishedKeptMs: number, dropMade: boolean): Omit<ExpiryLimits, 'inUse'> {
+  return {
+    nowMs,
+    unfinishedBeforeMs: nowMs - unfinishedKeptMs,
+    pairsBeforeMs: nowMs - PAIRS_KEPT_MS,
+    tombstonesBeforeMs: nowMs - TOMBSTONES_KEPT_MS,
+    eventsBeforeMs: nowMs - EVENTS_KEPT_MS,
+    dropMade,
+  }
+}
+
 export class Housekeeping {
   readonly #store: Store
   readonly #registry: Registry
   readonly #nowMs: () => number
+  readonly #unfinishedKeptMs: () => number
   readonly #onFailure: (what: string, cause: unknown) => void
   #timers: NodeJS.Timeout[] = []
   #collecting: Promise<void> | undefined
   #collectAgain = false
 
-  constructor(store: Store, registry: Registry, nowMs: () => number, onFailure: (what: string, cause: unknown) => void) {
+  constructor(store: Store, registry: Registry, nowMs: () => number, unfinishedKeptMs: () => number, onFailure: (what: string, cause: unknown) => void) {
     this.#store = store
     this.#registry = registry
     this.#nowMs = nowMs
+    this.#unfinishedKeptMs = unfinishedKeptMs
     this.#onFailure = onFailure
   }
 
@@ -51,17 +66,14 @@ export class Housekeeping {
 
   /** Applies every expiry as of now. */
   async expire(dropMade: boolean): Promise<void> {
-    const nowMs = this.#nowMs()
+    const limits = expiryLimits(this.#nowMs(), this.#unfinishedKeptMs(), dropMade)
     try {
-      await this.#registry.expire(inUse => this.#store.catalog.expire({
-        nowMs,
-        unfinishedBeforeMs: nowMs - UNFINISHED_KEPT_MS,
-        pairsBeforeMs: nowMs - PAIRS_KEPT_MS,
-        tombstonesBeforeMs: nowMs - TOMBSTONES_KEPT_MS,
-        eventsBeforeMs: nowMs - EVENTS_KEPT_MS,
-        dropMade,
-        inUse,
-      }))
+      // As long as there is much of it; others come between.
+      for (let went = 1; went > 0;) {
+        await this.#registry.expire(async inUse => {
+          went = (await this.#store.catalog.expire({ ...limits, inUse })).length
+        })
+      }
     } catch (cause) {
       this.#onFailure('expiry', cause)
     }

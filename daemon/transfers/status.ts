@@ -5,7 +5,6 @@
 import type { ValueMap } from '../../protocol/messages.ts'
 import type { UnfinishedTransfer } from '../storage/storage.ts'
 import type { LiveTransfer } from './live-transfer.ts'
-import { UNFINISHED_KEPT_MS } from './housekeeping.ts'
 import type { Upload } from './upload.ts'
 
 /** Of one file in the map of a transfer; further ones only count. */
@@ -37,8 +36,8 @@ export function transferMap(transfer: LiveTransfer, connections: readonly number
   }
 }
 
-/** Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. */
-export function whyUnfinished(transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number): readonly string[] {
+/** Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for `keptMs` after that. */
+export function whyUnfinished(transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number, keptMs: number): readonly string[] {
   const { uploads } = transfer
   const open = uploads.filter(({ state }) => state === 'receiving')
   const count = (state: Upload['state']): number => uploads.filter(upload => upload.state === state).length
@@ -50,7 +49,7 @@ export function whyUnfinished(transfer: LiveTransfer, connections: number, touch
   if (failure !== undefined) sentences.push(`The last failure was ${failure.code}: ${failure.message}.`)
   sentences.push(connections === 0 ? 'No connection has it open.' : `${connections} connections have it open.`)
   if (touchedMs !== undefined) {
-    const days = Math.max(0, (touchedMs + UNFINISHED_KEPT_MS - nowMs) / 86_400_000).toFixed(1)
+    const days = Math.max(0, (touchedMs + keptMs - nowMs) / 86_400_000).toFixed(1)
     sentences.push(`The last chunk came ${Math.max(0, Math.round((nowMs - touchedMs) / 1000))} s ago; without another one it expires in ${days} days.`)
   }
   return sentences

@@ -40,6 +40,8 @@ durability = "process"
 max-file-size = "10G"
 quota = "2K"
 quota-files = 7
+scrub-rate = "5K"
+expire-unfinished = "12h"
 connections = 8
 user-connections = 9
 user-transfers = 10
@@ -54,6 +56,7 @@ test('every setting can stand in the file', async t => {
   t.strictSame(config(['--config', fileWith(EVERYTHING)]), {
     sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
+    unfinishedKeptMs: 12 * 3_600_000, scrubBytesPerSecond: 5120,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11,
     connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug',
   })

@@ -23,6 +23,7 @@ test('without flags everything has its default', async t => {
     requireExp: false,
     durability: 'power',
     fileBytesMax: Number.MAX_SAFE_INTEGER,
+    unfinishedKeptMs: 7 * 86_400_000,
     userLimits: {
       quota: { bytesMax: Number.MAX_SAFE_INTEGER, filesMax: Number.MAX_SAFE_INTEGER }, connectionsMax: Infinity, transfersMax: Infinity, bytesPerSecond: Infinity,
     },
@@ -36,11 +37,12 @@ test('without flags everything has its default', async t => {
 
 test('every flag is heard', async t => {
   const args = ['--socket', '/a', '--socket=/b', '--store', '/s', '--jwks', '/k', '--issuer', 'us', '--audience', 'tally', '--require-exp',
-    '--user-claim', 'login', '--durability', 'process', '--max-file-size', '10G', '--quota', '2K', '--quota-files', '7', '--connections', '8', '--user-connections', '9',
+    '--user-claim', 'login', '--durability', 'process', '--max-file-size', '10G', '--quota', '2K', '--quota-files', '7', '--expire-unfinished', '12h', '--connections', '8', '--user-connections', '9',
     '--user-transfers', '10', '--limit-rate', '11', '--user-limit-rate', '12', '--min-free', '13', '--scrub-rate', '0', '--log-format', 'json', '--log-level', 'debug']
   t.strictSame(config(args), {
     sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
+    unfinishedKeptMs: 12 * 3_600_000,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, minFreeBytes: 13, scrubBytesPerSecond: 0, logFormat: 'json', logLevel: 'debug',
   })
 })

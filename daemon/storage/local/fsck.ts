@@ -13,6 +13,7 @@ import { checkBlob } from './check-blob.ts'
 import { Database } from './database.ts'
 import type { Row } from './database.ts'
 import { lockStore } from './lock.ts'
+import { orphansOf } from './orphans.ts'
 import { loadSums, writeSums } from './records.ts'
 import { RECEIVING, REMOVED, STORED } from './schema.ts'
 import { checkVersion } from './version.ts'
@@ -124,6 +125,9 @@ class Check {
       ['file is stored without a content', `SELECT id FROM file WHERE state = ${STORED} AND content IS NULL`],
       ['file is not stored and has a content', `SELECT id FROM file WHERE state <> ${STORED} AND content IS NOT NULL`],
       ['file has another owner than its transfer', 'SELECT f.id FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.owner <> f.owner'],
+      ['user has other figures than their files', `SELECT u.id FROM user u WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})
+        OR u.bytes <> (SELECT coalesce(sum(coalesce(f.size, f.received)), 0) FROM file f WHERE f.owner = u.id AND f.state = ${RECEIVING})
+          + (SELECT coalesce(sum(c.size), 0) FROM content c WHERE c.owner = u.id)`],
       ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
       ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
       ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}
@@ -177,16 +181,8 @@ class Check {
   }
 
   #checkBlobs(): void {
-    const isKnown = `SELECT 1 FROM file WHERE id = ? AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ? UNION ALL SELECT 1 FROM garbage WHERE blob = ?
-      UNION ALL SELECT 1 FROM repair WHERE blob = ?`
-    const blobs = path.join(this.#directory, 'blobs')
-    for (const shard of fs.readdirSync(blobs).sort()) {
-      for (const name of fs.readdirSync(path.join(blobs, shard)).sort()) {
-        const file = path.join(blobs, shard, name)
-        const id = Number.parseInt(name, 16)
-        if (file === blobPath(blobs, id).file && this.#db.get(isKnown, id, id, id, id) !== undefined) continue
-        this.#found({ kind: 'orphan', path: path.relative(this.#directory, file), sizeBytes: fs.statSync(file).size })
-      }
+    for (const { file, sizeBytes } of orphansOf(this.#db, this.#directory)) {
+      this.#found({ kind: 'orphan', path: path.relative(this.#directory, file), sizeBytes })
     }
   }
 

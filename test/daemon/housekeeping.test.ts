@@ -1,0 +1,54 @@
+/** What time does, by a clock of the test's: how long unfinished transfers are kept, and that much of it goes in one round. */
+import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { openMemoryStore } from '../../daemon/storage/memory.ts'
+import { Housekeeping } from '../../daemon/transfers/housekeeping.ts'
+import { Registry } from '../../daemon/transfers/registry.ts'
+import { openLocal } from '../storage/support.ts'
+import { newFile, newTransfer, USER } from '../storage/samples.ts'
+import type { Store } from '../../daemon/storage/storage.ts'
+
+const DAY_MS = 86_400_000
+
+function keeping(t: Test, store: Store, unfinishedKeptMs: () => number) {
+  const clock = { nowMs: 1000 }
+  const registry = new Registry({
+    store, nowMs: () => clock.nowMs, fileBytesMax: 2 ** 40, onCommitFailure: () => undefined, onArrival: () => undefined,
+    onCommit: () => undefined, onStored: () => undefined,
+  })
+  const housekeeping = new Housekeeping(store, registry, () => clock.nowMs, unfinishedKeptMs, (what, cause) => t.fail(`${what}: ${cause}`))
+  return { clock, registry, housekeeping }
+}
+
+t.test('an unfinished transfer goes after the configured time without a chunk, and not while somebody has it open', async t => {
+  const store = openMemoryStore()
+  let keptMs = 2 * DAY_MS
+  const { clock, registry, housekeeping } = keeping(t, store, () => keptMs)
+  const [left, open] = [randomUUID(), randomUUID()]
+  for (const fid of [left, open]) await store.catalog.announce({ ...newTransfer(1, [newFile()]), fid })
+  await registry.open({}, USER, open)
+  clock.nowMs += 2 * DAY_MS
+  await housekeeping.expire(false)
+  t.equal((await store.catalog.load(USER, left))?.state, 'open')
+  clock.nowMs += 1
+  await housekeeping.expire(false)
+  t.equal((await store.catalog.load(USER, left))?.state, 'gone')
+  keptMs = DAY_MS
+  await housekeeping.expire(false)
+  t.equal((await store.catalog.load(USER, open))?.state, 'open')
+  t.same(await store.catalog.usage(USER), { bytes: 3000, files: 1 })
+  await housekeeping.stop()
+})
+
+t.test('one round takes all that has expired, however much that is', async t => {
+  const under = await openLocal('process')
+  t.teardown(() => under.end())
+  const { catalog } = under.store
+  await Promise.all(Array.from({ length: 600 }, (_, i) => catalog.announce(newTransfer(i, [newFile()]))))
+  const { clock, housekeeping } = keeping(t, under.store, () => DAY_MS)
+  clock.nowMs += DAY_MS + 1
+  await housekeeping.expire(false)
+  t.same(await catalog.usage(USER), { bytes: 0, files: 0 })
+  await housekeeping.stop()
+  t.same(await catalog.garbage(9), [])
+})
