@@ -18,6 +18,8 @@ export class Counts {
   chunksMarked = 0
   bytesMarked = 0
   filesStored = 0
+  /** In which damage was found. */
+  contentsDamaged = 0
   /** How long a commit cycle took; set by who wants to know. */
   onCycle: ((seconds: number) => void) | undefined
 

@@ -96,6 +96,7 @@ export class Daemon {
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, unfinishedKeptMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const damage = new Damage(store, {
       found: ({ fid, file, sizeBytes }, runs) => {
+        this.counts.contentsDamaged++
         const [first] = rangesOf(runs, sizeBytes)
         log.error('content is damaged: send it again, or ask tallyd fsck', { fid, file, offset: first?.[0], length: first?.[1], ranges: runs.length })
       },

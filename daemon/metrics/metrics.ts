@@ -54,6 +54,7 @@ export async function createMetrics(counts: Counts, gauges: () => Gauges, storeP
   counter('tally_chunks_total', 'chunks that became safe', () => counts.chunksMarked)
   counter('tally_chunk_bytes_total', 'bytes of these chunks', () => counts.bytesMarked)
   counter('tally_files_stored_total', 'files that became whole', () => counts.filesStored)
+  counter('tally_contents_damaged_total', 'stored contents in which damage was found', () => counts.contentsDamaged)
   counter('tally_commit_cycles_failed_total', 'commit cycles whose chunks were refused', () => counts.cyclesFailed)
   gauge('tally_connections', 'open connections', () => gauges().connections)
   gauge('tally_transfers', 'transfers in memory', () => gauges().transfersInMemory)

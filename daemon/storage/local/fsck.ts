@@ -129,6 +129,10 @@ class Check {
         OR u.bytes <> (SELECT coalesce(sum(coalesce(f.size, f.received)), 0) FROM file f WHERE f.owner = u.id AND f.state = ${RECEIVING})
           + (SELECT coalesce(sum(c.size), 0) FROM content c WHERE c.owner = u.id)`],
       ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
+      ['file has another size than its content', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.size <> f.size'],
+      ['user counts other files than there are', `SELECT u.id FROM user u WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})`],
+      ['user counts other bytes than there are', `SELECT u.id FROM user u WHERE u.bytes <> (SELECT coalesce(sum(size), 0) FROM content WHERE owner = u.id)
+        + (SELECT coalesce(sum(coalesce(size, received)), 0) FROM file WHERE owner = u.id AND state = ${RECEIVING})`],
       ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
       ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}
         AND NOT EXISTS (SELECT 1 FROM repair p WHERE p.file = f.id)`],
