@@ -5,8 +5,8 @@
  */
 import { type Socket, connect } from 'node:net'
 import {
-  type ChunkWords, type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage, encodeFrame,
-  encodeMessage, free,
+  type ChunkWords, type Event, FrameDecoder, type FrameType, MESSAGE_TYPE, type Message, type OkResponse, type Response, type Transfer, decodeMessage,
+  encodeFrame, encodeMessage, free,
 } from '../protocol/index.ts'
 
 import { unlessAborted } from './abort.ts'

@@ -196,7 +196,9 @@ async function openPartial(path: string): Promise<FileHandle> {
     if (found.isFile() && found.nlink === 1 && found.uid === (process.geteuid?.() ?? found.uid)) return handle
     await handle.close()
     // Another get of the same content is giving it its name: for a moment it has two of them, then one, or this one none.
-    if (!found.isFile() || found.nlink > 2 || another === 0) throw new ClientError('unsafe-target', `${path} is not a file of our own making`)
+    if (!found.isFile() || found.nlink > 2 || another === 0) {
+      throw new ClientError('unsafe-target', `${path} is not a file of our own making`)
+    }
     await sleep(NAMED_WAIT_MS)
   }
 }

@@ -23,8 +23,8 @@ export type { PutContent } from './content.ts'
 export type { Timings } from './timings.ts'
 export type { UploadResult } from './upload.ts'
 export type {
-  ByteRange, CallOptions, ConnectOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions, GetTarget,
-  PutAllItem, PutAllOptions, PutAllResult, PutLabel, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
+  ByteRange, CallOptions, ConnectOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions,
+  GetTarget, PutAllItem, PutAllOptions, PutAllResult, PutLabel, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
 } from './options.ts'
 export type { Tally } from './tally.ts'
 export { TallyError } from '../protocol/index.ts'

@@ -33,7 +33,8 @@ export async function* putAll(
   const progress = new AllProgress(options.onEvent)
   const putting = new Putting(tally, link, options, progress)
   const { tags = [], expiresMs, meta = {} } = options
-  const results = inFlight(gathered(files, { tags, meta, ...(expiresMs === undefined ? {} : { expiresMs }) }), IN_FLIGHT_MAX, async (work, ending) => {
+  const common = { tags, meta, ...(expiresMs === undefined ? {} : { expiresMs }) }
+  const results = inFlight(gathered(files, common), IN_FLIGHT_MAX, async (work, ending) => {
     const signal = anyOf(ending, options.signal)
     return 'path' in work ? [await putting.alone(work, signal)] : putting.together(work, signal)
   })
@@ -71,7 +72,9 @@ class Putting {
       return await this.#upload(group, signal)
     } catch (error) {
       this.#throwIfOver(error)
-      if (!(error instanceof TallyError) || OF_ALL.has(error.code)) return group.map(({ item: { path } }) => ({ path, error: asError(error) }))
+      if (!(error instanceof TallyError) || OF_ALL.has(error.code)) {
+        return group.map(({ item: { path } }) => ({ path, error: asError(error) }))
+      }
       const stored = await this.#storedOf(group, signal)
       return Promise.all(group.map(({ item }, file) => stored[file] ?? this.alone(item, signal)))
     }

@@ -12,8 +12,8 @@ import { FileSink } from './file-sink.ts'
 import { getAll } from './get-all.ts'
 import type { Link } from './link.ts'
 import type {
-  ByteRange, CallOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions, GetTarget, PutAllItem,
-  PutAllOptions, PutAllResult, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
+  ByteRange, CallOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions, GetTarget,
+  PutAllItem, PutAllOptions, PutAllResult, PutOptions, PutResult, TagChange, TallyEvent, WatchOptions,
 } from './options.ts'
 import { Operator } from './operator.ts'
 import { putAll } from './put-all.ts'
