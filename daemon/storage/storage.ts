@@ -138,7 +138,7 @@ export interface Mark {
   readonly pairs: readonly Pair[]
   /** Small groups: the bytes themselves, added to what is held already; one sync then serves bytes and mark. */
   readonly held: readonly HeldBytes[]
-  /** Everything held before this call is now synced in the blob: drop it. */
+  /** What was held before this call is now synced in the blob, or is in `held` again: drop it. */
   readonly releaseHeld: boolean
   /** Set by the first chunk of a file. */
   readonly kind: ChunkKind

@@ -5,17 +5,15 @@
  * transaction.
  */
 import { type TallyError, asTallyError } from '../../protocol/errors.ts'
-import { CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import { checkQuota, NO_QUOTA, type Quota } from '../storage/quota.ts'
-import type { HeldBytes, Mark, Store } from '../storage/storage.ts'
+import type { Mark, Store } from '../storage/storage.ts'
 import type { Extent } from './extents.ts'
 import type { Group } from './group.ts'
+import type { HeldChange } from './held.ts'
 import type { Upload } from './upload.ts'
 
 /** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
 const HELD_CYCLE_BYTES_MAX = 16_384
-/** What one file may hold in the catalog before it goes to its blob. */
-const HELD_FILE_BYTES_MAX = 65_536
 
 /** What one upload gathered, from now on its share of a cycle. */
 interface Taken {
@@ -24,8 +22,8 @@ interface Taken {
 }
 
 interface Share extends Taken {
-  /** The bytes travel with the mark. */
-  readonly held: readonly HeldBytes[]
+  /** The bytes travel with the mark, or what was held before is released. */
+  readonly change: HeldChange
   /** The bytes, and what was held before, go to the blob. */
   readonly toBlob: boolean
 }
@@ -44,6 +42,8 @@ export class GroupCommit {
   readonly #onSuccess: (chunks: number, bytes: number, durationMs: number) => void
   #gathered = new Set<Upload>()
   #running: Promise<void> | undefined
+  /** Of held bytes, beside the cycles. */
+  readonly #moves = new Set<Promise<void>>()
   #scheduled = false
 
   constructor(
@@ -68,13 +68,14 @@ export class GroupCommit {
     })
   }
 
-  /** Resolves when everything gathered before this call was answered. */
+  /** Resolves when everything gathered before this call was answered, and nothing is written to a blob any more. */
   async settled(): Promise<void> {
     this.#start()
     await this.#running
     // What was gathered during that cycle was gathered before this call only if the cycle was running already.
     this.#start()
     await this.#running
+    await Promise.all(this.#moves)
   }
 
   #start(): void {
@@ -108,12 +109,33 @@ export class GroupCommit {
       return
     }
     this.#onSuccess(groups.reduce((sum, { group }) => sum + group.order.length, 0), cycleBytes, performance.now() - startMs)
-    for (const { upload, group, held, toBlob } of shares) {
-      upload.held = toBlob ? [] : [...upload.held, ...held]
+    for (const { upload, group, change, toBlob } of shares) {
+      upload.held.changed(change)
       if (toBlob) group.extents.recycle()
-      if (upload.held.length === 0 && upload.state === 'receiving' && upload.repair === null) this.#store.contents.advance(upload.blob, prefixBytes(upload, group))
       upload.committed(group)
+      if (toBlob) this.#advance(upload)
+      else this.#move(upload)
     }
+  }
+
+  #move(upload: Upload): void {
+    const { contents } = this.#store
+    const { blob, held } = upload
+    held.move(async list => {
+      await Promise.all(list.map(({ offsetBytes, bytes }) => contents.write(blob, offsetBytes, [bytes])))
+      await contents.sync([blob])
+    }, () => this.#advance(upload))
+    const { moving } = held
+    if (moving === undefined || this.#moves.has(moving)) return
+    this.#moves.add(moving)
+    void moving.then(() => this.#moves.delete(moving))
+  }
+
+  /** Tells how far the blob is whole from its start, so that it can be hashed behind. */
+  #advance(upload: Upload): void {
+    if (upload.state !== 'receiving' || upload.isFinishing || upload.repair !== null) return
+    const markedBytes = Math.min(upload.marked.firstMissing() * upload.chunkSizeBytes, upload.sizeBytes ?? Number.MAX_SAFE_INTEGER)
+    this.#store.contents.advance(upload.blob, upload.held.list.reduce((least, { offsetBytes }) => Math.min(least, offsetBytes), markedBytes))
   }
 
   /**
@@ -148,9 +170,10 @@ export class GroupCommit {
   async #makeDurable(shares: readonly Share[]): Promise<void> {
     const { contents, catalog } = this.#store
     const writes: Promise<void>[] = []
+    for (const { upload, toBlob } of shares) if (toBlob) await upload.held.moving
     for (const { upload, group, toBlob } of shares) {
       if (!toBlob) continue
-      for (const { offsetBytes, bytes } of upload.held) writes.push(contents.write(upload.blob, offsetBytes, [bytes]))
+      for (const { offsetBytes, bytes } of upload.held.list) writes.push(contents.write(upload.blob, offsetBytes, [bytes]))
       for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.blob, offsetBytes, pieces))
     }
     if (writes.length > 0) {
@@ -160,23 +183,20 @@ export class GroupCommit {
       await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.blob))
     }
     const marks: Mark[] = []
-    for (const { upload, group, held, toBlob } of shares) {
-      if (group.order.length > 0) marks.push(upload.mark(group, held, toBlob && upload.held.length > 0))
-    }
+    for (const { upload, group, change } of shares) if (group.order.length > 0) marks.push(upload.mark(group, change))
     if (marks.length > 0) await catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
   }
 }
 
 function divide(upload: Upload, group: Group, mayHold: boolean): Share {
   const bytes = group.extents.lengthBytes
-  if (bytes === 0) return { upload, group, held: [], toBlob: false }
-  const heldBytes = upload.held.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  if (bytes === 0) return { upload, group, change: upload.held.keeping(), toBlob: false }
   // A file that is full now is read back for its digest next, so its bytes have to be in the blob.
-  if (!mayHold || heldBytes + bytes > HELD_FILE_BYTES_MAX || upload.isFull) {
-    return { upload, group, held: [], toBlob: true }
+  if (!mayHold || !upload.held.hasRoomFor(bytes) || upload.isFull) {
+    return { upload, group, change: upload.held.releasing(), toBlob: true }
   }
   const held = group.extents.seal().map(extent => ({ offsetBytes: extent.offsetBytes, bytes: joined(extent) }))
-  return { upload, group, held, toBlob: false }
+  return { upload, group, change: upload.held.adding(held), toBlob: false }
 }
 
 /** One array with memory of its own: it crosses to another thread, and a view would take all of its buffer along. */
@@ -188,14 +208,4 @@ function joined({ pieces, lengthBytes }: Extent): Uint8Array {
     at += piece.length
   }
   return bytes
-}
-
-/** How far the file is whole from its start once the group is marked. */
-function prefixBytes(upload: Upload, group: Group): number {
-  const before = upload.marked.firstMissing()
-  let chunk = before < CHUNKS_PER_FILE_MAX && group.chunks.has(before) ? group.chunks.firstMissing(before) : before
-  while (chunk < CHUNKS_PER_FILE_MAX && (upload.marked.has(chunk) || group.chunks.has(chunk))) {
-    chunk = upload.marked.has(chunk) ? upload.marked.firstMissing(chunk) : group.chunks.firstMissing(chunk)
-  }
-  return Math.min(chunk * upload.chunkSizeBytes, upload.sizeBytes ?? Number.MAX_SAFE_INTEGER)
 }

@@ -57,8 +57,9 @@ async function refuse(upload: Upload, store: Store, expected: string, actual: st
 
 /** A size told late, or the last chunk of a repair, can complete a file whose newest bytes are still held; `store` or `reset` drops them there. */
 async function releaseHeld(upload: Upload, { contents }: Store): Promise<void> {
-  if (upload.held.length === 0) return
-  for (const { offsetBytes, bytes } of upload.held) await contents.write(upload.blob, offsetBytes, [bytes])
+  await upload.held.moving
+  if (upload.held.list.length === 0) return
+  for (const { offsetBytes, bytes } of upload.held.list) await contents.write(upload.blob, offsetBytes, [bytes])
   await contents.sync([upload.blob])
 }
 

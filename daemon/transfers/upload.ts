@@ -7,8 +7,9 @@ import { CHUNKS_PER_PAGE, ChunkSet } from '../../protocol/chunk-set.ts'
 import { TallyError } from '../../protocol/errors.ts'
 import { CHUNKS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { FileReport, FileState, Run } from '../../protocol/messages.ts'
-import type { ChunkKind, FileId, FileRecord, HeldBytes, Mark, Pair, ReceiptPage, TransferId } from '../storage/storage.ts'
+import type { ChunkKind, FileId, FileRecord, Mark, Pair, ReceiptPage, TransferId } from '../storage/storage.ts'
 import { Group } from './group.ts'
+import { Held, type HeldChange } from './held.ts'
 import type { ChunkReply } from './reply.ts'
 
 /** What an upload needs from its surroundings. */
@@ -40,7 +41,7 @@ export class Upload {
   digest: string | null
   state: 'receiving' | 'stored' | 'removed'
   /** Durable in the catalog, not yet written to the blob. */
-  held: readonly HeldBytes[]
+  held: Held
   /** Marked chunks. */
   readonly marked: ChunkSet
   /** Marked chunks and those that the running cycle is about to mark: a superset of `marked`. */
@@ -70,7 +71,7 @@ export class Upload {
     this.digest = record.digest
     this.repair = record.repair
     this.state = record.repair === null ? record.state : 'receiving'
-    this.held = record.held
+    this.held = new Held(record.held)
     this.marked = ChunkSet.fromPages(record.receipts)
     this.marking = ChunkSet.fromPages(record.receipts)
     this.#wasStored = record.storedMs !== null
@@ -115,7 +116,7 @@ export class Upload {
 
   /** Something of it is not decided yet. */
   get hasPending(): boolean {
-    return this.#group !== undefined || this.marking.size !== this.marked.size || this.#waiting.length > 0
+    return this.#group !== undefined || this.marking.size !== this.marked.size || this.#waiting.length > 0 || this.held.moving !== undefined
   }
 
   /** Every place is taken, by marked or pending chunks. */
@@ -179,7 +180,7 @@ export class Upload {
   }
 
   /** The receipt of a taken group: the pages it touched, whole. */
-  mark(group: Group, held: readonly HeldBytes[], releaseHeld: boolean): Mark {
+  mark(group: Group, { held, release }: HeldChange): Mark {
     const pages = new Set<number>()
     for (const [first, count] of group.chunks.runs()) {
       const last = Math.floor((first + count - 1) / CHUNKS_PER_PAGE)
@@ -192,7 +193,7 @@ export class Upload {
       pages: encoded,
       pairs: group.pairs,
       held,
-      releaseHeld,
+      releaseHeld: release,
       kind: this.kind ?? 'numbered',
       chunkSizeBytes: this.chunkSizeBytes,
       receivedBytes: this.#markingBytes(),
@@ -248,7 +249,7 @@ export class Upload {
     this.marked.clear()
     this.marking.clear()
     this.kind = record.kind
-    this.held = record.held
+    this.held = new Held(record.held)
     for (const [first, count] of ChunkSet.fromPages(record.receipts).runs()) {
       this.marked.addRun(first, count)
       this.marking.addRun(first, count)
@@ -261,7 +262,7 @@ export class Upload {
     this.repair = null
     this.#wasStored = true
     this.digest = digest
-    this.held = []
+    this.held.clear()
     this.marked.clear()
     this.marking.clear()
     for (const { chunk, reply } of this.#waiting.splice(0)) reply.acknowledged(this.number, chunk, { file: this.number, digest })
@@ -271,7 +272,7 @@ export class Upload {
   finishFailed(error: TallyError): void {
     this.#lastFailure = error
     if (error.code === 'digest-mismatch') {
-      this.held = []
+      this.held.clear()
       this.marked.clear()
       this.marking.clear()
       if (this.kind === 'opaque') this.#host.opaqueMismatched(this)
@@ -296,7 +297,7 @@ export class Upload {
   removed(): void {
     this.close()
     this.state = 'removed'
-    this.held = []
+    this.held.clear()
     this.marked.clear()
     this.marking.clear()
   }
