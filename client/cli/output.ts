@@ -28,7 +28,8 @@ export class Output {
 
   /** One result: `text` for people, escaped already where that is needed, or `value` as a line of JSON. */
   result(text: string, value: object): void {
-    this.#clear()
+    // Results that go elsewhere leave the line of progress alone.
+    if (this.results.isLive) this.#clear()
     process.stdout.write(this.json ? `${jsonText(value)}\n` : `${text}\n`)
   }
 
