@@ -2,7 +2,8 @@
  * The sending of one upload's chunks on one connection, from one AUTHENTICATION to the next: how many are unanswered, whether there is room
  * for more, and whether the daemon fell silent. Answers that come after a lane ended still count; its failures do not.
  */
-import type { ChunkWords, Response } from '../protocol/index.ts'
+import { crc32 } from 'node:zlib'
+import { type ChunkWords, MESSAGE_TYPE, type Response } from '../protocol/index.ts'
 import type { Connection, Route } from './connection.ts'
 import { ClientError, errorOf } from './errors.ts'
 import { messageId, messageIdPrefix, numberOf } from './message-id.ts'
@@ -14,6 +15,8 @@ const CHUNKS_PER_FILE = 2 ** 31
 /** What a lane tells its upload. */
 export interface LaneOwner {
   readonly fid: string
+  /** Each chunk bears a checksum. */
+  readonly crc32: boolean
   acknowledged(file: number, first: number, count: number): void
   stored(file: number, digest: string): void
 }
@@ -44,7 +47,9 @@ export class Lane implements Route {
   send(file: number, chunk: number, words: ChunkWords, data: Uint8Array): void {
     if (this.inFlight === 0) this.#movedMs = this.#timings.nowMs()
     this.inFlight++
-    this.connection.sendTransfer(messageId(this.#prefix, file * CHUNKS_PER_FILE + chunk), words, data)
+    const id = messageId(this.#prefix, file * CHUNKS_PER_FILE + chunk)
+    if (this.#owner.crc32) this.connection.sendMessage({ type: MESSAGE_TYPE.TRANSFER, messageId: id, chunk: words, data, crc32: crcOf(words, data) })
+    else this.connection.sendTransfer(id, words, data)
   }
 
   onResponse(response: Response): void {
@@ -135,4 +140,11 @@ export class Lane implements Route {
     if (this.inFlight === 0 || this.#timings.nowMs() - this.#movedMs < this.#timings.answerTimeoutMs) return
     this.fail(new ClientError('connection-silent', `no chunk was answered for ${this.#timings.answerTimeoutMs} ms`))
   }
+}
+
+/** Over the 16 bytes of the chunk's UUID, then the data (protocol, 3.2). */
+function crcOf(words: ChunkWords, data: Uint8Array): number {
+  const uuid = Buffer.alloc(16)
+  for (const [index, word] of words.entries()) uuid.writeUInt32BE(word, 4 * index)
+  return crc32(data, crc32(uuid))
 }

@@ -52,6 +52,8 @@ export interface PutOptions extends PutLabel, CallOptions {
   readonly chunkSizeBytes?: number
   /** At most so many chunks are sent before one of them is answered; default: what the daemon allows. */
   readonly windowChunks?: number
+  /** Each chunk bears a checksum, so that one that is damaged on its way is refused and sent again. Default: only the whole file is compared. */
+  readonly crc32?: boolean
   /** Default: for a path derived from it and the file's state, so that the same put resumes after a break; else fresh. */
   readonly fid?: string
 }

@@ -81,7 +81,7 @@ class Putting {
   }
 
   async #upload(group: readonly SmallFile[], signal: AbortSignal): Promise<readonly PutAllResult[]> {
-    const { tags = [], chunkSizeBytes = CHUNK_SIZE_BYTES, windowChunks, ...common } = this.#options
+    const { tags = [], chunkSizeBytes = CHUNK_SIZE_BYTES, windowChunks, crc32, ...common } = this.#options
     const { fid, files, counts } = await new Upload(this.#link, {
       fid: groupId(this.#tally.user, group.map(({ identity }) => identity)),
       files: group.map(({ item, bytes, modifiedMs }) => {
@@ -91,6 +91,7 @@ class Putting {
       tags,
       chunkSizeBytes,
       windowChunks,
+      crc32,
       signal,
       onEvent: this.#progress.listener(),
     }).run()

@@ -189,6 +189,7 @@ export class Tally {
       tags: options.tags ?? [],
       chunkSizeBytes: Math.min(options.chunkSizeBytes ?? PUT_CHUNK_SIZE_BYTES, CHUNK_SIZE_BYTES_MAX),
       windowChunks: options.windowChunks,
+      crc32: options.crc32,
       signal: options.signal,
       onEvent: options.onEvent ?? this.#onEvent,
     }).run()

@@ -31,10 +31,10 @@ export const TIMINGS_DEFAULT: Timings = {
 /** Refusals after which asking again at once is right (with another token, on a new connection), but not over and over. */
 const AT_ONCE_MAX = 3
 const AT_ONCE: ReadonlySet<string> = new Set([
-  'unauthenticated', 'token-expired', 'chunk-unknown', 'digest-mismatch', 'connection-silent', 'connection-lost',
+  'unauthenticated', 'token-expired', 'chunk-unknown', 'crc-mismatch', 'digest-mismatch', 'connection-silent', 'connection-lost',
 ])
 /** Of those, what stays the daemon's last word when it keeps coming. */
-const FINAL_WHEN_REPEATED: ReadonlySet<string> = new Set(['token-expired', 'chunk-unknown', 'digest-mismatch'])
+const FINAL_WHEN_REPEATED: ReadonlySet<string> = new Set(['token-expired', 'chunk-unknown', 'crc-mismatch', 'digest-mismatch'])
 const AFTER_A_WHILE: ReadonlySet<string> = new Set(['busy', 'storage-full', 'storage-failed', 'shutting-down', 'connect-failed'])
 
 /** A failure that no retry can help, whatever its code; `withRetries` throws its cause. */

@@ -23,6 +23,7 @@ export interface UploadOptions {
   readonly chunkSizeBytes: number
   /** Fewer unanswered chunks than the daemon allows. */
   readonly windowChunks?: number | undefined
+  readonly crc32?: boolean | undefined
   readonly signal?: AbortSignal | undefined
   readonly onEvent?: OnEvent | undefined
 }
@@ -46,6 +47,7 @@ export function noCounts(): UploadCounts {
 /** Invariant: a file's last chunk is sent only after the daemon agreed to an announcement with the file's digest. */
 export class Upload implements LaneOwner {
   readonly fid: string
+  readonly crc32: boolean
   readonly counts: UploadCounts = noCounts()
   readonly #link: Link
   readonly #options: UploadOptions
@@ -61,6 +63,7 @@ export class Upload implements LaneOwner {
     this.#link = link
     this.#options = options
     this.fid = options.fid
+    this.crc32 = options.crc32 === true
     this.#files = options.files.map(({ source, label }, number) => new UploadFile(number, source, label, this.counts))
     this.#ids = new ChunkIds(createHash('sha256').update(uuidToBytes(options.fid)).digest())
   }

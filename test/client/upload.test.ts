@@ -6,9 +6,10 @@ import { createHash } from 'node:crypto'
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { type ClientEvent, type ConnectOptions, type Tally, connect } from '../../client/index.ts'
-import { MESSAGE_TYPE, TallyError } from '../../protocol/index.ts'
+import { MESSAGE_TYPE, TallyError, wordsToUuid } from '../../protocol/index.ts'
 import { Link } from '../../client/link.ts'
 import { BytesSource } from '../../client/source.ts'
 import { TIMINGS_DEFAULT } from '../../client/timings.ts'
@@ -188,7 +189,7 @@ t.test('waits for a file that is finishing by asking again', async t => {
   t.ok(events.some(event => event.type === 'finishing'))
 })
 
-for (const code of ['busy', 'storage-full', 'storage-failed', 'token-expired', 'unauthenticated', 'chunk-unknown'] as const) {
+for (const code of ['busy', 'storage-full', 'storage-failed', 'token-expired', 'unauthenticated', 'chunk-unknown', 'crc-mismatch'] as const) {
   t.test(`goes on after ${code} for a chunk`, async t => {
     const { daemon, tally, events } = await setUp(t)
     const bytes = contentOf(7, 40_000)
@@ -208,6 +209,20 @@ for (const code of ['busy', 'storage-full', 'storage-failed', 'token-expired', '
     if (code === 'busy') t.ok((retry?.afterMs ?? 0) >= 20, 'not before the daemon said')
   })
 }
+
+t.test('with crc32 each chunk bears the checksum of its id and its data, without it none does', async t => {
+  const { daemon, tally } = await setUp(t)
+  for (const with32 of [true, false]) {
+    const before = daemon.log.length
+    await tally.put(contentOf(8, 5500), { name: 'x', chunkSizeBytes: 1000, ...(with32 ? { crc32: true } : {}) })
+    const chunks = daemon.log.slice(before).filter(message => message.type === MESSAGE_TYPE.TRANSFER)
+    t.equal(chunks.length, 6)
+    for (const { chunk, data, crc32: told } of chunks) {
+      const uuid = Buffer.from(wordsToUuid(chunk).replaceAll('-', ''), 'hex')
+      t.equal(told, with32 ? crc32(Buffer.concat([uuid, data])) : undefined)
+    }
+  }
+})
 
 t.test('fetches a new token when the old one expired', async t => {
   const daemon = await fakeDaemon(t)
