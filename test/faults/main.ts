@@ -7,19 +7,21 @@ import { runClientCampaign } from './client-campaign.ts'
 import { makeNoise } from './noise.ts'
 import { PowerDisk } from './power-disk.ts'
 import { BREAKS, catchBreak } from './prove.ts'
+import { runRelayCampaign } from './relay-campaign.ts'
 import { runRelayCuts } from './relay-cuts.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
 const PROOF_STRIKES = 40
 /** What is put and fetched through relays whose links are cut. */
 const RELAY_BYTES = 60_000_000
-const HELP = `npm run faults -- --kills 20 --client-kills 0 --power-cuts 0 --relay-cuts 0 --random-frames 0
+const HELP = `npm run faults -- --kills 20 --client-kills 0 --power-cuts 0 --relay-cuts 0 --relay-kills 0 --random-frames 0
 npm run faults -- --prove --seed 20261124
 
   --kills N          kill -9 of the daemon (default 500)
   --client-kills N   kill -9 of \`tally put\` (default 200)
   --power-cuts N     power cuts under the daemon (default 100; root and Debian's fuse3, libfuse2, python3-fusepy)
   --relay-cuts N     cuts of each of two links between relays, during a put and a get of 60 MB (default 20)
+  --relay-kills N    kill -9 of client, relays and daemon, with a bad link between the relays (default 100)
   --random-frames N  frames of noise (default 1000000)
   --prove            also show that the campaigns can fail, against daemons broken from outside
   --durability D     power or process: of the daemons that are killed (default: half of the kills each)
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     'client-kills': { type: 'string', default: '200' },
     'power-cuts': { type: 'string', default: '100' },
     'relay-cuts': { type: 'string', default: '20' },
+    'relay-kills': { type: 'string', default: '100' },
     'random-frames': { type: 'string', default: '1000000' },
     'durability': { type: 'string' },
     'prove': { type: 'boolean', default: false },
@@ -67,6 +70,9 @@ if (Number(values['power-cuts']) > 0) {
 }
 if (Number(values['relay-cuts']) > 0) {
   await attempt('cuts between relays', () => runRelayCuts({ seed, sizeBytes: RELAY_BYTES, cuts: Number(values['relay-cuts']) }))
+}
+if (Number(values['relay-kills']) > 0) {
+  await attempt('kills around a bad link between relays', log => runRelayCampaign({ seed, kills: Number(values['relay-kills']), log }))
 }
 if (Number(values['random-frames']) > 0) {
   await attempt('random frames', async () => {
