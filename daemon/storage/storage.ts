@@ -276,7 +276,7 @@ export interface Catalog {
   announce(transfer: NewTransfer): Promise<TransferRecord>
   /** The transfer with its receipts, gone or not; undefined where the user has no such fid. Others' transfers do not exist. */
   load(user: string, fid: string): Promise<TransferRecord | undefined>
-  /** Transfers with a file whose every chunk is marked and that is not stored, or not repaired: what a crash while finishing leaves behind. */
+  /** Transfers with a file whose every chunk is marked and that is not stored, or not repaired: what a crash while finishing leaves. */
   complete(): Promise<readonly { user: string; fid: string }[]>
   /** Transfers with files that are not stored yet, of this user or of all, newest first; `after` is the `id` of the last one of a page. */
   unfinished(query: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]>
@@ -304,8 +304,8 @@ export interface Catalog {
   recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
   /**
    * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
-   * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob instead. `not-found` if the file was removed meanwhile; a file
-   * that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
+   * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob
+   * instead. `not-found` if the file was removed meanwhile; a file that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
    * Told as `stored`.
    */
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
@@ -347,10 +347,10 @@ export interface Catalog {
   /** Notes that these blocks of a stored content are not what was stored, beside those that are known. One that was removed stays so. */
   damaged(blob: FileId, runs: readonly Run[]): Promise<void>
   /**
-   * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute) is older
-   * than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files
-   * were stored before `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; repairs without a chunk since `unfinishedBeforeMs` are dropped; transfers of a made fid without
-   * any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
+   * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute)
+   * is older than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; repairs without a chunk since then are
+   * dropped; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files were stored before
+   * `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
    * Events older than `eventsBeforeMs` are forgotten.
    * One call does a bounded amount of work, so it is called again and again.
    */

@@ -1,4 +1,7 @@
-/** The thread that reads whole stored blobs because one of their blocks was found damaged, and repairs them: nobody who serves or hashes waits for it. */
+/**
+ * The thread that reads whole stored blobs because one of their blocks was found damaged, and repairs them: nobody who serves or hashes
+ * waits for it.
+ */
 import { workerData } from 'node:worker_threads'
 import type { FileId, Repair } from '../storage.ts'
 import { blobPath } from './blob-path.ts'

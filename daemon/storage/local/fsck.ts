@@ -15,7 +15,8 @@ import type { Row } from './database.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
 import { loadSums, writeSums } from './records.ts'
-import { RECEIVING, REMOVED, STORED } from './schema.ts'
+import { RECORD_RULES } from './fsck-rules.ts'
+import { RECEIVING, STORED } from './schema.ts'
 import { checkVersion } from './version.ts'
 import { catalogFile } from './writer.ts'
 
@@ -121,28 +122,7 @@ class Check {
 
   /** What no constraint of the schema holds. */
   #checkRecords(): void {
-    const rules: readonly (readonly [what: string, sql: string])[] = [
-      ['file is stored without a content', `SELECT id FROM file WHERE state = ${STORED} AND content IS NULL`],
-      ['file is not stored and has a content', `SELECT id FROM file WHERE state <> ${STORED} AND content IS NOT NULL`],
-      ['file has another owner than its transfer', 'SELECT f.id FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.owner <> f.owner'],
-      ['user has other figures than their files', `SELECT u.id FROM user u WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})
-        OR u.bytes <> (SELECT coalesce(sum(coalesce(f.size, f.received)), 0) FROM file f WHERE f.owner = u.id AND f.state = ${RECEIVING})
-          + (SELECT coalesce(sum(c.size), 0) FROM content c WHERE c.owner = u.id)`],
-      ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
-      ['file has another size than its content', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.size <> f.size'],
-      ['user counts other files than there are', `SELECT u.id FROM user u WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})`],
-      ['user counts other bytes than there are', `SELECT u.id FROM user u WHERE u.bytes <> (SELECT coalesce(sum(size), 0) FROM content WHERE owner = u.id)
-        + (SELECT coalesce(sum(coalesce(size, received)), 0) FROM file WHERE owner = u.id AND state = ${RECEIVING})`],
-      ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
-      ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id WHERE f.state <> ${RECEIVING}
-        AND NOT EXISTS (SELECT 1 FROM repair p WHERE p.file = f.id)`],
-      ['content belongs to no file', 'SELECT c.blob AS id FROM content c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.blob)'],
-      ['file is under repair and not stored', `SELECT f.id FROM file f JOIN repair r ON r.file = f.id WHERE f.state <> ${STORED}`],
-      ['content is garbage and in use', 'SELECT c.blob AS id FROM content c JOIN garbage g ON g.blob = c.blob'],
-      ['tag counts other files than have it', 'SELECT l.id FROM label l WHERE l.files <> (SELECT count(*) FROM tagged d WHERE d.label = l.id)'],
-      ['tagged file is not there', `SELECT d.file AS id FROM tagged d LEFT JOIN file f ON f.id = d.file WHERE f.id IS NULL OR f.state = ${REMOVED}`],
-    ]
-    for (const [what, sql] of rules) for (const { id } of this.#db.all(sql)) this.#found({ kind: 'catalog', problem: `${what} (${id})` })
+    for (const [what, sql] of RECORD_RULES) for (const { id } of this.#db.all(sql)) this.#found({ kind: 'catalog', problem: `${what} (${id})` })
   }
 
   #checkContents(): { contents: number; bytes: number } {

@@ -1,0 +1,24 @@
+/** What holds between the records of a catalog beside what its schema enforces: for each rule, a query of those that break it. */
+import { RECEIVING, REMOVED, STORED } from './schema.ts'
+
+export const RECORD_RULES: readonly (readonly [what: string, sql: string])[] = [
+  ['file is stored without a content', `SELECT id FROM file WHERE state = ${STORED} AND content IS NULL`],
+  ['file is not stored and has a content', `SELECT id FROM file WHERE state <> ${STORED} AND content IS NOT NULL`],
+  ['file has another owner than its transfer', 'SELECT f.id FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.owner <> f.owner'],
+  ['file has a content of another owner', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.owner <> f.owner'],
+  ['file has another size than its content', 'SELECT f.id FROM file f JOIN content c ON c.blob = f.content WHERE c.size <> f.size'],
+  ['file has more bytes than its size', 'SELECT id FROM file WHERE received > size'],
+  ['file is not receiving and has receipts', `SELECT DISTINCT f.id FROM file f JOIN receipt r ON r.file = f.id
+    WHERE f.state <> ${RECEIVING} AND NOT EXISTS (SELECT 1 FROM repair p WHERE p.file = f.id)`],
+  ['file is under repair and not stored', `SELECT f.id FROM file f JOIN repair r ON r.file = f.id WHERE f.state <> ${STORED}`],
+  ['content belongs to no file', 'SELECT c.blob AS id FROM content c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.blob)'],
+  ['content is garbage and in use', 'SELECT c.blob AS id FROM content c JOIN garbage g ON g.blob = c.blob'],
+  ['user counts other files than there are', `SELECT u.id FROM user u
+    WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})`],
+  ['user counts other bytes than there are', `SELECT u.id FROM user u
+    WHERE u.bytes <> (SELECT coalesce(sum(size), 0) FROM content WHERE owner = u.id)
+      + (SELECT coalesce(sum(coalesce(size, received)), 0) FROM file WHERE owner = u.id AND state = ${RECEIVING})`],
+  ['tag counts other files than have it', 'SELECT l.id FROM label l WHERE l.files <> (SELECT count(*) FROM tagged d WHERE d.label = l.id)'],
+  ['tagged file is not there', `SELECT d.file AS id FROM tagged d LEFT JOIN file f ON f.id = d.file
+    WHERE f.id IS NULL OR f.state = ${REMOVED}`],
+]
