@@ -87,7 +87,8 @@ class Story {
     await this.#daemon.start()
     await this.#wire.open()
     this.#say(`tallyd runs (pid ${this.#daemon.pid}), with a store of its own and durability "power"`)
-    this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${chunks} chunks of ${countText(this.#chunkSizeBytes, 'byte')}, with the tag "${TAG}"`)
+    const parts = `${chunks} chunks of ${countText(this.#chunkSizeBytes, 'byte')}`
+    this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${parts}, with the tag "${TAG}"`)
     const tally = await connect({ socket: this.#wire.path, secretFile: join(this.#directory, 'secret') })
     this.#tally = tally
     const beganMs = performance.now()

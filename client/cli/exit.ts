@@ -63,8 +63,8 @@ export function exitCodeOf(error: unknown): ExitCode {
 
 /** A sentence of its own, where nothing beside it says which path it is about. */
 export function reasonWithPath(error: unknown): string {
-  const path = error instanceof Error && 'path' in error && typeof error.path === 'string' && codeOf(error) in SYSTEM_REASONS ? error.path : ''
-  return `${path === '' ? '' : `${path}: `}${reasonOf(error)}`
+  const isSystems = error instanceof Error && 'path' in error && typeof error.path === 'string' && codeOf(error) in SYSTEM_REASONS
+  return `${isSystems ? `${error.path}: ` : ''}${reasonOf(error)}`
 }
 
 /** As JSON shows it: a stable code, a sentence, and the details that the code comes with. */

@@ -24,7 +24,7 @@ export const get: Command = {
     ['tally get --name \'src/*\' -o back', 'names with / become directories below the target'],
   ],
   flags: [
-    { name: 'output', short: 'o', value: 'PATH', kind: 'path', help: 'a directory, or for a single ID its file (default: the current directory)' },
+    { name: 'output', short: 'o', value: 'PATH', kind: 'path', help: 'a directory, or the file of a single ID (default: here)' },
     ...QUERY_FLAGS,
     { name: 'stdout', help: 'write to standard output' },
     { name: 'force', short: 'f', help: 'replace what is there' },

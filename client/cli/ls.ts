@@ -55,7 +55,8 @@ function columns(terminal: Terminal, file: FoundFile): string {
 function tabbed(file: FoundFile): string {
   const time = new Date(file.storedMs ?? file.createdMs).toISOString()
   const state = file.state === 'stored' ? [] : [file.state, file.receivedBytes]
-  return [`${file.fid}/${file.file}`, file.sizeBytes ?? '?', time, escaped(file.name), tagsText(file.tags, ' ').trimStart(), ...state].join('\t')
+  const tags = tagsText(file.tags, ' ').trimStart()
+  return [`${file.fid}/${file.file}`, file.sizeBytes ?? '?', time, escaped(file.name), tags, ...state].join('\t')
 }
 
 /** `#a #b`, with the gap before each. */

@@ -31,7 +31,8 @@ export class Outcome {
     if (this.#exit === EXIT.DONE) this.#exit = exit
     const value = errorValue(error)
     if (output.json) output.result('', { ...subject, error: value })
-    const hint = exit === EXIT.INCOMPLETE ? '; run the same command again to continue' : value.code === 'exists' ? '; --force replaces it' : ''
+    const hint = exit === EXIT.INCOMPLETE ? '; run the same command again to continue'
+      : value.code === 'exists' ? '; --force replaces it' : ''
     output.say(`tally: ${escaped(Object.values(subject).join('  '))}: ${escaped(value.reason)}${hint}`)
   }
 }

@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ClientError } from '../errors.ts'
+import type { FileOfTransfer } from '../options.ts'
 import { LocalNames } from '../safe-name.ts'
 
 /** Names that a fetch in progress gives its own files. */
@@ -29,7 +30,7 @@ export class Restore {
   }
 
   /** A file's path, the same each time it is asked for. Equal names are told apart by who asks first. */
-  place(name: string, { fid, file }: { readonly fid: string; readonly file: number }): { readonly path: string; readonly directory: Directory } {
+  place(name: string, { fid, file }: FileOfTransfer & { readonly file: number }): { readonly path: string; readonly directory: Directory } {
     const components = name.split('/').filter(component => component !== '' && component !== '.')
     const last = components.pop() ?? name
     let directory = this.#root
@@ -37,7 +38,7 @@ export class Restore {
     return { path: join(directory.path, directory.names.take(harmless(last), `${fid}/${file}`)), directory }
   }
 
-  /** As `place`; the directories above it are there, durably, when it resolves. Throws `unsafe-target` where one of them is something else. */
+  /** As `place`; the directories above it are there, durably, when it resolves. Throws `unsafe-target` where one is something else. */
   async pathOf(info: { readonly name: string; readonly fid: string; readonly file: number }): Promise<string> {
     const { path, directory } = this.place(info.name, info)
     await make(directory)
@@ -74,8 +75,8 @@ async function makeDirectory(path: string): Promise<void> {
   } catch (cause) {
     if (!(cause instanceof Error) || !('code' in cause) || cause.code !== 'EEXIST') throw cause
     const found = await lstat(path)
-    if (!found.isDirectory()) throw new ClientError('unsafe-target', `${path} is ${found.isSymbolicLink() ? 'a link' : 'there'}, not a directory`)
-    return
+    if (found.isDirectory()) return
+    throw new ClientError('unsafe-target', `${path} is ${found.isSymbolicLink() ? 'a link' : 'there'}, not a directory`)
   }
   const above = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
   await above.sync().finally(() => above.close())

@@ -92,7 +92,8 @@ interface Shown {
 function chunksOf(file: number, report: FileReport, found: FoundFile | undefined): Shown {
   const { chunkSizeBytes } = report
   const sizeBytes = found?.sizeBytes ?? undefined
-  return { found, report, file, chunks: sizeBytes === undefined || chunkSizeBytes === undefined ? undefined : Math.ceil(sizeBytes / chunkSizeBytes) }
+  const chunks = sizeBytes === undefined || chunkSizeBytes === undefined ? undefined : Math.ceil(sizeBytes / chunkSizeBytes)
+  return { found, report, file, chunks }
 }
 
 function shownValue({ found, report, chunks, file }: Shown): object {

@@ -10,7 +10,9 @@ import { QUERY_FLAGS, fileValue, queryOf } from './query.ts'
 import { type Style, styled } from './terminal.ts'
 import { escaped, sizeText } from './text.ts'
 
-const STYLE_OF: Readonly<Partial<Record<TallyEvent['event'], Style>>> = { receiving: 'dim', stored: 'green', tagged: 'yellow', removed: 'red' }
+const STYLE_OF: Readonly<Partial<Record<TallyEvent['event'], Style>>> = {
+  receiving: 'dim', stored: 'green', tagged: 'yellow', removed: 'red',
+}
 
 export const watch: Command = {
   name: 'watch',
@@ -32,7 +34,8 @@ export const watch: Command = {
     const since = sinceText === undefined ? {} : { since: countOf('since', sinceText, 0, Number.MAX_SAFE_INTEGER) }
     await using tally = await connectAs(context)
     try {
-      for await (const event of tally.watch(queryOf(given), { ...since, signal, onEvent: told => meanwhile(output, told) })) tell(output, event)
+      const events = tally.watch(queryOf(given), { ...since, signal, onEvent: told => meanwhile(output, told) })
+      for await (const event of events) tell(output, event)
     } catch (error) {
       // Who watches ends it so; there is nothing to say.
       if (!(error instanceof Interrupted)) throw error

@@ -19,12 +19,14 @@ interface Shown {
 
 /** @param keyAfter press ^C once this was shown; empty: never */
 async function onTerminal(
-  { daemon, directory }: Setting, args: readonly string[], { columns = 80, keyAfter = '', env = {} }: { columns?: number; keyAfter?: string; env?: object } = {},
+  { daemon, directory }: Setting, args: readonly string[],
+  { columns = 80, keyAfter = '', env = {} }: { columns?: number; keyAfter?: string; env?: object } = {},
 ): Promise<Shown> {
   const child = spawn('python3', [TERMINAL, String(columns), keyAfter, process.execPath, MAIN, ...args], {
     cwd: directory,
     env: {
-      PATH: process.env['PATH'], HOME: directory, LANG: 'C.UTF-8', TERM: 'xterm', PYTHONCOERCECLOCALE: '0', TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile,
+      PATH: process.env['PATH'], HOME: directory, LANG: 'C.UTF-8', TERM: 'xterm', PYTHONCOERCECLOCALE: '0',
+      TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
