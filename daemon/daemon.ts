@@ -43,6 +43,8 @@ export interface DaemonOptions {
   readonly nowMs: () => number
   /** One connection more is answered `busy`. */
   readonly connectionsMax?: number
+  /** Files of all transfers in memory; one user may take half of it. */
+  readonly liveFilesMax?: number
 }
 
 /** What may change while the daemon runs. */
@@ -91,7 +93,7 @@ export class Daemon {
       },
       onCommit: (chunks, bytes, durationMs) => this.counts.cycle(chunks, bytes, durationMs),
       onStored: () => this.counts.filesStored++,
-    })
+    }, options.liveFilesMax)
     const unfinishedKeptMs = (): number => this.#limits.unfinishedKeptMs ?? UNFINISHED_KEPT_MS
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, unfinishedKeptMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const damage = new Damage(store, {

@@ -4,13 +4,14 @@
  */
 import { TallyError } from '../protocol/errors.ts'
 import { FRAME_BYTES_MAX, PLAIN_REPORT_RUNS_MAX, REPORT_RUNS_MAX } from '../protocol/limits.ts'
-import { type Acks, type ChunkWords, type Encoding, MESSAGE_TYPE, type Message, type OkFields, type ValueMap } from '../protocol/messages.ts'
+import { type Acks, type Encoding, MESSAGE_TYPE, type Message, type OkFields, type ValueMap } from '../protocol/messages.ts'
 import { encodeMessage } from '../protocol/index.ts'
 import { EXPIRY_TOLERANCE_MS, type Identity } from './auth/token.ts'
 import type { Connection } from './connection.ts'
 import type { Counts } from './counts.ts'
 import { Flow, type FlowLimits } from './flow.ts'
 import type { Logger } from './log.ts'
+import { OpenTransfers, type OpenTransfer, type RestingTransfer } from './open-transfers.ts'
 import type { Download } from './transfers/download.ts'
 import type { Feed } from './transfers/feed.ts'
 import type { Library } from './transfers/library.ts'
@@ -58,12 +59,6 @@ export interface Services {
   readonly collectGarbage: () => void
 }
 
-/** A transfer as this connection has it open. */
-export interface OpenTransfer {
-  readonly transfer: LiveTransfer
-  acks: Acks
-}
-
 /** A FETCH under way. Its chunks' message-ids are a stem of 24 characters and a counter, so an answer tells by itself what it is for. */
 export interface OpenDownload {
   /** Absent while the content is being opened. */
@@ -100,9 +95,7 @@ export class Session {
   /** By the messageId of the WATCH. */
   readonly watches = new Map<string, OpenWatch>()
   #share: UserShare | undefined
-  readonly #open = new Map<LiveTransfer, OpenTransfer>()
-  /** The transfer that takes this connection's opaque chunks: announced or resumed last. */
-  #latest: OpenTransfer | undefined
+  readonly transfers = new OpenTransfers()
   /** That of the last good message: what an Error has that is about no message in particular. */
   #lastEncoding: Encoding = 'json'
   /** The key of the user's token was taken away. */
@@ -203,38 +196,20 @@ export class Session {
   /** The transfer was announced or resumed on this connection. */
   open(transfer: LiveTransfer, acks: Acks, mayFill: boolean): void {
     if (this.connection.isClosed) return
-    for (const open of this.#open.keys()) if (open.isGone) this.#open.delete(open)
     transfer.openedBy.add(this)
     if (mayFill) transfer.fillBy(this)
-    this.#latest = { transfer, acks }
-    this.#open.set(transfer, this.#latest)
+    for (const resting of this.transfers.add(transfer, acks)) this.#leave(resting)
   }
 
-  /** The open transfer and place that a numbered chunk names; undefined where it fits none. */
-  placeOf(chunk: ChunkWords): { open: OpenTransfer; file: number; chunk: number } | undefined {
-    const latest = this.#latest
-    const place = latest?.transfer.chunkIds.decode(chunk)
-    if (latest !== undefined && place !== undefined) return { open: latest, file: place.file, chunk: place.chunk }
-    for (const open of this.#open.values()) {
-      const other = open.transfer.chunkIds.decode(chunk)
-      if (other !== undefined) return { open, file: other.file, chunk: other.chunk }
-    }
-    return undefined
-  }
-
-  /** What is open here. */
-  get transfers(): readonly LiveTransfer[] {
-    return [...this.#open.keys()]
-  }
-
-  get latest(): OpenTransfer | undefined {
-    return this.#latest
-  }
-
-  /** What else is open here. */
-  others(latest: OpenTransfer): readonly LiveTransfer[] {
-    if (this.#open.size === 1) return []
-    return [...this.#open.keys()].filter(transfer => transfer !== latest.transfer && !transfer.isGone)
+  /** Brings a transfer back that rested. Throws `chunk-unknown` where it is gone. */
+  async wake({ user, fid, acks }: RestingTransfer): Promise<OpenTransfer> {
+    const opened = await this.services.registry.open(this, user, fid).catch(cause => {
+      if (cause instanceof TallyError && cause.code === 'conflict') return undefined
+      throw cause
+    })
+    if (opened === undefined) throw new TallyError('chunk-unknown', 'the transfer was removed')
+    if (this.connection.isClosed) this.#leave(opened.transfer)
+    return this.transfers.wake(opened.transfer, acks)
   }
 
   /** Ends a FETCH without an answer. */
@@ -288,13 +263,14 @@ export class Session {
 
   #leaveAll(): void {
     this.#endRequests(new TallyError('unauthenticated', 'another user has authenticated on this connection'))
-    for (const { transfer } of this.#open.values()) {
-      this.services.registry.leave(transfer, this).catch(cause => {
-        this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })
-      })
-    }
-    this.#open.clear()
-    this.#latest = undefined
+    for (const transfer of this.transfers.awake) this.#leave(transfer)
+    this.transfers.clear()
+  }
+
+  #leave(transfer: LiveTransfer): void {
+    this.services.registry.leave(transfer, this).catch(cause => {
+      this.services.log.error('a transfer without chunks could not be dropped', { connection: this.id, cause: String(cause) })
+    })
   }
 }
 

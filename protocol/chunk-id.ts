@@ -86,6 +86,16 @@ export class ChunkIds {
     return [high, (low << 16 | 0x8000 | file) >>> 0, this.#word2, this.#word3]
   }
 
+  /** What the last 32 bits of all of the transfer's UUIDs are: finds a transfer among many. */
+  get key(): number {
+    return this.#word3
+  }
+
+  /** Whether these are the ids of the same transfer. */
+  isSame(other: ChunkIds): boolean {
+    return this.#word3 === other.#word3 && this.#word2 === other.#word2
+  }
+
   /** The place that a UUID names in this transfer; undefined where it is not of version 8 or belongs to another transfer. */
   decode(words: ChunkWords): ChunkPlace | undefined {
     if (words[3] !== this.#word3 || words[2] !== this.#word2 || (words[1] & 0xf000) !== 0x8000) return undefined

@@ -55,7 +55,7 @@ async function overview(session: Session, { user, limit, after }: Status): Promi
   })
   const all = [...sessions()].filter(({ state }) => user === undefined || (state.state === 'ready' && state.identity.user === user))
   const connections = all.slice(0, CONNECTIONS_MAX).map(({ id, state, transfers: open, downloads, watches, flow }) => ({
-    id, user: state.state === 'ready' ? state.identity.user : null, transfers: open.length, fetches: downloads.size, watches: watches.size, pending: flow.pendingChunks,
+    id, user: state.state === 'ready' ? state.identity.user : null, transfers: open.awake.length, fetches: downloads.size, watches: watches.size, pending: flow.pendingChunks,
   }))
   const next = found.length > limit ? page.at(-1)?.id : undefined
   return { result: { transfers, connections, 'connection-count': all.length }, ...(next === undefined ? {} : { next: String(next) }) }
@@ -72,5 +72,5 @@ async function ofTransfer<T>(session: Session, user: string, fid: string, ask: (
 
 /** The ids of the connections that have the transfer open. */
 function connectionsOf(session: Session, transfer: LiveTransfer): readonly number[] {
-  return [...session.services.sessions()].filter(({ transfers }) => transfers.includes(transfer)).map(({ id }) => id)
+  return [...session.services.sessions()].filter(session => transfer.openedBy.has(session)).map(({ id }) => id)
 }

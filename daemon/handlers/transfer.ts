@@ -9,27 +9,41 @@ import { TallyError } from '../../protocol/errors.ts'
 import { ACK_RUNS_MAX } from '../../protocol/limits.ts'
 import { type ChunkWords, type Encoding, MESSAGE_TYPE, type Transfer } from '../../protocol/messages.ts'
 import { checkScope } from '../auth/rights.ts'
-import type { OpenTransfer, Session } from '../session.ts'
+import type { OpenTransfer, Place, RestingTransfer } from '../open-transfers.ts'
+import type { Session } from '../session.ts'
 import type { ChunkReply, StoredFile } from '../transfers/reply.ts'
 
-export function handleTransfer(session: Session, message: Transfer, encoding: Encoding): void {
-  if (isVersion8(message.chunk)) handleNumbered(session, message, encoding)
-  else handleOpaque(session, message, encoding)
+export function handleTransfer(session: Session, message: Transfer, encoding: Encoding): void | Promise<void> {
+  if (isVersion8(message.chunk)) return handleNumbered(session, message, encoding)
+  handleOpaque(session, message, encoding)
 }
 
-function handleNumbered(session: Session, message: Transfer, encoding: Encoding): void {
+function handleNumbered(session: Session, message: Transfer, encoding: Encoding): void | Promise<void> {
   check(session, message)
-  const { chunk, data } = message
-  const place = session.placeOf(chunk)
+  const place = session.transfers.placeOf(message.chunk)
   if (place === undefined) throw new TallyError('chunk-unknown', 'the chunk fits no open transfer of this connection')
-  const reply = place.open.acks === 'each'
-    ? new EachReply(session, message.messageId, encoding, data.length)
-    : new RangesReply(session, place.open, message.messageId, encoding, data.length)
-  place.open.transfer.receiveNumbered(place.file, place.chunk, data, reply)
+  const { open, resting } = place.entry
+  if (open !== undefined) receiveNumbered(session, message, encoding, open, place)
+  else if (resting !== undefined) return receiveResting(session, message, encoding, resting, place)
+}
+
+/** Its transfer is whole and not in memory: the chunk comes a second time. */
+async function receiveResting(session: Session, message: Transfer, encoding: Encoding, resting: RestingTransfer, place: Place): Promise<void> {
+  // They outlast the call, and the frame's bytes do not.
+  const data = new Uint8Array(message.data)
+  const open = await session.wake(resting)
+  receiveNumbered(session, { ...message, data }, encoding, open, place)
+}
+
+function receiveNumbered(session: Session, { messageId, data }: Transfer, encoding: Encoding, open: OpenTransfer, { file, chunk }: Place): void {
+  const reply = open.acks === 'each'
+    ? new EachReply(session, messageId, encoding, data.length)
+    : new RangesReply(session, open, messageId, encoding, data.length)
+  open.transfer.receiveNumbered(file, chunk, data, reply)
 }
 
 function handleOpaque(session: Session, message: Transfer, encoding: Encoding): void {
-  const { latest } = session
+  const { latest } = session.transfers
   const { chunk, data } = message
   try {
     check(session, message)
@@ -39,7 +53,7 @@ function handleOpaque(session: Session, message: Transfer, encoding: Encoding): 
   }
   if (latest === undefined) throw new TallyError('chunk-unknown', 'this connection has no open transfer')
   const reply = new EachReply(session, message.messageId, encoding, data.length)
-  latest.transfer.receiveOpaque(chunk, data, reply, session, session.others(latest))
+  latest.transfer.receiveOpaque(chunk, data, reply, session, session.transfers.othersWithPairs())
 }
 
 /** Throws `unauthenticated`, `token-expired`, `forbidden`, `crc-mismatch`. */

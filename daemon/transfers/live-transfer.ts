@@ -91,6 +91,16 @@ export class LiveTransfer implements UploadHost {
     return this.openedBy.size > 0 || this.#finishing.size > 0 || this.#changing > 0 || this.#opaque.isLookingUp || this.uploads.some(({ hasPending }) => hasPending)
   }
 
+  /** Opaque chunks were placed here: their UUIDs mean these places whatever comes later. */
+  get hasPairs(): boolean {
+    return this.#opaque.hasPairs
+  }
+
+  /** Every file is stored or removed, and nothing is asked of it that only this object knows. */
+  get mayRest(): boolean {
+    return !this.hasPairs && this.#finishing.size === 0 && this.#changing === 0 && this.uploads.every(({ state, hasPending }) => state !== 'receiving' && !hasPending)
+  }
+
   /** No chunk came yet and no file is stored: what a made fid is dropped for when its connection closes. */
   get isUntouched(): boolean {
     return this.uploads.every(({ isUntouched }) => isUntouched)

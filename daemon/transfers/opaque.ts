@@ -96,6 +96,11 @@ export class OpaqueChunks {
     }
   }
 
+  /** Some UUID has a place here, or is about to be given one. */
+  get hasPairs(): boolean {
+    return !this.#recentIsAll || this.#recent.size > 0 || this.#refused.size > 0 || this.#queue.length > 0
+  }
+
   /** Arrivals wait for the catalog. */
   get isLookingUp(): boolean {
     return this.#lookingUp

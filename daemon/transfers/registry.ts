@@ -7,7 +7,7 @@ import type { Quota } from '../storage/quota.ts'
 import type { NewTransfer, TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage/storage.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 
-/** Files of transfers in memory: what `busy` protects. */
+/** Files of transfers in memory: what `busy` protects. One user may take half of it. */
 const LIVE_FILES_MAX = 100_000
 const IDLE_MS = 20_000
 
@@ -23,10 +23,13 @@ export class Registry {
   readonly #loading = new Map<string, Promise<LiveTransfer | undefined>>()
   readonly #idleSinceMs = new Map<LiveTransfer, number>()
   #expiring: Promise<void> | undefined
+  readonly #filesMax: number
   #files = 0
+  readonly #filesOf = new Map<string, number>()
 
-  constructor(parts: TransferParts) {
+  constructor(parts: TransferParts, filesMax = LIVE_FILES_MAX) {
     this.#parts = parts
+    this.#filesMax = filesMax
   }
 
   /**
@@ -57,7 +60,7 @@ export class Registry {
       }
       if (record === undefined && announce !== undefined) {
         const wanted = announce()
-        this.#checkRoom(wanted.files.length)
+        this.#checkRoom(user, wanted.files.length)
         record = await this.#parts.store.catalog.announce(wanted)
         quota = wanted.quota
         isNew = true
@@ -125,11 +128,13 @@ export class Registry {
     for (const transfer of this.#live.values()) {
       if (transfer.isBusy) this.#idleSinceMs.delete(transfer)
       else if (!this.#idleSinceMs.has(transfer)) this.#idleSinceMs.set(transfer, nowMs)
-      else if (nowMs - (this.#idleSinceMs.get(transfer) ?? nowMs) >= IDLE_MS) {
-        this.#drop(transfer)
-        for (const { blob } of transfer.uploads) void this.#parts.store.contents.release(blob)
-      }
+      else if (nowMs - (this.#idleSinceMs.get(transfer) ?? nowMs) >= IDLE_MS) this.#letGoOf(transfer)
     }
+  }
+
+  #letGoOf(transfer: LiveTransfer): void {
+    this.#drop(transfer)
+    for (const { blob } of transfer.uploads) void this.#parts.store.contents.release(blob)
   }
 
   /** Everything that is pending or finishing has been decided. */
@@ -138,12 +143,12 @@ export class Registry {
   }
 
   #add(key: string, record: TransferRecord, holder: object, quota: Quota | undefined): LiveTransfer {
-    this.#checkRoom(record.files.length)
+    this.#checkRoom(record.user, record.files.length)
     const transfer = new LiveTransfer(record, this.#parts)
     transfer.quota = quota ?? transfer.quota
     transfer.openedBy.add(holder)
     this.#live.set(key, transfer)
-    this.#files += record.files.length
+    this.#count(record.user, record.files.length)
     return transfer
   }
 
@@ -152,12 +157,25 @@ export class Registry {
     if (this.#live.get(key) !== transfer) return
     this.#live.delete(key)
     this.#idleSinceMs.delete(transfer)
-    this.#files -= transfer.uploads.length
+    this.#count(transfer.user, -transfer.uploads.length)
   }
 
-  #checkRoom(files: number): void {
-    if (this.#files + files <= LIVE_FILES_MAX) return
-    throw new TallyError('busy', 'too many transfers are open', { limit: LIVE_FILES_MAX, 'retry-after': 5_000 })
+  /** Who is idle makes room at once. Throws `busy`. */
+  #checkRoom(user: string, files: number): void {
+    const hasRoom = (): boolean => this.#files + files <= this.#filesMax && (this.#filesOf.get(user) ?? 0) + files <= this.#filesMax / 2
+    if (hasRoom()) return
+    for (const transfer of this.#live.values()) {
+      if (!transfer.isBusy) this.#letGoOf(transfer)
+      if (hasRoom()) return
+    }
+    throw new TallyError('busy', 'too many transfers are open', { limit: this.#filesMax / 2, 'retry-after': 5_000 })
+  }
+
+  #count(user: string, files: number): void {
+    this.#files += files
+    const after = (this.#filesOf.get(user) ?? 0) + files
+    if (after > 0) this.#filesOf.set(user, after)
+    else this.#filesOf.delete(user)
   }
 }
 
