@@ -60,6 +60,9 @@ export class Retries {
   readonly #onEvent: OnEvent | undefined
   /** In a row. */
   #failures = 0
+  /** Of those, the latest ones with one and the same code. */
+  #repeats = 0
+  #code = ''
   #failingSinceMs = 0
   #beganMs: number
 
@@ -95,7 +98,9 @@ export class Retries {
     if (nowMs - this.#beganMs > retryForMs) this.#failures = 0
     const failures = this.#failures++
     if (failures === 0) this.#failingSinceMs = this.#beganMs
-    if (failures >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
+    this.#repeats = failures > 0 && error.code === this.#code ? this.#repeats + 1 : 0
+    this.#code = error.code
+    if (this.#repeats >= AT_ONCE_MAX && FINAL_WHEN_REPEATED.has(error.code)) throw error
     if (failures > 0 && nowMs - this.#failingSinceMs >= retryForMs) throw gaveUp(error)
     const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(this.#timings, failures), retryAfterMs(error))
     const stopped = new AbortController()

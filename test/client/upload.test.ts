@@ -210,6 +210,27 @@ for (const code of ['busy', 'storage-full', 'storage-failed', 'token-expired', '
   })
 }
 
+t.test('only a refusal that comes again and again is the last word, not one after other failures', async t => {
+  const { daemon, tally } = await setUp(t)
+  const codes = ['busy', 'chunk-unknown', 'busy', 'busy', 'crc-mismatch', 'chunk-unknown'] as const
+  let refusals = 0
+  daemon.script = (message, peer) => {
+    const code = codes[refusals]
+    if (message.type !== MESSAGE_TYPE.TRANSFER || code === undefined) return
+    refusals++
+    peer.refuse(message.messageId, new TallyError(code, 'not now'))
+    return true
+  }
+  await tally.put(contentOf(8, 900), { name: 'x', chunkSizeBytes: 1000 })
+  t.equal(refusals, codes.length)
+  daemon.script = (message, peer) => {
+    if (message.type !== MESSAGE_TYPE.TRANSFER) return
+    peer.refuse(message.messageId, new TallyError('chunk-unknown', 'never'))
+    return true
+  }
+  await t.rejects(tally.put(contentOf(9, 900), { name: 'x', chunkSizeBytes: 1000 }), { code: 'chunk-unknown' })
+})
+
 t.test('with crc32 each chunk bears the checksum of its id and its data, without it none does', async t => {
   const { daemon, tally } = await setUp(t)
   for (const with32 of [true, false]) {

@@ -1,11 +1,12 @@
 /** Our client behind a relay and a real daemon, when the link between those breaks while nothing, or little, is under way. */
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type ClientEvent, type Tally, type TallyEvent, connect } from '../../client/index.ts'
 import { Relay } from '../../client/relay/relay.ts'
 import { CuttingWire } from '../faults/cutting-wire.ts'
 import { type TestDaemon, startDaemon } from '../support/daemon.ts'
-import { Random, contentOf } from '../support/random.ts'
+import { Random, chooseSeed, contentOf } from '../support/random.ts'
 import { makeDirectory } from './setting.ts'
 
 interface Setting {
@@ -100,5 +101,46 @@ t.test('a put whose input pauses, and a get whose reader pauses, go on after a c
     },
   })
   t.ok(Buffer.concat(parts).equals(bytes))
+  t.equal(connections(events), 1)
+})
+
+t.test('many puts and gets at once share the log-ins after each cut', async t => {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const { daemon, wire, tally, events } = await setUp(t)
+  const contents = Array.from({ length: 24 }, () => random.bytes(random.magnitude(1, 1_500_000)))
+  let moves = 0
+  let next = 5
+  let cuts = 0
+  const onEvent = ({ type }: ClientEvent): void => {
+    if (type !== 'progress' || ++moves < next) return
+    next = moves + random.between(1, 60)
+    cuts++
+    wire.cut()
+  }
+  const results = await Promise.all(contents.map((bytes, index) =>
+    tally.put(bytes, { name: `file ${index}`, chunkSizeBytes: random.magnitude(256, 32_768), onEvent })))
+  for (const { counts } of results) {
+    t.equal(counts.acknowledgedLost, 0)
+    t.equal(counts.acknowledgedSentAgain, 0)
+  }
+  next = moves + 5
+  const fetched = await Promise.all(results.map(async ({ digest }) => {
+    const parts: Uint8Array[] = []
+    await tally.get(digest, { write: bytes => { parts.push(Buffer.from(bytes)) } }, { onEvent })
+    return Buffer.concat(parts)
+  }))
+  t.ok(fetched.every((bytes, index) => contents[index]?.equals(bytes)))
+  const directory = join(daemon.directory, 'all')
+  mkdirSync(directory)
+  const timer = setInterval(() => wire.cut(), 150)
+  let files = 0
+  for await (const { error } of tally.getAll(tally.find(), { directory })) {
+    if (error !== undefined) throw error
+    files++
+  }
+  clearInterval(timer)
+  t.equal(files, contents.length)
+  t.comment(`${cuts} cuts, ${connections(events)} connections`)
   t.equal(connections(events), 1)
 })
