@@ -9,19 +9,20 @@ const MOVED_BYTES = 65_536
 /** What may come while it moves; then a cycle takes all of it to the blob by itself. */
 const HELD_BYTES_MAX = 131_072
 
-/** How a mark changes what is held, and what is held afterwards. */
+/** How a mark changes what is held. */
 export interface HeldChange {
   /** For `Mark.held` and `Mark.releaseHeld`. */
   readonly held: readonly HeldBytes[]
   readonly release: boolean
-  readonly after: readonly HeldBytes[]
+  /** What is held in addition afterwards; undefined: nothing is held any more. */
+  readonly added: readonly HeldBytes[] | undefined
 }
 
 export class Held {
   #list: readonly HeldBytes[]
-  #lengthBytes = 0
-  /** So many of the list, from its start, are synced in the blob: the next mark releases them. Nothing moves before that. */
-  #movedCount = 0
+  #lengthBytes: number
+  /** The catalog has bytes that are synced in the blob and forgotten here: the next mark releases them. Nothing moves before that. */
+  #hasMoved = false
   #moving: Promise<void> | undefined
 
   constructor(list: readonly HeldBytes[]) {
@@ -31,11 +32,7 @@ export class Held {
 
   /** Not in the blob, or not surely so. */
   get list(): readonly HeldBytes[] {
-    return this.#list.slice(this.#movedCount)
-  }
-
-  get isEmpty(): boolean {
-    return this.#list.length === 0
+    return this.#list
   }
 
   /** A move that has not ended, whatever its outcome. Who writes to the same blob waits for it: its bytes may be stale by then. */
@@ -48,33 +45,31 @@ export class Held {
     return this.#lengthBytes + lengthBytes <= HELD_BYTES_MAX
   }
 
+  /** Bytes that come with a mark. The store adds after it released, so where something moved, what did not is added again. */
+  adding(added: readonly HeldBytes[]): HeldChange {
+    return { held: this.#hasMoved ? [...this.#list, ...added] : added, release: this.#hasMoved, added }
+  }
+
+  /** All that is held goes to the blob, and is synced when the mark comes. */
+  releasing(): HeldChange {
+    return { held: [], release: this.#hasMoved || this.#list.length > 0, added: undefined }
+  }
+
   /** Nothing changes. */
   keeping(): HeldChange {
-    return { held: [], release: false, after: this.#list }
-  }
-
-  /** Bytes that come with a mark. What moved goes with it; the store adds after it released, so what did not move is added again. */
-  adding(bytes: readonly HeldBytes[]): HeldChange {
-    const after = [...this.list, ...bytes]
-    const release = this.#movedCount > 0
-    return { held: release ? after : bytes, release, after }
-  }
-
-  /** All that is held went to the blob, and is synced. */
-  releasing(): HeldChange {
-    return { held: [], release: !this.isEmpty, after: [] }
+    return { held: [], release: false, added: [] }
   }
 
   /** The mark with this change is durable. */
-  changed({ release, after }: HeldChange): void {
-    this.#list = after
-    this.#lengthBytes = lengthOf(after)
-    if (release) this.#movedCount = 0
+  changed({ release, added }: HeldChange): void {
+    this.#keep(added === undefined ? [] : [...this.#list, ...added])
+    if (release) this.#hasMoved = false
   }
 
   /** The catalog holds nothing of the file any more. */
   clear(): void {
-    this.changed({ held: [], release: true, after: [] })
+    this.#keep([])
+    this.#hasMoved = false
   }
 
   /**
@@ -82,17 +77,23 @@ export class Held {
    * held, and a cycle that has to write them meets it.
    */
   move(toBlob: (list: readonly HeldBytes[]) => Promise<void>, moved: () => void): void {
-    if (this.#lengthBytes < MOVED_BYTES || this.#movedCount > 0 || this.#moving !== undefined) return
+    if (this.#lengthBytes < MOVED_BYTES || this.#hasMoved || this.#moving !== undefined) return
     const list = this.#list
     const [first] = list
     this.#moving = toBlob(list).then(() => {
       // Unless it was cleared meanwhile: what is held since are other bytes.
       if (this.#list[0] !== first) return
-      this.#movedCount = list.length
+      this.#keep(this.#list.slice(list.length))
+      this.#hasMoved = true
       moved()
     }, () => {}).finally(() => {
       this.#moving = undefined
     })
+  }
+
+  #keep(list: readonly HeldBytes[]): void {
+    this.#list = list
+    this.#lengthBytes = lengthOf(list)
   }
 }
 
