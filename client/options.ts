@@ -48,7 +48,7 @@ export interface PutLabel {
 }
 
 export interface PutOptions extends PutLabel, CallOptions {
-  /** 1 … 1,048,576; default 65,536. A transfer that is resumed keeps its first. */
+  /** 1 … 1,048,576; default 262,144. A transfer that is resumed keeps its first. */
   readonly chunkSizeBytes?: number
   /** At most so many chunks are sent before one of them is answered; default: what the daemon allows. */
   readonly windowChunks?: number

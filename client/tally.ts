@@ -26,7 +26,8 @@ import { Upload, type UploadResult } from './upload.ts'
 import type { FileLabel } from './upload-file.ts'
 import { watch } from './watch.ts'
 
-const PUT_CHUNK_SIZE_BYTES = 65_536
+/** A smaller one costs more of the processor, a larger one saves nothing (docs/design.md, "What the hot path costs"). */
+const PUT_CHUNK_SIZE_BYTES = 262_144
 const FIND_PAGE = 1000
 /** How often a transfer that was removed may be followed by a new one for the same file. */
 const GENERATIONS_MAX = 100
