@@ -6,8 +6,9 @@ import { resolve } from 'node:path'
 import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import type { KeySource } from './auth/keys.ts'
+import type { ScopeTable } from './config-file.ts'
 import { readArguments, UsageError } from './flags.ts'
-import type { UserLimits } from './limits.ts'
+import { smallest, type UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import type { MetricsAddress } from './metrics/server.ts'
 import { KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
@@ -38,6 +39,10 @@ export interface Config {
   readonly unfinishedKeptMs: number
   /** Of each user. */
   readonly userLimits: UserLimits
+  /** Of users that the file names. */
+  readonly limitsByUser: ReadonlyMap<string, UserLimits>
+  /** How long files with a tag are kept, where they do not say it themselves; in ms. */
+  readonly keptMsByTag: ReadonlyMap<string, number>
   /** 0: no scrub. */
   readonly scrubBytesPerSecond: number
   /** Absent: no metrics. */
@@ -85,10 +90,13 @@ export function storePathOf(settings: Settings): string {
 
 /** How long an unfinished transfer is kept without a chunk, in ms. */
 export function unfinishedKeptOf(settings: Settings): number {
-  const value = settings.get('expire-unfinished')?.values[0] ?? ''
+  return durationMs('expire-unfinished', settings.get('expire-unfinished')?.values[0] ?? '')
+}
+
+function durationMs(name: string, value: string): number {
   const [, digits = '', unit = ''] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? []
   const unitMs = TIME_UNITS_MS[unit]
-  if (unitMs === undefined) throw new UsageError(`--expire-unfinished is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
+  if (unitMs === undefined) throw new UsageError(`${shown(name)} is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
   return Number(digits) * unitMs
 }
 
@@ -99,6 +107,7 @@ function configOf(settings: Settings): Config {
   const userClaim = one('user-claim')
   const metrics = one('metrics')
   const connectionsMax = count('connections', one('connections'))
+  const userLimits = userLimitsOf('', one)
   const socketGroup = one('socket-group')
   const socketMode = one('socket-mode')
   return {
@@ -115,12 +124,9 @@ function configOf(settings: Settings): Config {
     durability: choice('durability', one('durability'), ['power', 'process']),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
     unfinishedKeptMs: unfinishedKeptOf(settings),
-    userLimits: {
-      quota: { bytesMax: sizeBytes('quota', one('quota')), filesMax: count('quota-files', one('quota-files')) ?? SIZE_BYTES_MAX },
-      connectionsMax: count('user-connections', one('user-connections')) ?? Infinity,
-      transfersMax: count('user-transfers', one('user-transfers')) ?? Infinity,
-      bytesPerSecond: rate('user-limit-rate', one('user-limit-rate')),
-    },
+    userLimits,
+    limitsByUser: limitsByUser(settings, userLimits),
+    keptMsByTag: new Map(scopedTo(settings, 'tags').map(([tag, said]) => [tag, durationMs(`tags.${tag}.expires`, said('expires') ?? '')])),
     bytesPerSecond: rate('limit-rate', one('limit-rate')),
     scrubBytesPerSecond: one('scrub-rate') === '0' ? 0 : sizeBytes('scrub-rate', one('scrub-rate')),
     ...(connectionsMax === undefined ? {} : { connectionsMax }),
@@ -129,6 +135,28 @@ function configOf(settings: Settings): Config {
     logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
     logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
   }
+}
+
+/** `prefix` is what stands before the settings' names: nothing, or `users.NAME.` */
+function userLimitsOf(prefix: string, said: (name: string) => string | undefined): UserLimits {
+  const named = <T>(name: string, read: (name: string, value: string | undefined) => T): T => read(`${prefix}${name}`, said(name))
+  return {
+    quota: { bytesMax: named('quota', sizeBytes), filesMax: named('quota-files', count) ?? SIZE_BYTES_MAX },
+    connectionsMax: named('user-connections', count) ?? Infinity,
+    transfersMax: named('user-transfers', count) ?? Infinity,
+    bytesPerSecond: named('user-limit-rate', rate),
+  }
+}
+
+/** The smallest holds: a user's own limits cannot be wider than everybody's. */
+function limitsByUser(settings: Settings, everybody: UserLimits): ReadonlyMap<string, UserLimits> {
+  return new Map(scopedTo(settings, 'users').map(([user, said]) => [user, smallest(userLimitsOf(`users.${user}.`, said), everybody)]))
+}
+
+/** What was said of each user or tag. */
+function scopedTo(settings: Settings, table: ScopeTable): readonly (readonly [of: string, said: (name: string) => string | undefined])[] {
+  const named = new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))
+  return [...named].map(of => [of, name => settings.get(`${table}.${of}.${name}`)?.values[0]])
 }
 
 function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
@@ -156,12 +184,12 @@ function checkedSocket(path: string): string {
 
 function fileMode(name: string, value: string): number {
   if (/^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8)
-  throw new UsageError(`--${name} is three octal digits such as 0660, not ${JSON.stringify(value)}`)
+  throw new UsageError(`${shown(name)} is three octal digits such as 0660, not ${JSON.stringify(value)}`)
 }
 
 function choice<T extends string>(name: string, value: string | undefined, known: readonly T[]): T {
   const found = known.find(one => one === value)
-  if (found === undefined) throw new UsageError(`--${name} is ${known.join(' or ')}, not ${JSON.stringify(value)}`)
+  if (found === undefined) throw new UsageError(`${shown(name)} is ${known.join(' or ')}, not ${JSON.stringify(value)}`)
   return found
 }
 
@@ -169,7 +197,7 @@ function sizeBytes(name: string, value: string | undefined): number {
   if (value === undefined) return SIZE_BYTES_MAX
   const [, digits = '', unit = ''] = /^(\d{1,16})([KMGT]?)$/i.exec(value) ?? []
   const size = digits === '' ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN)
-  if (!(size >= 1 && size <= SIZE_BYTES_MAX)) throw new UsageError(`--${name} is a number of bytes such as 1000000, 500M or 10G, not ${JSON.stringify(value)}`)
+  if (!(size >= 1 && size <= SIZE_BYTES_MAX)) throw new UsageError(`${shown(name)} is a number of bytes such as 1000000, 500M or 10G, not ${JSON.stringify(value)}`)
   return size
 }
 
@@ -180,5 +208,10 @@ function rate(name: string, value: string | undefined): number {
 function count(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (/^[1-9]\d{0,14}$/.test(value)) return Number(value)
-  throw new UsageError(`--${name} is a number such as 100000, not ${JSON.stringify(value)}`)
+  throw new UsageError(`${shown(name)} is a number such as 100000, not ${JSON.stringify(value)}`)
+}
+
+/** As the operator wrote it: a flag, or what holds for one user or tag. */
+function shown(name: string): string {
+  return name.includes('.') ? name : `--${name}`
 }

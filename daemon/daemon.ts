@@ -56,6 +56,10 @@ export interface Limits {
   readonly unfinishedKeptMs?: number
   /** Of each user; absent: nobody has any. */
   readonly userLimits?: UserLimits
+  /** Of users who have their own. */
+  readonly limitsByUser?: ReadonlyMap<string, UserLimits>
+  /** How long files with a tag are kept, where they do not say it themselves. */
+  readonly keptMsByTag?: ReadonlyMap<string, number>
   /** Of chunks that come, in all; absent: no limit. */
   readonly bytesPerSecond?: number
 }
@@ -104,7 +108,7 @@ export class Daemon {
       },
       failed: ({ fid, file }, cause) => log.error('a damaged content could not be checked', { fid, file, cause: String(cause) }),
     })
-    const limitsOf: LimitsOf = () => this.#limits.userLimits ?? NO_LIMITS
+    const limitsOf: LimitsOf = user => this.#limits.limitsByUser?.get(user) ?? this.#limits.userLimits ?? NO_LIMITS
     this.#scrub = new Scrub({
       store,
       damage,
@@ -131,6 +135,7 @@ export class Daemon {
       },
       nowMs,
       limitsOf,
+      keptMs: tag => this.#limits.keptMsByTag?.get(tag),
       verifyToken: options.verifyToken,
       collectGarbage: () => this.#housekeeping.collect(),
     }

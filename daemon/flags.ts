@@ -22,6 +22,8 @@ export interface Flag {
   readonly inFile?: boolean
   /** Whether a new value holds at HUP; else at the next start. */
   readonly live?: boolean
+  /** Whether the configuration file may say it for one user, too. */
+  readonly perUser?: boolean
   /** What holds where nobody says anything; absent: nothing. */
   readonly fallback?: (env: Environment, home: string) => string
   readonly help: string
@@ -54,18 +56,18 @@ export const FLAGS: readonly Flag[] = [
   },
   { name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
   {
-    name: 'quota', value: 'SIZE', env: true, inFile: true, live: true,
+    name: 'quota', value: 'SIZE', env: true, inFile: true, live: true, perUser: true,
     help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
   },
-  { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, help: 'how many files each user may have (default: no limit)' },
+  { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many files each user may have (default: no limit)' },
   { name: 'connections', value: 'N', env: true, inFile: true, help: 'serve so many connections at once, answer one more with busy (default: 10000)' },
-  { name: 'user-connections', value: 'N', env: true, inFile: true, live: true, help: 'the same for each user (default: no limit)' },
-  { name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, help: 'how many unfinished transfers a user may have open at once (default: no limit)' },
+  { name: 'user-connections', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'the same for each user (default: no limit)' },
+  { name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many unfinished transfers a user may have open at once (default: no limit)' },
   {
     name: 'limit-rate', value: 'SIZE', env: true, inFile: true, live: true,
     help: 'take in so many bytes a second, by reading no faster (default: no limit)',
   },
-  { name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, help: 'the same for each user (default: no limit)' },
+  { name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, perUser: true, help: 'the same for each user (default: no limit)' },
   { name: 'min-free', value: 'SIZE', env: true, inFile: true, help: 'take nothing in when the disk has less than this free (default: 0)' },
   {
     name: 'scrub-rate', value: 'SIZE', env: true, inFile: true, live: true, fallback: () => '4M',
@@ -87,6 +89,11 @@ export const FLAGS: readonly Flag[] = [
   { name: 'migrate', env: false, help: 'bring the store of an older tallyd to this one\'s format, and exit' },
   { name: 'help', short: 'h', env: false, help: 'print this and exit' },
   { name: 'version', env: false, help: 'print the version and exit' },
+]
+
+/** What the configuration file may say of a tag, in `[tags.NAME]`. */
+export const TAG_SETTINGS: readonly Flag[] = [
+  { name: 'expires', value: 'TIME', env: false, help: 'files that are put with this tag, and do not say when they expire, are removed so long after' },
 ]
 
 /** Values by flag name; a flag without a value has the value 'true' (or 'false', where environment or file say so). */

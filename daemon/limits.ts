@@ -20,6 +20,15 @@ export type LimitsOf = (user: string) => UserLimits
 
 export const NO_LIMITS: UserLimits = { quota: NO_QUOTA, connectionsMax: Infinity, transfersMax: Infinity, bytesPerSecond: Infinity }
 
+export function smallest(a: UserLimits, b: UserLimits): UserLimits {
+  return {
+    quota: { bytesMax: Math.min(a.quota.bytesMax, b.quota.bytesMax), filesMax: Math.min(a.quota.filesMax, b.quota.filesMax) },
+    connectionsMax: Math.min(a.connectionsMax, b.connectionsMax),
+    transfersMax: Math.min(a.transfersMax, b.transfersMax),
+    bytesPerSecond: Math.min(a.bytesPerSecond, b.bytesPerSecond),
+  }
+}
+
 /** What the bearer of a token may have. */
 export function quotaOf({ user, quotaBytes }: Identity, limitsOf: LimitsOf): Quota {
   const { quota } = limitsOf(user)

@@ -54,10 +54,7 @@ export class LiveConfig {
 
   /** For an operator: each setting with its values, where they come from and whether a new one holds at HUP; the keys by their fingerprints. */
   described(): ValueMap {
-    const settings = FLAGS.filter(({ name }) => this.#settings.has(name)).map(({ name, live = false }) => {
-      const { values = [], origin = '' } = this.#settings.get(name) ?? {}
-      return { name, values, origin, live }
-    })
+    const settings = [...this.#settings].map(([name, { values, origin }]) => ({ name, values, origin, live: isLive(name) }))
     return { settings, keys: [...this.#rules.keys.ids] }
   }
 
@@ -67,13 +64,18 @@ export class LiveConfig {
     if (command.run !== 'daemon') throw new Error('these arguments do not run a daemon')
     const rules = rulesOf(command.config)
     const before = this.#settings
-    const named = (isLive: boolean, since: Settings): readonly string[] => FLAGS
-      .filter(({ name, live = false }) => live === isLive && said(since, name) !== said(command.settings, name)).map(({ name }) => name)
+    const named = (live: boolean, since: Settings): readonly string[] => [...new Set([...FLAGS.map(({ name }) => name), ...since.keys(), ...command.settings.keys()])]
+      .filter(name => isLive(name) === live && said(since, name) !== said(command.settings, name))
     this.#config = command.config
     this.#settings = command.settings
     this.#rules = rules
     return { changed: named(true, before), waiting: named(false, this.#atStart) }
   }
+}
+
+/** What holds for one user or tag always is. */
+function isLive(name: string): boolean {
+  return FLAGS.find(flag => flag.name === name)?.live ?? name.includes('.')
 }
 
 function said(settings: Settings, name: string): string {

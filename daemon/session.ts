@@ -46,6 +46,8 @@ export interface Services {
   readonly fileBytesMax: number
   readonly nowMs: () => number
   readonly limitsOf: LimitsOf
+  /** How long a file with this tag is kept, in ms; undefined: as long as it says itself. */
+  readonly keptMs: (tag: string) => number | undefined
   readonly users: Users
   readonly underway: Underway
   /** How long an unfinished transfer is kept without a chunk. */

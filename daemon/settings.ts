@@ -6,16 +6,18 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { stringify } from 'smol-toml'
 import { configPath, type Environment } from '../protocol/defaults.ts'
-import { readConfigFile } from './config-file.ts'
+import { readConfigFile, type ScopedValue } from './config-file.ts'
 import { FLAGS, type FlagValues, readEnvironment, variableOf } from './flags.ts'
 
 export interface Setting {
   readonly values: readonly string[]
   /** `--flag`, `TALLY_VARIABLE`, the file's path, or `default`. */
   readonly origin: string
+  /** It holds for one user or one tag. */
+  readonly scoped?: ScopedValue
 }
 
-/** By the flag's name; what nobody says and what has no default is absent. */
+/** By the flag's name, or `users.NAME.FLAG`; what nobody says and what has no default is absent. */
 export type Settings = ReadonlyMap<string, Setting>
 
 /** Of these one place may say one: the highest place that says any of them decides for all of them. */
@@ -30,10 +32,11 @@ export function readSettings(flags: FlagValues, env: Environment, home: string):
   const named = flags.get('config')?.[0] ?? variables.get('config')?.[0]
   const path = resolve(named ?? configPath(env, home))
   const isThere = named !== undefined || existsSync(path)
+  const file = isThere ? readConfigFile(path) : { values: new Map(), scoped: [] }
   const places: readonly { values: FlagValues; origin: (name: string) => string }[] = [
     { values: flags, origin: name => `--${name}` },
     { values: variables, origin: name => variableOf({ name }) },
-    { values: isThere ? readConfigFile(path) : new Map(), origin: () => path },
+    { values: file.values, origin: () => path },
   ]
   const keyPlace = places.find(({ values }) => KEY_SETTINGS.some(name => values.has(name)))
   const settings = new Map<string, Setting>()
@@ -45,6 +48,7 @@ export function readSettings(flags: FlagValues, env: Environment, home: string):
     if (place !== undefined && said !== undefined) settings.set(name, { values: said, origin: place.origin(name) })
     else if (fallback !== undefined && !(isKey && keyPlace !== undefined)) settings.set(name, { values: [fallback(env, home)], origin: 'default' })
   }
+  for (const scoped of file.scoped) settings.set(`${scoped.table}.${scoped.of}.${scoped.name}`, { values: scoped.values, origin: path, scoped })
   return settings
 }
 
@@ -58,5 +62,17 @@ export function settingsText(settings: Settings): string {
     return [stringify({ [name]: typed }).trim(), `# ${setting.origin}`] as const
   })
   const width = Math.max(...lines.map(([line, origin]) => origin === '' ? 0 : line.length)) + 2
-  return `${lines.map(([line, origin]) => origin === '' ? line : `${line.padEnd(width)}${origin}`).join('\n')}\n`
+  const text = lines.map(([line, origin]) => origin === '' ? line : `${line.padEnd(width)}${origin}`).join('\n')
+  return `${text}\n${scopedText(settings)}`
+}
+
+/** The tables of users and tags, each with what was said of it. */
+function scopedText(settings: Settings): string {
+  const tables = new Map<string, string[]>()
+  for (const { scoped, values: [value = ''], origin } of settings.values()) {
+    if (scoped === undefined) continue
+    const [head = '', line = ''] = stringify({ [scoped.table]: { [scoped.of]: { [scoped.name]: value } } }).split('\n').filter(each => each !== '')
+    tables.set(head, [...tables.get(head) ?? [], `${line}  # ${origin}`])
+  }
+  return [...tables].map(([head, lines]) => `\n${head}\n${lines.join('\n')}\n`).join('')
 }

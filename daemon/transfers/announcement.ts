@@ -7,26 +7,28 @@ import { TallyError } from '../../protocol/errors.ts'
 import { writeMsgpack } from '../../protocol/msgpack.ts'
 import { CHUNKS_PER_FILE_MAX, CHUNK_SIZE_BYTES_DEFAULT, TAGS_PER_FILE_MAX } from '../../protocol/limits.ts'
 import type { Authentication, FileAnnouncement } from '../../protocol/messages.ts'
-import type { Quota } from '../storage/quota.ts'
 import type { Amendment, NewFile, NewTransfer } from '../storage/storage.ts'
 import { EMPTY_DIGEST } from './finish.ts'
 import type { Upload } from './upload.ts'
 
 /** The records of a transfer that is not known yet. Throws `file-too-big`, `tag-invalid`, `digest-mismatch` (of an empty file). */
-export function newTransfer(message: Authentication, user: string, fid: string, fileBytesMax: number, nowMs: number, quota?: Quota): NewTransfer {
+export function newTransfer(
+  message: Authentication, user: string, fid: string, fileBytesMax: number, nowMs: number, keptMs: (tag: string) => number | undefined = () => undefined,
+): NewTransfer {
   const chunkSizeBytes = message.chunkSizeBytes ?? CHUNK_SIZE_BYTES_DEFAULT
   const files = message.files.map((file, number): NewFile => {
     if (file.sizeBytes !== null) checkSize(file.sizeBytes, chunkSizeBytes, fileBytesMax)
     if (file.sizeBytes === 0) checkEmptyDigest(file.digest)
+    const tags = mergeTags([], message.tags, file.tags, number)
     return {
       name: file.name,
       sizeBytes: file.sizeBytes,
       digest: file.digest ?? null,
       mediaType: file.mediaType ?? null,
       modifiedMs: file.modifiedMs ?? null,
-      expiresMs: file.expiresMs ?? null,
+      expiresMs: file.expiresMs ?? expiryByTags(tags, keptMs, nowMs),
       meta: file.meta === undefined ? null : writeMsgpack(file.meta),
-      tags: mergeTags([], message.tags, file.tags, number),
+      tags,
     }
   })
   return {
@@ -37,8 +39,13 @@ export function newTransfer(message: Authentication, user: string, fid: string, 
     madeByDaemon: message.fid === undefined,
     files,
     nowMs,
-    ...(quota === undefined ? {} : { quota }),
   }
+}
+
+/** The shortest of the tags' rules holds. */
+function expiryByTags(tags: readonly string[], keptMs: (tag: string) => number | undefined, nowMs: number): number | null {
+  const kept = tags.flatMap(tag => keptMs(tag) ?? [])
+  return kept.length === 0 ? null : nowMs + Math.min(...kept)
 }
 
 /** The changes to a known transfer. Throws `conflict`, and what a new one throws; one that throws has changed nothing. */

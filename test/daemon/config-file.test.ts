@@ -58,7 +58,7 @@ test('every setting can stand in the file', async t => {
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     unfinishedKeptMs: 12 * 3_600_000, scrubBytesPerSecond: 5120,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11,
-    connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug',
+    connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
   })
   t.equal(config(['--config', fileWith('socket = "/one"\nmax-file-size = 5')]).fileBytesMax, 5)
 })
@@ -105,11 +105,31 @@ for (const [text, named] of [
   ['\n\nstore == "/a"', /:3:/],
   ['store = [[[[[[1]]]]]]', /config\.toml/],
   ['__proto__ = 1', /config\.toml/],
+  ['[user.ann]\nquota = 1', /"user"; did you mean users\?/],
+  ['users = 1', /users is a table/],
+  ['[users]\nann = 1979-05-27', /users\.ann is a table/],
+  ['[users.ann]\nqouta = 1', /"users\.ann\.qouta"; did you mean quota\?/],
+  ['[users.ann]\nstore = "/a"', /"users\.ann\.store"/],
+  ['[users.ann]\nquota = "much"', /^users\.ann\.quota is a number/],
+  ['[tags.scratch]\nquota = 1', /"tags\.scratch\.quota"/],
+  ['[tags.scratch]\nexpires = "soon"', /^tags\.scratch\.expires is a time/],
 ] as const) {
   test(`refuses ${JSON.stringify(text)}, and says where`, async t => {
     t.throws(() => config(['--config', fileWith(text)]), { name: 'UsageError', message: named })
   })
 }
+
+test('a user\'s own limits and a tag\'s expiry stand in tables; of limits the smallest holds', async t => {
+  const path = fileWith('quota = "10G"\nuser-connections = 5\n[users."a.b"]\nquota = "1G"\nuser-connections = 50\n[users.bob]\nquota = "20G"\n[tags.scratch]\nexpires = "30d"')
+  const { limitsByUser, keptMsByTag } = config(['--config', path])
+  t.match(limitsByUser.get('a.b'), { quota: { bytesMax: 2 ** 30 }, connectionsMax: 5 })
+  t.match(limitsByUser.get('bob'), { quota: { bytesMax: 10 * 2 ** 30 }, connectionsMax: 5 })
+  t.equal(limitsByUser.get('ann'), undefined)
+  t.strictSame([...keptMsByTag], [['scratch', 30 * 86_400_000]])
+  const text = printed(['--config', path])
+  t.match(text, `[users."a.b"]\nquota = "1G"  # ${path}\nuser-connections = "50"  # ${path}\n`)
+  t.strictSame(config(['--config', fileWith(text)]).limitsByUser, limitsByUser)
+})
 
 test('--print-config gives each setting its place, and is a file that says the same', async t => {
   const path = fileWith('store = "/fi\\"le"\nrequire-exp = true\nsocket = ["/a", "/b"]')

@@ -32,6 +32,8 @@ test('without flags everything has its default', async t => {
     scrubBytesPerSecond: 4 * 2 ** 20,
     logFormat: 'text',
     logLevel: 'info',
+    limitsByUser: new Map(),
+    keptMsByTag: new Map(),
   })
 })
 
@@ -43,7 +45,7 @@ test('every flag is heard', async t => {
     sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     unfinishedKeptMs: 12 * 3_600_000,
-    userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, minFreeBytes: 13, scrubBytesPerSecond: 0, logFormat: 'json', logLevel: 'debug',
+    userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, minFreeBytes: 13, scrubBytesPerSecond: 0, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
   })
 })
 

@@ -115,3 +115,23 @@ async function connected(daemon: TestDaemon): Promise<RawClient> {
     }
   }
 }
+
+t.test('a user\'s own limit and a tag\'s expiry hold for what comes after HUP', async t => {
+  const file = fileWith('')
+  const daemon = await startDaemon(t, { args: ['--config', file] })
+  const client = await daemon.client()
+  const announced = async (size: number, tags: readonly string[]) => client.authenticate(daemon.token(), { files: [{ name: 'a', size }], tags })
+  t.equal((await announced(0, ['scratch'])).response, 'Ok')
+  writeFileSync(file, '[users.ada]\nquota = 10\n[tags.scratch]\nexpires = "30d"\n[tags.brief]\nexpires = "1h"')
+  t.match(await hangUp(daemon), 'changed="users.ada.quota tags.scratch.expires tags.brief.expires"')
+  t.match(await announced(11, []), { code: 'quota-exceeded', limit: 10 })
+  const beforeMs = Date.now()
+  for (const tags of [['scratch'], ['scratch', 'brief'], ['other']]) t.equal((await announced(0, tags)).response, 'Ok')
+  const found = await client.request(TYPE.find, {})
+  const kept = (found.files as unknown as { expires?: number }[]).map(({ expires }) => (expires === undefined ? undefined : Math.round((expires - beforeMs) / 3_600_000)))
+  t.strictSame(kept, [undefined, 1, 720, undefined])
+  const other = await daemon.client()
+  t.equal((await other.authenticate(daemon.token({ sub: 'bob' }), { files: [{ name: 'a', size: 11 }] })).response, 'Ok')
+  await client.close()
+  await other.close()
+})

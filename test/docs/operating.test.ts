@@ -20,7 +20,7 @@ test('the example is right', async t => {
   const [, example = ''] = /```toml\n([^`]+)```/.exec(PAGE) ?? []
   const path = join(mkdtempSync(join(tmpdir(), 'tally-page-')), 'config.toml')
   writeFileSync(path, example)
-  t.equal(readConfigFile(path).get('store')?.[0], '/var/lib/tally')
+  t.equal(readConfigFile(path).values.get('store')?.[0], '/var/lib/tally')
 })
 
 test('the page names just those that wait for the next start', async t => {
