@@ -31,7 +31,8 @@ const SCOPED: Readonly<Record<ScopeTable, readonly Flag[]>> = { users: FLAGS.fil
 
 /** Throws a UsageError that names the file, and the line or the key at fault. */
 export function readConfigFile(path: string): ConfigFile {
-  const { users, tags, ...top } = parsed(textOf(path), path)
+  // What `tally` reads there is its own matter.
+  const { users, tags, client: _client, ...top } = parsed(textOf(path), path)
   return {
     values: tableValues(top, SETTINGS, path, ''),
     scoped: [...scopedValues('users', users, path), ...scopedValues('tags', tags, path)],

@@ -48,10 +48,11 @@ export const RETRY_FLAG: Flag = {
  */
 export function connectAs({ given }: Context, scope?: readonly string[]): Promise<Tally> {
   const retryFor = given.one(RETRY_FLAG.name)
-  const { socket, token } = settingsOf(given, process.env, homedir())
+  const { socket, token, trustedUids } = settingsOf(given, process.env, homedir())
   return connect({
     ...(retryFor === undefined ? {} : { timings: { retryForMs: 1000 * secondsOf(RETRY_FLAG.name, retryFor) } }),
     socket: socket.value,
+    trustedUids,
     token: tokenSource(token, scope),
   })
 }

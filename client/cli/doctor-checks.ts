@@ -50,10 +50,10 @@ export function nodeFinding(version: string): Finding {
   return { check: 'node', level: 'fail', found: version, remedy: `tally needs Node ${NODE_MIN.join('.')} or newer` }
 }
 
-async function socketFinding({ socket: { value, by } }: Settings): Promise<Finding> {
+async function socketFinding({ socket: { value, by }, trustedUids }: Settings): Promise<Finding> {
   const found = `${value} (by ${by})`
   try {
-    await checkSocket(value)
+    await checkSocket(value, trustedUids)
     await access(value, constants.W_OK)
     return { check: 'socket', level: 'ok', found }
   } catch (error) {
@@ -91,10 +91,10 @@ export async function tokenFinding(setting: TokenSetting, nowMs: number): Promis
   }
 }
 
-async function daemonFinding({ socket, token }: Settings, signal: AbortSignal): Promise<Finding> {
+async function daemonFinding({ socket, token, trustedUids }: Settings, signal: AbortSignal): Promise<Finding> {
   const beganMs = performance.now()
   try {
-    await using tally = await connect({ socket: socket.value, token: tokenSource(token) })
+    await using tally = await connect({ socket: socket.value, token: tokenSource(token), trustedUids })
     signal.throwIfAborted()
     const user = tally.user
     return { check: 'daemon', level: 'ok', found: `knows us as the user ${user}, answered after ${Math.ceil(performance.now() - beganMs)} ms` }

@@ -1,9 +1,10 @@
-/** Which socket and which token the flags and the environment mean, and who said so; flags over environment over defaults. */
+/** Which socket and which token is meant, and who said so: flags over environment over `config.toml` over defaults. */
 import { type Environment, secretPath, socketPath, userName } from '../../protocol/index.ts'
 import { type TokenSource, givenToken, mintedToken, tokenFromFile } from '../token.ts'
 import type { Arguments } from './arguments.ts'
+import { readClientConfig } from './config-file.ts'
 
-/** A value, and the flag or variable that gave it; by default neither. */
+/** A value, and what gave it: a flag, a variable, a file, or nobody. */
 export interface Setting {
   readonly value: string
   readonly by: string
@@ -17,16 +18,27 @@ export interface TokenSetting extends Setting {
 export interface Settings {
   readonly socket: Setting
   readonly token: TokenSetting
+  /** Who besides ourselves and root may own the socket. */
+  readonly trustedUids: readonly number[]
 }
 
+/** Throws UsageError. */
 export function settingsOf(given: Arguments, env: Environment, home: string): Settings {
-  const socket = firstOf(given, env, 'socket', 'TALLY_SOCKET') ?? { value: socketPath(env, home), by: 'the default' }
-  const secret = firstOf(given, env, 'secret-file', 'TALLY_SECRET_FILE') ?? { value: secretPath(env, home), by: 'the default' }
-  const tokenFile = firstOf(given, env, 'token-file')
-  if (tokenFile !== undefined) return { socket, token: { kind: 'token-file', ...tokenFile } }
+  const { path, trustedUids, ...file } = readClientConfig(env, home)
+  const inFile = (value: string | undefined): Setting | undefined => (value === undefined ? undefined : { value, by: path })
+  const socket = firstOf(given, env, 'socket', 'TALLY_SOCKET') ?? inFile(file.socket) ?? { value: socketPath(env, home), by: 'the default' }
   const token = env['TALLY_TOKEN']
-  if (token !== undefined && !given.has('secret-file')) return { socket, token: { kind: 'token', value: token, by: 'TALLY_TOKEN' } }
-  return { socket, token: { kind: 'secret-file', ...secret } }
+  // Each place decides for all: a secret that is named is meant to mint, whatever token lies elsewhere.
+  const tokens: readonly (readonly [TokenSetting['kind'], Setting | undefined])[] = [
+    ['token-file', firstOf(given, env, 'token-file')],
+    ['secret-file', firstOf(given, env, 'secret-file')],
+    ['token', token === undefined ? undefined : { value: token, by: 'TALLY_TOKEN' }],
+    ['secret-file', firstOf(given, env, 'secret-file', 'TALLY_SECRET_FILE')],
+    ['token-file', inFile(file.tokenFile)],
+    ['secret-file', inFile(file.secretFile) ?? { value: secretPath(env, home), by: 'the default' }],
+  ]
+  const [kind, setting] = tokens.find(([, found]) => found !== undefined) as [TokenSetting['kind'], Setting]
+  return { socket, token: { kind, ...setting }, trustedUids }
 }
 
 /** @param scope of a token that is minted; absent: everything but admin */
