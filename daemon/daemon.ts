@@ -96,7 +96,10 @@ export class Daemon {
         log.error('a commit cycle failed: its chunks were refused', { code, reason: message, cause: String(cause ?? '') })
       },
       onCommit: (chunks, bytes, durationMs) => this.counts.cycle(chunks, bytes, durationMs),
-      onStored: () => this.counts.filesStored++,
+      onStored: (transfer, file) => {
+        this.counts.filesStored++
+        log.debug('stored', { transfer, file })
+      },
     }, options.liveFilesMax)
     const unfinishedKeptMs = (): number => this.#limits.unfinishedKeptMs ?? UNFINISHED_KEPT_MS
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, unfinishedKeptMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
@@ -148,7 +151,11 @@ export class Daemon {
       this.counts.connections++
       const session = new Session(++this.#sessionCount, connection, services)
       this.#sessions.add(session)
-      return new Dispatcher(session, () => this.#sessions.delete(session))
+      log.debug('connected', { connection: session.id })
+      return new Dispatcher(session, () => {
+        this.#sessions.delete(session)
+        log.debug('disconnected', { connection: session.id })
+      })
     }, nowMs, connectionsMax)
   }
 

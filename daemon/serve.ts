@@ -9,6 +9,7 @@ import type { Config } from './config.ts'
 import { Daemon } from './daemon.ts'
 import type { LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
+import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
@@ -68,9 +69,9 @@ function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
   }
 }
 
-/** Level and format as they are set now. */
+/** Level and format as they are set now; what repeats is counted. */
 function liveLogger(live: LiveConfig): Logger {
-  return createLogger({
+  const log = createLogger({
     get level() {
       return live.config.logLevel
     },
@@ -80,6 +81,7 @@ function liveLogger(live: LiveConfig): Logger {
     write: stderrWriter(),
     nowMs: Date.now,
   })
+  return withoutRepeats(log, Date.now)
 }
 
 async function answerMonitors(address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined): Promise<void> {

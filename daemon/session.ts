@@ -144,6 +144,7 @@ export class Session {
     if (error.code === 'internal') this.services.log.error('internal error', { connection: this.id, messageId, cause: String(error.cause) })
     const { code, message: reason, details, fatal } = error
     this.services.counts.error(code)
+    this.services.log.debug('refused', { connection: this.id, messageId, code, reason })
     this.send({ type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code, details, fatal }, encoding)
   }
 

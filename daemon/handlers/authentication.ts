@@ -25,6 +25,7 @@ export async function handleAuthentication(session: Session, message: Authentica
     else {
       session.become(identity, share)
       session.ok(message.messageId, encoding, { user: identity.user })
+      session.services.log.debug('logged in', { connection: session.id, messageId: message.messageId, user: identity.user })
     }
   } finally {
     session.giveUp(share)
@@ -47,6 +48,8 @@ async function openAndReport(session: Session, message: Authentication, encoding
     // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
     await transfer.settled()
     session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))
+    const about = { connection: session.id, messageId: message.messageId, transfer: transfer.fid, user: identity.user, files: transfer.uploads.length }
+    session.services.log.debug(isNew ? 'announced' : 'opened', about)
   } finally {
     await registry.leave(transfer, holder)
   }

@@ -29,7 +29,7 @@ export interface TransferParts {
   readonly onCommitFailure: (error: TallyError) => void
   /** A commit cycle ended well. */
   readonly onCommit: (chunks: number, bytes: number, durationMs: number) => void
-  readonly onStored: () => void
+  readonly onStored: (fid: string, file: number) => void
 }
 
 export class LiveTransfer implements UploadHost {
@@ -263,7 +263,7 @@ export class LiveTransfer implements UploadHost {
     if (upload.isFinishing) return
     const job: Promise<void> = finish(upload, this.#parts.store, this.#parts.nowMs).finally(() => {
       this.#finishing.delete(job)
-      if (upload.state === 'stored') this.#parts.onStored()
+      if (upload.state === 'stored') this.#parts.onStored(this.fid, upload.number)
     })
     this.#finishing.add(job)
   }

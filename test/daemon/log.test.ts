@@ -1,6 +1,7 @@
 /** The daemon's log lines. */
 import { test } from 'tap'
 import { createLogger, type LogFormat, type LogLevel } from '../../daemon/log.ts'
+import { withoutRepeats } from '../../daemon/log-repeats.ts'
 
 function logger(format: LogFormat, level: LogLevel = 'info') {
   const lines: string[] = []
@@ -47,4 +48,31 @@ test('a long value is cut', async t => {
     log.error('x', { value: 'y'.repeat(100_000) })
     t.ok((lines[0]?.length ?? 0) < 3000)
   }
+})
+
+test('what repeats is written once, and then with its count', async t => {
+  const lines: string[] = []
+  let nowMs = 0
+  const log = withoutRepeats(createLogger({ format: 'text', level: 'info', write: line => lines.push(line.slice(25).trim()), nowMs: () => nowMs }), () => nowMs)
+  for (let i = 0; i < 5; i++) log.error('failed', { code: 'storage-full' })
+  log.error('failed', { code: 'storage-failed' })
+  log.info('other')
+  nowMs = 9_999
+  log.error('failed', { code: 'storage-full' })
+  nowMs = 10_000
+  log.info('later')
+  log.info('later')
+  log.error('failed', { code: 'storage-full' })
+  t.strictSame(lines, [
+    'error failed code=storage-full', 'error failed code=storage-failed', 'info  other', 'error failed code=storage-full repeated=5', 'info  later', 'info  later',
+    'error failed code=storage-full',
+  ])
+})
+
+test('a flood of different lines is written as it comes', async t => {
+  const lines: string[] = []
+  const log = withoutRepeats(createLogger({ format: 'text', level: 'info', write: line => lines.push(line), nowMs: () => 0 }), () => 0)
+  for (let i = 0; i < 200; i++) log.warn(`odd ${i}`)
+  for (let i = 0; i < 200; i++) log.warn(`odd ${i}`)
+  t.equal(lines.length, 200 + 200 - 64)
 })
