@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import { globMatcher } from '../../daemon/storage/glob.ts'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { StoreFaults } from '../../daemon/storage/local/index.ts'
+import { RESERVE_BYTES } from '../../daemon/storage/local/reserve.ts'
 import { STORE_VERSION } from '../../daemon/storage/local/version.ts'
 import { workerUrl, WorkerLink } from '../../daemon/storage/local/worker-link.ts'
 import type { Durability, Store, TransferRecord } from '../../daemon/storage/storage.ts'
@@ -109,7 +110,7 @@ test('removal gives up the reserve where the disk is full, and it is made again 
   const store = await openAt(t, directory, 'process', {
     beforeCommit: () => { if (isFull && fs.existsSync(reserve)) throw sqliteError(SQLITE_FULL) },
   })
-  t.equal(fs.statSync(reserve).size, 1024 * 1024)
+  t.equal(fs.statSync(reserve).size, RESERVE_BYTES)
   const transfer = await store.catalog.announce(newTransfer(1, [newFile()]))
   isFull = true
   t.equal(await codeOf(store.catalog.announce(newTransfer(2, [newFile()]))), 'storage-full', 'nobody else gets it')
@@ -117,7 +118,7 @@ test('removal gives up the reserve where the disk is full, and it is made again 
   t.notOk(fs.existsSync(reserve))
   isFull = false
   await store.catalog.forget(await store.catalog.garbage(10))
-  t.equal(fs.statSync(reserve).size, 1024 * 1024)
+  t.equal(fs.statSync(reserve).size, RESERVE_BYTES)
 })
 
 test('after a failed commit every change is refused until the store is opened anew, and reads go on', async t => {

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { test } from 'tap'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { FileId } from '../../daemon/storage/storage.ts'
+import { FILES_MAX } from '../../protocol/limits.ts'
 import { codeOf, fidOf, markOf, newFile, newTransfer } from '../storage/samples.ts'
 import { freshDirectory } from '../storage/support.ts'
 
@@ -16,7 +17,7 @@ const BLOB_BYTES = 256 * 1024
 for (const durability of ['power', 'process'] as const) {
   test(`a full disk loses nothing, and removal makes room, durability ${durability}`, { timeout: 60_000 }, async t => {
     const mount = freshDirectory(t)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m,mode=0700', 'tmpfs', mount])
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20m,mode=0700', 'tmpfs', mount])
     t.teardown(() => execFileSync('umount', [mount]))
     const directory = path.join(mount, 'store')
     let store = await openLocalStore({ path: directory, durability })
@@ -71,6 +72,26 @@ for (const durability of ['power', 'process'] as const) {
     await store.catalog.mark([markOf(transfer, 10, { pages: [{ page: 0, bytes: new Uint8Array([2]) }], receivedBytes: 2 * BLOB_BYTES })], 3)
   })
 }
+
+test('a transfer of 4,096 files with long names is removed on a full disk', { timeout: 120_000 }, async t => {
+  const mount = freshDirectory(t)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m,mode=0700', 'tmpfs', mount])
+  t.teardown(() => execFileSync('umount', [mount]))
+  const directory = path.join(mount, 'store')
+  let store = await openLocalStore({ path: directory, durability: 'power' })
+  t.teardown(() => store.close())
+  const files = Array.from({ length: FILES_MAX }, () => newFile({ name: 'n'.repeat(400) }))
+  await store.catalog.announce(newTransfer(1, files))
+  // Closing gives back the room of the WAL: the removal has only the reserve.
+  await store.close()
+  store = await openLocalStore({ path: directory, durability: 'power' })
+  const transfer = await store.catalog.load('ann', fidOf(1))
+  if (transfer === undefined) throw new Error('the transfer is not there')
+  fill(mount)
+  t.equal(await codeOf(store.catalog.announce(newTransfer(2, [newFile({ meta: new Uint8Array(16_000) })]))), 'storage-full')
+  t.equal(await store.catalog.remove(transfer.id, undefined, 2), FILES_MAX)
+  t.equal(await store.catalog.load('ann', fidOf(1)).then(found => found?.state), 'gone')
+})
 
 function fill(mount: string): void {
   for (;;) {
