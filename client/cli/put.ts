@@ -1,7 +1,7 @@
 /** `tally put`: stores files, each as a transfer of its own, so that the same command after a break goes on with what is missing. */
 import { CHUNK_SIZE_BYTES_MAX } from '../../protocol/index.ts'
 import type { PutAllItem, PutResult, Tally } from '../index.ts'
-import { UsageError, sizeOf } from './arguments.ts'
+import { UsageError, secondsOf, sizeOf } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import type { ExitCode } from './exit.ts'
 import { Moving } from './moving.ts'
@@ -27,7 +27,8 @@ export const put: Command = {
     { name: 'recursive', short: 'r', help: 'store the files below directories; links and special files are skipped' },
     { name: 'include', value: 'GLOB', kind: 'glob', repeatable: true, help: 'with --recursive: only files that match: *.jpg, docs/**' },
     { name: 'exclude', value: 'GLOB', kind: 'glob', repeatable: true, help: 'with --recursive: neither files nor directories that match' },
-    { name: 'chunk-size', value: 'SIZE', kind: 'size', help: 'bytes a chunk: 1 to 1M (default 64K)' },
+    { name: 'chunk-size', value: 'SIZE', kind: 'size', help: 'bytes a chunk: 1 to 1M (default 256K)' },
+    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay)' },
     RETRY_FLAG,
   ],
   resumes: true,
@@ -40,10 +41,17 @@ export const put: Command = {
     if (!recursive && (given.has('include') || given.has('exclude'))) throw new UsageError('--include and --exclude need --recursive')
     if (files.filter(file => file === STDIN).length > 1) throw new UsageError('- is given twice')
     const chunkSizeBytes = chunkSizeOf(given.one('chunk-size'))
+    const expires = given.one('expires')
     const filter = await filterOf(given.all('include'), given.all('exclude'))
     await using tally = await connectAs(context)
-    return await new Put(context, tally, { recursive, filter }, chunkSizeBytes === undefined ? {} : { chunkSizeBytes }).run(files)
+    const options = { ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }), ...(expires === undefined ? {} : { expiresMs: expiryOf(expires) }) }
+    return await new Put(context, tally, { recursive, filter }, options).run(files)
   },
+}
+
+interface Given {
+  readonly chunkSizeBytes?: number
+  readonly expiresMs?: number
 }
 
 class Put {
@@ -51,9 +59,9 @@ class Put {
   readonly #tally: Tally
   readonly #chosen: { readonly recursive: boolean; readonly filter: Filter }
   readonly #outcome: Outcome
-  readonly #options: { readonly chunkSizeBytes?: number; readonly tags: readonly string[]; readonly signal: AbortSignal }
+  readonly #options: Given & { readonly tags: readonly string[]; readonly signal: AbortSignal }
 
-  constructor(context: Context, tally: Tally, chosen: { recursive: boolean; filter: Filter }, options: { chunkSizeBytes?: number }) {
+  constructor(context: Context, tally: Tally, chosen: { recursive: boolean; filter: Filter }, options: Given) {
     this.#context = context
     this.#tally = tally
     this.#chosen = chosen
@@ -117,4 +125,8 @@ function chunkSizeOf(text: string | undefined): number | undefined {
   const bytes = sizeOf('chunk-size', text)
   if (bytes < 1 || bytes > CHUNK_SIZE_BYTES_MAX) throw new UsageError(`--chunk-size is 1 to ${CHUNK_SIZE_BYTES_MAX} bytes`)
   return bytes
+}
+
+function expiryOf(text: string): number {
+  return Date.now() + 1000 * secondsOf('expires', text)
 }

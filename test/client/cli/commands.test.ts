@@ -172,3 +172,13 @@ t.test('listings in a pipe have tabs between their fields', async t => {
   t.match(fields, [`${fid}/0`, '7', /^\d{4}-\d\d-\d\dT[\d:.]+Z$/, 'tab\\x09here', '#x #y'])
   t.equal(fields.length, 5)
 })
+
+t.test('put --expires says when a file is to go', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'f'), 'x')
+  const beforeMs = Date.now()
+  t.equal((await run(['put', 'f', '--expires', '2h'])).code, 0)
+  const [file] = (await run(['ls', '--json'])).json
+  t.equal(Math.round((Number(file?.['expires']) - beforeMs) / 600_000), 12)
+  t.equal((await run(['put', 'f', '--expires', 'soon'])).code, 2)
+})
