@@ -30,6 +30,8 @@ export class StreamSource implements Source {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     await this.reaches(offset + length - 1)
+    // Released meanwhile: nobody wants it any more, and nobody may take other bytes for it.
+    if (offset < this.#keptOffset) return new Uint8Array(0)
     const end = Math.min(offset + length, this.#keptOffset + this.#keptBytes)
     const bytes = Buffer.allocUnsafe(end - offset)
     let at = this.#keptOffset

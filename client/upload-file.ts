@@ -27,6 +27,8 @@ export class UploadFile {
   readonly #acknowledged = new ChunkSet()
   /** Acknowledged since the report at hand was asked for: it may not know of them yet. */
   #acknowledgedSince = new ChunkSet()
+  /** Whether the report at hand was asked for with the file's size: without it, it does not list what lies behind the last chunk that came. */
+  #isSizeTold = false
   readonly #sent = new ChunkSet()
   #cursor = 0
   #lastMissing = -1
@@ -51,8 +53,9 @@ export class UploadFile {
     return { ...this.label, sizeBytes: this.source.sizeBytes, ...(this.digest === undefined ? {} : { digest: this.digest }) }
   }
 
-  /** To be called before a report is asked for. */
+  /** To be called before a report is asked for, with what `announcement` says then. */
   beginReport(): void {
+    this.#isSizeTold = this.source.sizeBytes !== null
     this.#acknowledgedSince = new ChunkSet()
   }
 
@@ -68,7 +71,7 @@ export class UploadFile {
     if (state !== 'receiving') return { landed: this.acknowledge(0, this.chunkCount), mismatched: false }
     if (this.#wasRefused(missing)) return { landed: 0, mismatched: true }
     for (const [first, count] of missing) this.#lose(first, count)
-    if (this.source.sizeBytes === null) return { landed: 0, mismatched: false }
+    if (!this.#isSizeTold) return { landed: 0, mismatched: false }
     let landed = 0
     let at = 0
     for (const [first, count] of missing) {

@@ -210,6 +210,32 @@ for (const code of ['busy', 'storage-full', 'storage-failed', 'token-expired', '
   })
 }
 
+t.test('a stream that ends while a report is on its way sends what that report could not list', async t => {
+  const { daemon, tally } = await setUp(t)
+  const bytes = contentOf(12, 2000)
+  let end = (): void => {}
+  const isOver = new Promise<void>(resolve => { end = resolve })
+  async function* pieces(): AsyncGenerator<Uint8Array> {
+    yield bytes
+    await isOver
+  }
+  daemon.script = (message, peer) => {
+    // The first chunk arrives, the second waits for the stream to go on, or to end.
+    if (message.type === MESSAGE_TYPE.TRANSFER && peer.number === 1) {
+      daemon.answer(message, peer)
+      setTimeout(() => peer.cut(), 20)
+      return true
+    }
+    if (message.type !== MESSAGE_TYPE.AUTHENTICATION || message.files[0]?.sizeBytes !== null || peer.number === 1) return
+    end()
+    setTimeout(() => daemon.answer(message, peer), 50)
+    return true
+  }
+  const { fid, counts } = await tally.put(pieces(), { name: 'x', chunkSizeBytes: 1000 })
+  t.ok(daemon.content(fid).equals(bytes))
+  t.match(counts, { chunksSent: 2, acknowledgedLost: 0, acknowledgedSentAgain: 0 })
+})
+
 t.test('only a refusal that comes again and again is the last word, not one after other failures', async t => {
   const { daemon, tally } = await setUp(t)
   const codes = ['busy', 'chunk-unknown', 'busy', 'busy', 'crc-mismatch', 'chunk-unknown'] as const

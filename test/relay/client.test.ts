@@ -114,7 +114,7 @@ t.test('many puts and gets at once share the log-ins after each cut', async t =>
   let cuts = 0
   const onEvent = ({ type }: ClientEvent): void => {
     if (type !== 'progress' || ++moves < next) return
-    next = moves + random.between(1, 60)
+    next = moves + random.between(1, 150)
     cuts++
     wire.cut()
   }
