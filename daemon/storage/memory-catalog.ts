@@ -156,7 +156,7 @@ export class MemoryCatalog implements Catalog {
       const held = [...(mark.releaseHeld ? [] : file.held), ...mark.held.map(piece => ({ ...piece, bytes: new Uint8Array(piece.bytes) }))]
       for (const { page, bytes } of mark.pages) file.receipts.set(page, new Uint8Array(bytes))
       for (const pair of mark.pairs) if (!transfer.pairs.has(pair.uuid)) transfer.pairs.set(pair.uuid, pair)
-      this.state.files.set(file.id, { ...file, held, kind, chunkSizeBytes, receivedBytes })
+      this.state.files.set(file.id, { ...file, held, kind: file.state === 'stored' ? file.kind : kind, chunkSizeBytes, receivedBytes })
       transfer.touchedMs = nowMs
     }
   }
@@ -307,7 +307,7 @@ export class MemoryCatalog implements Catalog {
       open.touchedMs = Math.max(open.touchedMs, nowMs)
       this.state.repairs.set(file.id, damaged)
       const receivedBytes = [...marked.runs()].reduce((sum, run) => sum + rangeOfChunks(run, chunkSizeBytes, sizeBytes as number)[1], 0)
-      this.state.files.set(file.id, { ...file, repair: this.state.nextFile++, receipts, receivedBytes, kind: file.kind ?? 'numbered' })
+      this.state.files.set(file.id, { ...file, repair: this.state.nextFile++, receipts, receivedBytes })
     }
     return this.#record(transfer).files.filter(({ repair }) => repair !== null)
   }

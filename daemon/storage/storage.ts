@@ -15,7 +15,7 @@ import type { Quota, Usage } from './quota.ts'
 export type FileId = number
 export type TransferId = number
 export type Durability = 'power' | 'process'
-/** Which of the two kinds of chunks a file takes; null until its first one (protocol, 3.2). */
+/** Which of the two kinds of chunks a file takes; null until its first one, and for ever where it was stored without any (protocol, 3.2). */
 export type ChunkKind = 'numbered' | 'opaque'
 
 export interface NewFile {

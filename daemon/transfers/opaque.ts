@@ -189,8 +189,9 @@ export class OpaqueChunks {
     }
     for (const file of this.#mismatched) if (file.isFull || file.state !== 'receiving') this.#mismatched.delete(file)
     if (this.#mismatched.size > 0) return new TallyError('chunk-unknown', 'the chunks of a file whose digest differed have to come again first')
-    if (this.#uploads.some(({ wasGivenUp }) => wasGivenUp)) {
-      return new TallyError('chunk-unknown', 'a file of the transfer was removed unfinished: nobody can tell which file a new chunk is meant for')
+    if (this.#uploads.some(({ mayGetStrayChunks }) => mayGetStrayChunks)) {
+      const reason = 'a file of the transfer was removed unfinished or stored without its chunks: nobody can tell which file a new chunk is meant for'
+      return new TallyError('chunk-unknown', reason)
     }
     const upload = this.#uploads.find(({ state, kind, isFull }) => state === 'receiving' && kind !== 'numbered' && !isFull)
     if (upload === undefined) return new TallyError('chunk-unknown', 'every place of the transfer is taken')

@@ -59,6 +59,7 @@ export class Upload {
   #waiting: { chunk: number; reply: ChunkReply }[] = []
   #lastFailure: TallyError | undefined
   #wasStored: boolean
+  readonly #wasNeverSent: boolean
 
   constructor(record: FileRecord, transfer: TransferId, chunkSizeBytes: number, host: UploadHost) {
     this.id = record.id
@@ -67,7 +68,7 @@ export class Upload {
     this.name = record.name
     this.sizeBytes = record.sizeBytes
     this.chunkSizeBytes = record.chunkSizeBytes
-    this.kind = record.kind
+    this.kind = record.repair === null ? record.kind : 'numbered'
     this.digest = record.digest
     this.repair = record.repair
     this.state = record.repair === null ? record.state : 'receiving'
@@ -75,6 +76,7 @@ export class Upload {
     this.marked = ChunkSet.fromPages(record.receipts)
     this.marking = ChunkSet.fromPages(record.receipts)
     this.#wasStored = record.storedMs !== null
+    this.#wasNeverSent = this.#wasStored && record.kind === null && record.sizeBytes !== 0
     this.#chunkSizeAnnouncedBytes = chunkSizeBytes
     this.#host = host
   }
@@ -110,8 +112,13 @@ export class Upload {
   }
 
   /** It was removed, or is being removed, before it was stored. */
-  get wasGivenUp(): boolean {
+  get #wasGivenUp(): boolean {
     return (this.isClosing || this.state === 'removed') && !this.#wasStored
+  }
+
+  /** It was stored without a chunk, as its content was there already, or it was given up: whoever does not know that sends its chunks all the same. */
+  get mayGetStrayChunks(): boolean {
+    return this.#wasGivenUp || this.#wasNeverSent
   }
 
   /** Something of it is not decided yet. */
@@ -248,7 +255,7 @@ export class Upload {
     this.repair = record.repair
     this.marked.clear()
     this.marking.clear()
-    this.kind = record.kind
+    this.kind = 'numbered'
     this.held = new Held(record.held)
     for (const [first, count] of ChunkSet.fromPages(record.receipts).runs()) {
       this.marked.addRun(first, count)

@@ -32,3 +32,30 @@ t.test('the same content again is stored at once, whoever else has it; its quota
   t.equal((await after.client.request(TYPE.remove, { fid: second })).response, 'Ok')
   t.match((await announce('ada', randomUUID())).answer.files, [{ state: 'receiving' }], 'what was removed is not had any more')
 })
+
+t.test('opaque chunks get no place in a transfer of which a file was stored without its chunks: they may be meant for that one', async t => {
+  const daemon = await startDaemon(t)
+  const [known, next] = [contentOf(4, 100), contentOf(5, 100)]
+  const digest = `sha256:${createHash('sha256').update(known).digest('hex')}`
+  const files = [{ name: 'a', size: 100, digest }, { name: 'b', size: 100 }]
+  const send = async (fid: string) => {
+    const client = await daemon.client()
+    t.teardown(() => client.destroy())
+    const { files: report } = await client.authenticate(daemon.token(), { fid, files })
+    const codes: unknown[] = []
+    for (const data of [known, next]) codes.push((await client.sendChunk(randomUUID(), data)).code)
+    return { client, codes, states: report?.map(({ state }) => state) }
+  }
+  const [first, second] = [randomUUID(), randomUUID()]
+  t.match(await send(first), { states: ['receiving', 'receiving'], codes: [undefined, undefined] })
+  const refused = { states: ['stored', 'receiving'], codes: ['chunk-unknown', 'chunk-unknown'] }
+  t.match(await send(second), refused)
+  await daemon.kill()
+  await daemon.start()
+  const { client, ...again } = await send(second)
+  t.match(again, refused, 'after a restart too')
+  t.equal((await client.request(TYPE.remove, { fid: second, file: 0 })).response, 'Ok')
+  t.equal((await client.sendChunk(randomUUID(), known)).code, 'chunk-unknown', 'nor when that file was removed since')
+  t.ok((await client.sendChunk(numberedChunk(second, 1, 0), next)).stored, 'numbered chunks say where they belong')
+  await client.close()
+})

@@ -101,7 +101,7 @@ export class Engine {
   mark(marks: readonly Mark[], nowMs: number, quota?: Quota): void {
     if (quota !== undefined) this.#checkUntold(marks.map(({ file, receivedBytes }) => ({ id: file, bytes: receivedBytes })), quota)
     for (const { file, transfer, pages, pairs, held, releaseHeld, kind, chunkSizeBytes, receivedBytes } of marks) {
-      const isReceiving = this.#db.run(`UPDATE file SET kind = ?, chunk_size = ?, received = ? WHERE id = ?
+      const isReceiving = this.#db.run(`UPDATE file SET kind = CASE state WHEN ${STORED} THEN kind ELSE ? END, chunk_size = ?, received = ? WHERE id = ?
         AND (state = ${RECEIVING} OR EXISTS (SELECT 1 FROM repair r WHERE r.file = file.id))`,
         kind, chunkSizeBytes, receivedBytes, file) === 1
       if (!isReceiving) continue

@@ -50,7 +50,7 @@ function begin(db: Database, { id, size, chunk_size, damaged }: Row): void {
     db.run('INSERT INTO receipt (file, page, bytes) VALUES (?, ?, ?)', id as FileId, page, marked.encodePage(page))
   }
   const lackingBytes = lacking.reduce((sum, run) => sum + rangeOfChunks(run, chunkSizeBytes, sizeBytes)[1], 0)
-  db.run(`UPDATE file SET received = ?, kind = coalesce(kind, 'numbered') WHERE id = ?`, sizeBytes - lackingBytes, id as FileId)
+  db.run(`UPDATE file SET received = ? WHERE id = ?`, sizeBytes - lackingBytes, id as FileId)
 }
 
 /** What ending a file's repair needs; undefined where it is not under repair. */
