@@ -190,6 +190,8 @@ export class Daemon {
    */
   reconfigure(limits: Limits, keyIds: ReadonlySet<string>): number {
     this.#limits = limits
+    // Who waits for what a slower rate allowed does not wait any longer.
+    this.#flow.turns.give()
     return [...this.#sessions].filter(session => session.keysChanged(keyIds)).length
   }
 
@@ -208,6 +210,7 @@ export class Daemon {
     this.#isReady = false
     this.#listener.stopAccepting()
     for (const { connection } of this.#sessions) connection.pause('stopping')
+    this.#flow.turns.stop()
     const drained = this.#registry.settled()
     await Promise.race([drained, new Promise(resolve => setTimeout(resolve, DRAIN_MS_MAX).unref())])
     const error = new TallyError('shutting-down', 'the daemon is stopping; what was acknowledged is safe')

@@ -6,6 +6,7 @@ import { TallyError } from '../protocol/errors.ts'
 import type { MemoryBudget } from '../protocol/unfinished.ts'
 import type { Connection } from './connection.ts'
 import { Rate } from './rate.ts'
+import { type Turn, Turns } from './turns.ts'
 import type { UserShare } from './users.ts'
 
 const CONNECTION_BYTES_MAX = 16_777_216
@@ -13,8 +14,6 @@ const CONNECTION_CHUNKS_MAX = 16_384
 const TOTAL_BYTES_MAX = 134_217_728
 /** Of all connections of one user: half, so that nobody takes all. */
 const USER_BYTES_MAX = 67_108_864
-/** What a timer takes. */
-const DELAY_MS_MAX = 2 ** 31 - 1
 /** What a pending chunk costs beside its bytes: a reply, a message-id, its places in lists and sets. */
 const CHUNK_OVERHEAD_BYTES = 512
 /** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
@@ -36,10 +35,10 @@ export function windowChunks(chunkSizeBytes: number): number {
 /** The pending chunks of all connections, and how fast they come. */
 export class FlowLimits {
   totalBytes = 0
-  readonly rate: Rate
+  readonly turns: Turns
 
   constructor(rate = new Rate(() => Infinity)) {
-    this.rate = rate
+    this.turns = new Turns(rate)
   }
 }
 
@@ -49,6 +48,7 @@ export class Flow {
   #pendingBytes = 0
   #isPaused = false
   #share: UserShare | undefined
+  #turn: Turn | undefined
   readonly #limits: FlowLimits
   readonly #connection: Connection
 
@@ -57,21 +57,27 @@ export class Flow {
     this.#connection = connection
   }
 
-  /** Whose connection it is now: what is pending counts for them. */
+  /** Whose connection it is now: what is pending counts for them. A chunk that waits for its turn is dropped. */
   set share(share: UserShare | undefined) {
+    this.#turn?.cancel()
     if (this.#share !== undefined) this.#share.pendingBytes -= this.#pendingBytes
     if (share !== undefined) share.pendingBytes += this.#pendingBytes
     this.#share = share
   }
 
-  /** A chunk was read. */
+  /** Waits for a chunk's turn, where a rate bounds how fast they come; false: it is to be dropped. Undefined: it may be taken at once. */
+  turn(dataBytes: number): Promise<boolean> | undefined {
+    this.#turn = this.#share === undefined ? undefined : this.#limits.turns.ask(this.#share, dataBytes)
+    return this.#turn?.come
+  }
+
+  /** A chunk was taken. */
   begin(dataBytes: number): void {
     const bytes = dataBytes + CHUNK_OVERHEAD_BYTES
     this.pendingChunks++
     this.#pendingBytes += bytes
     this.#limits.totalBytes += bytes
     if (this.#share !== undefined) this.#share.pendingBytes += bytes
-    this.#slowDown(dataBytes)
     if (this.#isPaused || !this.#isOver(1)) return
     this.#isPaused = true
     this.#connection.pause('flow')
@@ -87,14 +93,6 @@ export class Flow {
     if (!this.#isPaused || this.#isOver(2)) return
     this.#isPaused = false
     this.#connection.resume('flow')
-  }
-
-  /** Where bytes come too fast, the next are read when these are paid for. */
-  #slowDown(dataBytes: number): void {
-    const delayMs = Math.max(this.#limits.rate.take(dataBytes), this.#share?.rate.take(dataBytes) ?? 0)
-    if (delayMs === 0) return
-    this.#connection.pause('rate')
-    setTimeout(() => this.#connection.resume('rate'), Math.min(delayMs, DELAY_MS_MAX)).unref()
   }
 
   /** Over its share divided by `divisor`: it is read again only when half of it is free, not at every chunk. */

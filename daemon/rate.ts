@@ -1,6 +1,6 @@
 /**
- * How fast bytes may come: it tells how long to wait before the next are read, and never refuses any. One short burst is free, so that
- * small requests do not wait.
+ * How fast bytes may come: what was taken is a debt that time pays off, and while there is any no more should be taken. One short burst is
+ * free, so that small requests do not wait. Whose turn it is when several wait is `turns.ts`'s matter.
  */
 
 /** So much time's worth of bytes may come at once. */
@@ -9,8 +9,9 @@ const BURST_MS = 100
 export class Rate {
   readonly #bytesPerSecond: () => number
   readonly #clockMs: () => number
-  /** When what was taken is paid for. */
-  #paidAtMs = Number.NEGATIVE_INFINITY
+  /** Below 0: what is left of the burst. In bytes, so that a new rate holds for what is owed already. */
+  #debtBytes = Number.NEGATIVE_INFINITY
+  #atMs = 0
 
   /** Infinity: no limit. The clock is monotonic. */
   constructor(bytesPerSecond: () => number, clockMs: () => number = () => performance.now()) {
@@ -18,12 +19,40 @@ export class Rate {
     this.#clockMs = clockMs
   }
 
-  /** Bytes have come; answers for how many ms no more should be read. */
-  take(bytes: number): number {
-    const bytesPerSecond = this.#bytesPerSecond()
-    if (bytesPerSecond === Number.POSITIVE_INFINITY) return 0
+  get isLimited(): boolean {
+    return this.#bytesPerSecond() !== Number.POSITIVE_INFINITY
+  }
+
+  /** Bytes have come. */
+  take(bytes: number): void {
+    this.#pay()
+    this.#debtBytes += bytes
+  }
+
+  /** How long no more should be taken, in ms. */
+  get waitMs(): number {
+    return this.#untilMs(0)
+  }
+
+  /** When the burst is whole again, in ms from now: nothing is remembered then. */
+  get restedMs(): number {
+    return this.#untilMs(this.#burstBytes)
+  }
+
+  get #burstBytes(): number {
+    return this.#bytesPerSecond() * BURST_MS / 1000
+  }
+
+  #untilMs(savedBytes: number): number {
+    this.#pay()
+    const owedBytes = this.isLimited ? this.#debtBytes + savedBytes : 0
+    return owedBytes <= 0 ? 0 : owedBytes / this.#bytesPerSecond() * 1000
+  }
+
+  #pay(): void {
     const nowMs = this.#clockMs()
-    this.#paidAtMs = Math.max(this.#paidAtMs, nowMs - BURST_MS) + bytes / bytesPerSecond * 1000
-    return Math.max(0, this.#paidAtMs - nowMs)
+    const paidBytes = this.isLimited ? (nowMs - this.#atMs) * this.#bytesPerSecond() / 1000 : Number.POSITIVE_INFINITY
+    this.#debtBytes = Math.max(-this.#burstBytes, this.#debtBytes - paidBytes)
+    this.#atMs = nowMs
   }
 }

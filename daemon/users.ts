@@ -5,6 +5,7 @@
 import { TallyError } from '../protocol/errors.ts'
 import type { LimitsOf } from './limits.ts'
 import { Rate } from './rate.ts'
+import { DELAY_MS_MAX } from './turns.ts'
 
 export interface UserShare {
   readonly user: string
@@ -17,6 +18,8 @@ export interface UserShare {
 export class Users {
   readonly #limitsOf: LimitsOf
   readonly #shares = new Map<string, UserShare>()
+  /** Those without a connection that are remembered for what came too fast. */
+  readonly #leaving = new Set<UserShare>()
 
   constructor(limitsOf: LimitsOf) {
     this.#limitsOf = limitsOf
@@ -36,10 +39,22 @@ export class Users {
   }
 
   leave(share: UserShare): void {
-    if (--share.connections > 0) return
-    // What came too fast is not forgiven to who connects anew.
+    share.connections--
+    this.#forgetWhenRested(share)
+  }
+
+  /** What came fast is not forgiven to who connects anew, nor is the burst given again. */
+  #forgetWhenRested(share: UserShare): void {
+    if (share.connections > 0 || this.#leaving.has(share)) return
+    const restedMs = share.rate.restedMs
+    if (restedMs === 0) {
+      this.#shares.delete(share.user)
+      return
+    }
+    this.#leaving.add(share)
     setTimeout(() => {
-      if (share.connections === 0 && this.#shares.get(share.user) === share) this.#shares.delete(share.user)
-    }, share.rate.take(0)).unref()
+      this.#leaving.delete(share)
+      this.#forgetWhenRested(share)
+    }, Math.min(restedMs, DELAY_MS_MAX)).unref()
   }
 }

@@ -14,6 +14,12 @@ import type { Session } from '../session.ts'
 import type { ChunkReply, StoredFile } from '../transfers/reply.ts'
 
 export function handleTransfer(session: Session, message: Transfer, encoding: Encoding): void | Promise<void> {
+  const turn = session.flow.turn(message.data.length)
+  if (turn === undefined) return take(session, message, encoding)
+  return turn.then(isMine => (isMine ? take(session, message, encoding) : undefined))
+}
+
+function take(session: Session, message: Transfer, encoding: Encoding): void | Promise<void> {
   if (isVersion8(message.chunk)) return handleNumbered(session, message, encoding)
   handleOpaque(session, message, encoding)
 }

@@ -57,6 +57,41 @@ for (const flag of ['--limit-rate', '--user-limit-rate']) {
   })
 }
 
+for (const flag of ['--limit-rate', '--user-limit-rate']) {
+  t.test(`${flag} is not passed by connecting anew for each chunk`, async t => {
+    const daemon = await startDaemon(t, { args: [flag, '64K'] })
+    const fid = randomUUID()
+    const began = performance.now()
+    for (let index = 0; index < 5; index++) {
+      const client = await daemon.client()
+      await client.authenticate(daemon.token(), { fid, files: [{ name: 'a', size: 6 * 32_768 }], 'chunk-size': 32_768 })
+      t.equal((await client.sendChunk(numberedChunk(fid, 0, index), contentOf(index, 32_768))).response, 'Ok')
+      await client.close()
+    }
+    // Five halves of a second's worth: the first two may come within the burst.
+    t.ok(performance.now() - began > 1_200, `${performance.now() - began} ms`)
+  })
+}
+
+t.test('what one user has waiting on many connections delays another by a chunk or two', async t => {
+  const daemon = await startDaemon(t, { args: ['--limit-rate', '64K'] })
+  const fid = randomUUID()
+  const files = [{ name: 'a', size: 40 * 65_536 }]
+  let taken = 0
+  for (let index = 0; index < 40; index++) {
+    const eve = await daemon.client()
+    t.teardown(() => eve.destroy())
+    await eve.authenticate(daemon.token({ sub: 'eve' }), { fid, files, 'chunk-size': 65_536 })
+    void eve.sendChunk(numberedChunk(fid, 0, index), contentOf(index, 65_536)).then(() => taken++, () => undefined)
+  }
+  const bob = await daemon.client()
+  await bob.authenticate(daemon.token({ sub: 'bob' }), { fid, files: [{ name: 'a', size: 1000 }], 'chunk-size': 1000 })
+  const before = taken
+  t.ok((await bob.sendChunk(numberedChunk(fid, 0, 0), contentOf(1, 1000))).stored)
+  t.ok(taken - before <= 4 && taken < 40, `${before} of 40 were taken before, ${taken - before} meanwhile`)
+  await bob.close()
+})
+
 t.test('with less than --min-free, announcing and writing are refused by name; reading and removing work', async t => {
   const daemon = new TestDaemon({ args: [] })
   t.teardown(() => daemon.dispose())
