@@ -38,7 +38,7 @@ export const importCommand: StoreCommand = {
     const from = given.get('from')?.[0]
     if (from === undefined) throw new UsageError('tallyd import needs --from DIR')
     const copied = copyStore(resolve(from), storePath, Date.now())
-    const { problems } = checkStore({ path: storePath, isDryRun: false, found: finding => tell(findingText(finding), { ...finding }) })
+    const { problems } = checkStore({ path: storePath, isDryRun: false, nowMs: Date.now(), found: finding => tell(findingText(finding), { ...finding }) })
     tell(`imported ${copiedText(copied)} from ${from}: ${problems === 0 ? 'all is well' : `${problems} problems`}`, { ...copied, from: resolve(from), problems })
     return problems === 0 ? COMMAND_EXIT.DONE : COMMAND_EXIT.UNSOUND
   },

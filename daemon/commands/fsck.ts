@@ -10,13 +10,13 @@ export const fsck: StoreCommand = {
   summary: 'checks every file and record of a store',
   examples: [
     ['tallyd fsck', 'check every file and record of the store'],
-    ['tallyd fsck --dry-run', 'only look: what is damaged is not marked as such'],
+    ['tallyd fsck --dry-run', 'only look: nothing is written down or put right'],
     ['tallyd fsck --store /var/lib/tally --json', 'the same of another store, for a program'],
   ],
-  flags: [{ name: 'dry-run', env: false, help: 'do not write down in the catalog what is damaged' }],
+  flags: [{ name: 'dry-run', env: false, help: 'do not write down in the catalog what is damaged or missing' }],
   run: async ({ storePath, given, tell }) => {
     const found = (finding: Finding) => tell(findingText(finding), { ...finding })
-    const summary = checkStore({ path: storePath, isDryRun: given.has('dry-run'), found })
+    const summary = checkStore({ path: storePath, isDryRun: given.has('dry-run'), nowMs: Date.now(), found })
     tell(summaryText(summary), { kind: 'summary', ...summary })
     return summary.problems === 0 ? COMMAND_EXIT.DONE : COMMAND_EXIT.UNSOUND
   },

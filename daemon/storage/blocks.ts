@@ -91,3 +91,8 @@ export function rangeOfChunks([first, count]: Run, chunkSizeBytes: number, sizeB
   const offsetBytes = first * chunkSizeBytes
   return [offsetBytes, Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes)]
 }
+
+/** The same of several runs; of a file whose size is not known every chunk is whole. */
+export function rangesOfChunks(runs: readonly Run[], chunkSizeBytes: number, sizeBytes: number | null): ByteRange[] {
+  return runs.map(run => rangeOfChunks(run, chunkSizeBytes, sizeBytes ?? Number.MAX_SAFE_INTEGER))
+}

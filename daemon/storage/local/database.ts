@@ -61,6 +61,20 @@ export class Database {
     return this.#prepared(sql).all(...values)
   }
 
+  /** One transaction, taken back where the change throws. */
+  atomically<T>(change: () => T): T {
+    this.run('BEGIN IMMEDIATE')
+    try {
+      const value = change()
+      this.run('COMMIT')
+      return value
+    } catch (cause) {
+      // SQLite has rolled back by itself after some failures.
+      if (this.isInTransaction) this.run('ROLLBACK')
+      throw cause
+    }
+  }
+
   get isInTransaction(): boolean {
     return this.#db.isTransaction
   }

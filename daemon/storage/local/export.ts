@@ -8,7 +8,9 @@ import type { FileId, TransferId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { Database } from './database.ts'
 import { Engine } from './engine.ts'
+import { dropRepair } from './repairs.ts'
 import { RECEIVING, REMOVED } from './schema.ts'
+import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
 import { checkVersion, syncDirectory, writeVersion } from './version.ts'
 import { catalogFile } from './writer.ts'
 
@@ -53,25 +55,46 @@ export function copyStore(from: string, to: string, nowMs: number): Copied {
 function copyBlobs(source: Database, target: Database, from: string, to: string, nowMs: number): Copied {
   // What was garbage is not copied.
   target.run('DELETE FROM garbage')
-  const rows = target.all(`SELECT c.blob, c.owner, c.digest FROM content c WHERE c.size > 0
-    UNION ALL SELECT id, NULL, NULL FROM file WHERE state = ${RECEIVING} AND received > 0 UNION ALL SELECT blob, NULL, NULL FROM repair`)
+  const sum = { blobs: 0, bytes: 0 }
   const shards = new Set<string>()
-  let [blobs, bytes] = [0, 0]
-  for (const { blob, owner, digest } of rows) {
-    const { directory, file } = blobPath(to, blob as FileId)
+  /** Copies the first of these that is there, under the name of a blob; answers its length, 0 where none is there. */
+  const copyOne = (blob: FileId, ...sources: (() => FileId | undefined)[]): number => {
+    const { directory, file } = blobPath(to, blob)
     if (!shards.has(directory)) fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
     shards.add(directory)
+    for (const sourceOf of sources) {
+      const bytes = copyBlob(from, sourceOf(), file)
+      if (bytes === undefined) continue
+      sum.blobs++
+      sum.bytes += bytes
+      return bytes
+    }
+    return 0
+  }
+  for (const { blob, owner, digest } of target.all('SELECT blob, owner, digest FROM content WHERE size > 0')) {
     // A content that was damaged may have been replaced by a whole one since, under another blob.
-    const blobNow = (): FileId | undefined => digest === null || digest === undefined || owner === undefined ? blob as FileId
-      : source.get('SELECT blob FROM content WHERE owner = ? AND digest = ?', owner, digest)?.blob as FileId | undefined
-    const copied = copyBlob(from, blob as FileId, file) ?? copyBlob(from, blobNow(), file)
-    if (copied === undefined) continue
-    blobs++
-    bytes += copied
+    copyOne(blob as FileId, () => blob as FileId, () => blobOf(source, 'SELECT blob FROM content WHERE owner = ? AND digest = ?', owner as number, digest as string))
+  }
+  const engine = new Engine(target)
+  for (const row of target.all(`SELECT id, transfer, kind, chunk_size, size FROM file WHERE state = ${RECEIVING} AND received > 0`)) {
+    const file = unfinishedOf(row)
+    // It may have been stored since, and share the same bytes under another blob.
+    const shared = () => blobOf(source, 'SELECT c.blob FROM file f JOIN content c ON c.blob = f.content WHERE f.id = ? AND c.damaged IS NULL', file.id)
+    const bytes = copyOne(file.id, () => file.id, shared)
+    target.atomically(() => giveUpLacking(target, engine, file, lackingOf(target, file, bytes), nowMs))
+  }
+  for (const { blob, file } of target.all('SELECT blob, file FROM repair')) {
+    copyOne(blob as FileId, () => blob as FileId)
+    const isOver = source.get('SELECT 1 FROM repair WHERE blob = ?', blob as FileId) === undefined
+    if (isOver) target.atomically(() => dropRepair(target, file as FileId))
   }
   for (const directory of shards) syncDirectory(directory)
   syncDirectory(to)
-  return { blobs, bytes, removed: dropRemoved(source, target, nowMs) }
+  return { ...sum, removed: dropRemoved(source, target, engine, nowMs) }
+}
+
+function blobOf(source: Database, sql: string, ...values: (number | string)[]): FileId | undefined {
+  return source.get(sql, ...values)?.blob as FileId | undefined
 }
 
 /** Its length, durably; undefined where there is none (any more). Shares the disk's blocks where the file system can. */
@@ -94,15 +117,14 @@ function copyBlob(blobs: string, blob: FileId | undefined, to: string): number |
 }
 
 /** What was removed since the snapshot may lack its blob: it is removed from the copy, too. */
-function dropRemoved(source: Database, target: Database, nowMs: number): number {
-  const engine = new Engine(target)
+function dropRemoved(source: Database, target: Database, engine: Engine, nowMs: number): number {
   const byTransfer = new Map<TransferId, FileId[]>()
   for (const { id, transfer } of target.all(`SELECT id, transfer FROM file WHERE state <> ${REMOVED}`)) {
     if (source.get(`SELECT 1 FROM file WHERE id = ? AND state <> ${REMOVED}`, id as FileId) !== undefined) continue
     byTransfer.set(transfer as TransferId, [...byTransfer.get(transfer as TransferId) ?? [], id as FileId])
   }
-  target.run('BEGIN IMMEDIATE')
-  for (const [transfer, files] of byTransfer) engine.remove(transfer, files, nowMs)
-  target.run('COMMIT')
+  target.atomically(() => {
+    for (const [transfer, files] of byTransfer) engine.remove(transfer, files, nowMs)
+  })
   return [...byTransfer.values()].reduce((sum, files) => sum + files.length, 0)
 }

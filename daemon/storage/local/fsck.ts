@@ -1,22 +1,25 @@
 /**
  * Checks a whole store that no daemon serves: the catalog in itself, every stored content against its digest, every marked byte of what
  * is unfinished against the length of its blob, and every blob against the catalog. Of what it finds it writes down which blocks of a
- * content are damaged, so that nobody is sent them and a repair asks for them; where they are whole again, that is forgotten.
+ * content are damaged, so that nobody is sent them and a repair asks for them; where they are whole again, that is forgotten. Chunks whose
+ * bytes are not there are not marked any more.
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { ChunkSet } from '../../../protocol/chunk-set.ts'
-import { type ByteRange, rangesOf } from '../blocks.ts'
+import type { Run } from '../../../protocol/messages.ts'
+import { type ByteRange, rangesOf, rangesOfChunks } from '../blocks.ts'
 import type { FileId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { checkBlob } from './check-blob.ts'
 import { Database } from './database.ts'
 import type { Row } from './database.ts'
+import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
 import { loadSums, writeSums } from './records.ts'
 import { RECORD_RULES } from './fsck-rules.ts'
 import { RECEIVING, STORED } from './schema.ts'
+import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
 import { checkVersion } from './version.ts'
 import { catalogFile } from './writer.ts'
 
@@ -56,16 +59,17 @@ export interface CheckOptions {
   readonly found: (finding: Finding) => void
   /** Writes nothing. */
   readonly isDryRun: boolean
+  readonly nowMs: number
 }
 
 /** Throws an Error with a sentence where there is no store, it is of another version or in use, or its catalog cannot be opened. */
-export function checkStore({ path: directory, found, isDryRun }: CheckOptions): Summary {
+export function checkStore({ path: directory, found, isDryRun, nowMs }: CheckOptions): Summary {
   checkVersion(directory)
   const lock = lockStore(directory)
   try {
     const db = new Database(catalogFile(directory), isDryRun ? 'reader' : 'writer', 'power')
     try {
-      return new Check(db, directory, found, isDryRun).run()
+      return new Check(db, directory, found, isDryRun, nowMs).run()
     } finally {
       db.close()
     }
@@ -79,12 +83,14 @@ class Check {
   readonly #directory: string
   readonly #report: (finding: Finding) => void
   readonly #isDryRun: boolean
+  readonly #nowMs: number
   #problems = 0
   #orphans = 0
 
-  constructor(db: Database, directory: string, report: (finding: Finding) => void, isDryRun: boolean) {
+  constructor(db: Database, directory: string, report: (finding: Finding) => void, isDryRun: boolean, nowMs: number) {
     this.#db = db
     this.#isDryRun = isDryRun
+    this.#nowMs = nowMs
     this.#directory = directory
     this.#report = report
   }
@@ -143,23 +149,22 @@ class Check {
     return { contents: rows.length, bytes }
   }
 
-  /** Chunks have no sums: what can be told is whether the blob is long enough for those that are marked and not held. */
+  /** What is marked and not there is forgotten: else a client would be told that it is, and never send it. */
   #checkUnfinished(): number {
     const rows = this.#files('f.state = ?', RECEIVING)
     for (const row of rows) {
-      const id = row.id as FileId
-      const pages = this.#db.all('SELECT page, bytes FROM receipt WHERE file = ? ORDER BY page', id)
-      const held = this.#db.all('SELECT offset, length(bytes) AS length FROM held WHERE file = ?', id)
-      const blobBytes = fs.statSync(this.#pathOf(id), { throwIfNoEntry: false })?.size ?? 0
-      let marked: ChunkSet
+      const file = unfinishedOf(row)
+      const blobBytes = fs.statSync(this.#pathOf(file.id), { throwIfNoEntry: false })?.size ?? 0
+      let lacking: Run[]
       try {
-        marked = ChunkSet.fromPages(pages.map(({ page, bytes }) => ({ page: page as number, bytes: bytes as Uint8Array })))
+        lacking = lackingOf(this.#db, file, blobBytes)
       } catch (cause) {
-        this.#found({ kind: 'catalog', problem: `receipts of file ${id} cannot be read: ${(cause as Error).message}` })
+        this.#found({ kind: 'catalog', problem: `receipts of file ${file.id} cannot be read: ${(cause as Error).message}` })
         continue
       }
-      const lacking = lackingOf(marked, row.chunk_size as number, row.size as number | null, blobBytes, held)
-      if (lacking.length > 0) this.#found({ ...fileOf(row, id), kind: 'incomplete', ranges: lacking })
+      if (lacking.length === 0) continue
+      this.#found({ ...fileOf(row, file.id), kind: 'incomplete', ranges: rangesOfChunks(lacking, file.chunkSizeBytes, file.sizeBytes) })
+      if (!this.#isDryRun) this.#db.atomically(() => giveUpLacking(this.#db, new Engine(this.#db), file, lacking, this.#nowMs))
     }
     return rows.length
   }
@@ -171,7 +176,7 @@ class Check {
   }
 
   #files(condition: string, value: number): Row[] {
-    return this.#db.all(`SELECT u.name AS user, t.fid, f.id, f.number, f.name, f.tags, f.size, f.chunk_size, coalesce(c.digest, f.digest) AS digest
+    return this.#db.all(`SELECT u.name AS user, t.fid, f.id, f.transfer, f.number, f.name, f.tags, f.size, f.kind, f.chunk_size, coalesce(c.digest, f.digest) AS digest
       FROM file f JOIN transfer t ON t.id = f.transfer JOIN user u ON u.id = f.owner LEFT JOIN content c ON c.blob = f.content
       WHERE ${condition} ORDER BY f.id`, value)
   }
@@ -186,21 +191,4 @@ function fileOf(row: Row, blob: FileId): Omit<FileFinding, 'kind' | 'ranges'> {
     user: row.user as string, fid: row.fid as string, file: row.number as number, name: row.name as string, blob,
     tags: JSON.parse(row.tags as string) as string[], sizeBytes: row.size as number | null, digest: row.digest as string | null,
   }
-}
-
-/** What is marked beyond the end of the blob and not held. */
-function lackingOf(marked: ChunkSet, chunkSizeBytes: number, sizeBytes: number | null, blobBytes: number, held: readonly Row[]): ByteRange[] {
-  const heldChunks = new ChunkSet()
-  for (const { offset, length } of held) heldChunks.addRun((offset as number) / chunkSizeBytes, Math.ceil((length as number) / chunkSizeBytes))
-  const firstBeyond = Math.floor(blobBytes / chunkSizeBytes)
-  const lacking: ByteRange[] = []
-  for (const [first, count] of marked.runs()) {
-    const endBytes = Math.min((first + count) * chunkSizeBytes, sizeBytes ?? Number.MAX_SAFE_INTEGER)
-    if (endBytes <= blobBytes) continue
-    for (const [gap, length] of heldChunks.missing(first + count, Infinity, Math.max(first, firstBeyond))) {
-      const offsetBytes = gap * chunkSizeBytes
-      lacking.push([offsetBytes, Math.min(length * chunkSizeBytes, endBytes - offsetBytes)])
-    }
-  }
-  return lacking
 }

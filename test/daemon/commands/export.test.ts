@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startDaemon } from '../../support/daemon.ts'
 import { chooseSeed, Random } from '../../support/random.ts'
@@ -64,6 +65,62 @@ t.test('an export taken during uploads and removals, imported: fsck is clean, al
     reader.sendChunk(numberedChunk(unfinished.fid, 0, chunk), unfinished.bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))))
   t.match(answers.at(-1), { stored: { file: 0 } })
   t.ok((await reader.fetch({ fid: unfinished.fid, file: 0 })).bytes.equals(unfinished.bytes))
+})
+
+t.test('what was acknowledged is in an export during which the upload ends, and shares content that was there', { timeout: 300_000 }, async t => {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const bytes = random.bytes(10 * CHUNK_BYTES)
+  const announce = async () => {
+    const fid = random.uuid()
+    await client.authenticate(daemon.token(), { fid, files: [{ name: fid, size: bytes.length }], 'chunk-size': CHUNK_BYTES })
+    return fid
+  }
+  // Contents are copied first: enough of them, and the copy can be stopped before it comes to the unfinished file.
+  const ballast = random.bytes(2 ** 20)
+  for (let i = 0; i < 100; i++) {
+    const fid = random.uuid()
+    ballast.writeUInt32BE(i)
+    await client.authenticate(daemon.token(), { fid, files: [{ name: 'ballast', size: ballast.length }], 'chunk-size': ballast.length })
+    await client.sendChunk(numberedChunk(fid, 0, 0), ballast)
+  }
+  await sendChunks(client, await announce(), bytes, 10)
+  const blobs = () => readdirSync(join(daemon.store, 'blobs', '000'))
+  const whole = blobs()
+  const ended = async (copy: string): Promise<string | undefined> => {
+    const fid = await announce()
+    await sendChunks(client, fid, bytes, 6)
+    const blob = blobs().find(name => !whole.includes(name)) as string
+    const exporting = spawn(process.execPath, [MAIN, 'export', '--store', daemon.store, '--to', copy], { stdio: 'ignore' })
+    const exited = new Promise(resolve => exporting.once('exit', resolve))
+    const copied = join(copy, 'blobs', '000')
+    while (!existsSync(copied) && exporting.exitCode === null) await sleep(1)
+    exporting.kill('SIGSTOP')
+    for (let chunk = 6; chunk < 10; chunk++) {
+      await client.sendChunk(numberedChunk(fid, 0, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+    }
+    while (blobs().includes(blob)) await sleep(50)
+    const isBefore = existsSync(copied) && !readdirSync(copied).includes(blob)
+    exporting.kill('SIGCONT')
+    t.equal(await exited, 0)
+    return isBefore ? fid : undefined
+  }
+  let fid: string | undefined
+  let copy = ''
+  for (let round = 0; fid === undefined && round < 20; round++) fid = await ended(copy = join(daemon.directory, `copy ${round}`))
+  if (fid === undefined) throw new Error('the copy was always faster')
+  await daemon.kill()
+  const store = join(daemon.directory, 'imported')
+  t.match(tallyd('import', '--from', copy, '--store', store), { status: 0 })
+  const other = await startDaemon(t, { store })
+  const reader = await other.client()
+  t.strictSame((await reader.authenticate(other.token(), { fid })).files?.[0]?.missing, [[6, 4]])
+  for (let chunk = 6; chunk < 10; chunk++) {
+    await reader.sendChunk(numberedChunk(fid, 0, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+  }
+  t.ok((await reader.fetch({ fid, file: 0 })).bytes.equals(bytes))
 })
 
 t.test('an import names what is damaged in the export, and exit code 1 says so', async t => {

@@ -117,13 +117,39 @@ t.test('one flipped bit of a large file is told with its block; that is noted un
   t.ok((await fetched()).bytes.equals(contents[0] as Buffer))
 })
 
-t.test('marked chunks that the blob no longer has are told; what was not marked is not missed', async t => {
-  const { daemon, blobOf } = await makeStore(t, [{ size: 20 * CHUNK_BYTES, sent: 10 }])
+t.test('marked chunks that the blob no longer has are told, and missing from then on; what was not marked is not missed', async t => {
+  const { daemon, fid, contents: [bytes = Buffer.alloc(0)], blobOf } = await makeStore(t, [{ size: 20 * CHUNK_BYTES, sent: 10 }])
   truncateSync(blobOf(0), 6 * CHUNK_BYTES + 5)
-  const { status, findings } = fsck(daemon.store)
-  t.equal(status, 1)
-  t.match(findings, [{ kind: 'incomplete', file: 0, ranges: [[6 * CHUNK_BYTES, 4 * CHUNK_BYTES]] }])
-  t.equal(findings.length, 1)
+  const finding = { status: 1, findings: [{ kind: 'incomplete', file: 0, ranges: [[6 * CHUNK_BYTES, 4 * CHUNK_BYTES]] }], summary: { problems: 1 } }
+  t.match(fsck(daemon.store, '--dry-run'), finding)
+  t.match(fsck(daemon.store), finding)
+  t.match(fsck(daemon.store), { status: 0, findings: [] })
+  await daemon.start()
+  const client = await daemon.client()
+  t.strictSame((await client.authenticate(daemon.token(), { fid })).files?.[0]?.missing, [[6, 14]])
+  for (let chunk = 6; chunk < 20; chunk++) {
+    await client.sendChunk(numberedChunk(fid, 0, chunk), bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+  }
+  t.ok((await client.fetch({ fid, file: 0 })).bytes.equals(bytes))
+})
+
+t.test('a file of opaque chunks that lacks some is removed: nobody would send them again', async t => {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const fid = random.uuid()
+  await client.authenticate(daemon.token(), { fid, files: [{ name: 'a', size: 10_000 }] })
+  for (let chunk = 0; chunk < 6; chunk++) await client.sendChunk(random.uuid(), random.bytes(1000))
+  await daemon.kill('SIGTERM')
+  const db = new DatabaseSync(join(daemon.store, 'catalog.db'))
+  db.exec('DELETE FROM held')
+  db.close()
+  rmSync(join(daemon.store, 'blobs', '000', '00000001'), { force: true })
+  t.match(fsck(daemon.store), { status: 1, findings: [{ kind: 'incomplete', ranges: [[0, 6000]] }] })
+  t.match(fsck(daemon.store), { status: 0, findings: [] })
+  await daemon.start()
+  t.match(await (await daemon.client()).authenticate(daemon.token(), { fid }), { code: 'conflict', state: 'gone' })
 })
 
 t.test('orphans are told and are no problem', async t => {
