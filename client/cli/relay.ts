@@ -1,6 +1,7 @@
 /** `tally relay`: a proxy between two endpoints whose far link may break and come back while the near connections stay. */
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { resolve } from 'node:path'
 import { once } from 'node:events'
 import { socketPath } from '../../protocol/index.ts'
 import type { TlsIdentity } from '../relay/dial.ts'
@@ -43,6 +44,7 @@ export const relay: Command = {
         throw new UsageError(`${endpointText(endpoint)} may leave this machine unencrypted; take tls://, or allow it with --insecure`)
       }
     }
+    if (placeOf(listen) === placeOf(to)) throw new UsageError(`--listen and --to are the same: ${endpointText(to)}`)
     const connectionsMax = countOf('max-connections', given.one('max-connections') ?? `${CONNECTIONS_MAX_DEFAULT}`, 1, CONNECTIONS_MAX)
     const identity = identityOf(given, listen, to)
     const started = await Relay.start({ listen, to, identity, connectionsMax, onEvent: event => tell(output, event) })
@@ -57,6 +59,10 @@ function endpointOf(name: string, text: string | undefined): Endpoint {
   const endpoint = parseEndpoint(text)
   if (endpoint === undefined) throw new UsageError(`--${name} is a path, tcp://HOST:PORT or tls://HOST:PORT, not ${JSON.stringify(text)}`)
   return endpoint
+}
+
+function placeOf(endpoint: Endpoint): string {
+  return endpoint.kind === 'unix' ? resolve(endpoint.path) : endpointText(endpoint)
 }
 
 /** Refuses what would do nothing. */

@@ -39,6 +39,7 @@ interface Link {
   readonly cutter: FrameCutter
   /** When the unfinished frame at hand began. */
   unfinishedSinceMs: number | undefined
+  readonly sinceMs: number
   gaveFrames: boolean
   tookFrames: boolean
 }
@@ -64,8 +65,10 @@ export class Conduit {
   #unfinishedSinceMs: number | undefined
   #hasEnded = false
   #refusal: TallyError | undefined
-  /** Links that failed one after the other, and since when there is none. */
+  #refusedSinceMs: number | undefined
+  /** Links that failed one after the other, how long the next one was waited for, and since when there is none. */
   #failures = 0
+  #pauseMs = 0
   #downSinceMs: number | undefined
 
   constructor(options: ConduitOptions) {
@@ -113,6 +116,7 @@ export class Conduit {
     const beforeMs = this.#options.timings.nowMs() - SILENCE_MS_MAX
     const isLate = (sinceMs: number | undefined): boolean => sinceMs !== undefined && sinceMs < beforeMs
     if (this.#cutter.framing === undefined && isLate(this.#sinceMs)) this.destroy()
+    else if (isLate(this.#refusedSinceMs)) this.destroy()
     else if (isLate(this.#unfinishedSinceMs) && !this.#near.isPaused()) this.destroy()
     if (this.#far.state === 'open') {
       const { unfinishedSinceMs, socket } = this.#far.link
@@ -125,12 +129,14 @@ export class Conduit {
   #fromNear(bytes: Uint8Array): void {
     if (this.#hasEnded) return
     let finished = false
+    let hasRoom = true
     try {
       this.#cutter.push(bytes, frames => {
         finished = true
         this.#isPlain ??= isPlain(this.#cutter, frames)
-        this.#forward(frames)
+        hasRoom &&= this.#forward(frames)
       })
+      if (!hasRoom) throw tooMuchWaits()
     } catch (error) {
       this.#refuse(error as TallyError)
       return
@@ -141,11 +147,14 @@ export class Conduit {
     else if (this.#toFar.isFull) this.#near.pause()
   }
 
-  #forward(frames: Uint8Array): void {
-    if (this.#isDownLong()) return
+  /** False where there is no room for them. */
+  #forward(frames: Uint8Array): boolean {
+    if (this.#isDownLong()) return true
+    if (!this.#toFar.takes(frames)) return false
     if (this.#far.state === 'open') this.#far.link.tookFrames = true
     this.#toFar.push(frames)
     if (this.#far.state === 'idle') this.#dial()
+    return true
   }
 
   #isDownLong(): boolean {
@@ -169,14 +178,15 @@ export class Conduit {
       return
     }
     const cutter = new FrameCutter({ framing: this.#cutter.framing, budget: this.#options.budget, isSingly: this.#isPlain === true })
-    const link: Link = { socket, cutter, unfinishedSinceMs: undefined, gaveFrames: false, tookFrames: !this.#toFar.isEmpty }
+    const sinceMs = this.#options.timings.nowMs()
+    const link: Link = { socket, cutter, unfinishedSinceMs: undefined, sinceMs, gaveFrames: false, tookFrames: !this.#toFar.isEmpty }
     this.#far = { state: 'open', link }
     socket.on('data', bytes => this.#fromFar(link, bytes))
     socket.on('end', () => this.#broke(link, 'the far end closed it'))
     socket.on('error', cause => this.#broke(link, cause.message))
     socket.on('close', () => this.#broke(link, 'it was closed'))
     if (this.#downSinceMs !== undefined) {
-      this.#options.tell.restored(this.#failures, this.#options.timings.nowMs() - this.#downSinceMs)
+      this.#options.tell.restored(this.#failures, sinceMs - this.#downSinceMs)
       this.#downSinceMs = undefined
     }
     this.#toFar.attach(socket)
@@ -185,21 +195,21 @@ export class Conduit {
   #fromFar(link: Link, bytes: Uint8Array): void {
     if (!this.#isOn(link)) return
     let finished = false
+    let hasRoom = true
     try {
       link.cutter.push(bytes, frames => {
         finished = true
-        this.#toNear.push(frames)
+        hasRoom &&= this.#toNear.takes(frames)
+        if (hasRoom) this.#toNear.push(frames)
       })
+      if (!hasRoom) throw tooMuchWaits()
     } catch (error) {
       this.#broke(link, (error as Error).message)
       return
     }
     if (finished || !link.cutter.unfinished) link.unfinishedSinceMs = undefined
     if (link.cutter.unfinished) link.unfinishedSinceMs ??= this.#options.timings.nowMs()
-    if (finished) {
-      link.gaveFrames = true
-      this.#failures = 0
-    }
+    link.gaveFrames ||= finished
     if (link.cutter.closed) this.#broke(link, 'the far end closed it')
     else if (this.#toNear.isFull) link.socket.pause()
   }
@@ -214,6 +224,8 @@ export class Conduit {
     link.cutter.dispose()
     this.#toFar.detach()
     link.socket.destroy()
+    // One that gives a frame and breaks each time is waited for ever longer, too.
+    if (link.gaveFrames && this.#options.timings.nowMs() - link.sinceMs >= this.#pauseMs) this.#failures = 0
     if (this.#hasEnded && this.#toFar.isEmpty) {
       this.#finish()
       return
@@ -235,13 +247,15 @@ export class Conduit {
       this.#finish()
       return
     }
-    const timer = setTimeout(() => this.#dial(), backOffMs(this.#options.timings, this.#failures++))
+    this.#pauseMs = backOffMs(this.#options.timings, this.#failures++)
+    const timer = setTimeout(() => this.#dial(), this.#pauseMs)
     this.#far = { state: 'pausing', timer }
   }
 
-  /** As tallyd would: what came before is answered first. */
+  /** As tallyd would: what came before is answered first, unless that takes too long. */
   #refuse(error: TallyError): void {
     this.#refusal = error
+    this.#refusedSinceMs = this.#options.timings.nowMs()
     this.#options.tell.refused(error.message)
     this.end()
   }
@@ -261,6 +275,10 @@ export class Conduit {
 /** Told by the first frame; see `Conduit.#isPlain`. */
 function isPlain({ framing }: FrameCutter, frames: Uint8Array): boolean {
   return framing !== undefined && framing !== 'N' && frames[HEADER_BYTES[framing]] === OPEN_MAP
+}
+
+function tooMuchWaits(): TallyError {
+  return new TallyError('busy', 'too much waits to be read by others', { 'retry-after': 1_000 }, { fatal: true })
 }
 
 function refusalFrame({ framing = 'A' }: FrameCutter, { code, message, details }: TallyError): Uint8Array {

@@ -55,6 +55,8 @@ function open(endpoint: Endpoint, { ca, cert, key }: TlsIdentity): Socket {
   const socket = connectTls({
     ...options,
     minVersion: TLS_VERSION_MIN,
+    // Else NODE_TLS_REJECT_UNAUTHORIZED could switch it off.
+    rejectUnauthorized: true,
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
   })

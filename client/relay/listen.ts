@@ -1,6 +1,6 @@
 /**
  * Listens at an endpoint. A Unix socket is as safe as tallyd's own: directory 0700 and socket 0600 before it is visible, a path on which
- * something answers is never taken over.
+ * something answers is never taken over. Over TLS nobody is anybody before the handshake: whoever does not end it in time is closed.
  */
 import { chmodSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
 import { type Server, type Socket, connect, createServer } from 'node:net'
@@ -18,11 +18,24 @@ export class ListenError extends Error {
   override name = 'ListenError'
 }
 
-/** Resolves when connections are taken, with where they are: port 0 becomes the port that it got. Throws `ListenError`. */
+export interface Listening {
+  readonly server: Server
+  /** Port 0 became the port that it got. */
+  readonly at: Endpoint
+  /** All that are open, of TLS also those whose handshake has not ended. */
+  readonly sockets: ReadonlySet<Socket>
+}
+
+/** Resolves when connections are taken. Throws `ListenError`. */
 export async function listen(
   endpoint: Endpoint, identity: TlsIdentity, onConnection: (socket: Socket) => void,
-): Promise<{ server: Server; at: Endpoint }> {
+): Promise<Listening> {
   const server = endpoint.kind === 'tls' ? tlsServer(identity) : createServer({ allowHalfOpen: true, noDelay: true })
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.on(endpoint.kind === 'tls' ? 'secureConnection' : 'connection', (socket: Socket) => {
     if (endpoint.kind !== 'unix') socket.setKeepAlive(true, KEEP_ALIVE_MS)
     onConnection(socket)
@@ -46,15 +59,19 @@ export async function listen(
     }
   })
   const address = server.address()
-  return { server, at: endpoint.kind !== 'unix' && address !== null && typeof address === 'object' ? { ...endpoint, port: address.port } : endpoint }
+  const at = endpoint.kind !== 'unix' && address !== null && typeof address === 'object' ? { ...endpoint, port: address.port } : endpoint
+  return { server, at, sockets }
 }
 
 function tlsServer({ cert, key, clientCa }: TlsIdentity): Server {
   if (cert === undefined || key === undefined) throw new ListenError('to listen with TLS takes a certificate and its key')
-  return createTlsServer({
+  const server = createTlsServer({
     cert, key, minVersion: TLS_VERSION_MIN, handshakeTimeout: HANDSHAKE_MS_MAX, allowHalfOpen: true, noDelay: true,
     ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
   })
+  // Node only tells of a handshake that takes too long, and leaves the connection open.
+  server.on('tlsClientError', (_, socket) => socket.destroy())
+  return server
 }
 
 /** Makes the directory with mode 0700; one that is there must not be writable for everybody: clients would refuse the socket. */

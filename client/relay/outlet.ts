@@ -6,13 +6,19 @@ import type { Socket } from 'node:net'
 
 /** What waits for one side of one connection before the other side is not read any more. */
 const WAITING_BYTES_MAX = 262_144
+/** What may wait in all connections together; from half of it on, one that has anything waiting is not read for. */
 const TOTAL_WAITING_BYTES_MAX = 67_108_864
+const TOTAL_PAUSE_BYTES = TOTAL_WAITING_BYTES_MAX / 2
 /** What a piece costs beside its bytes. */
 const PIECE_OVERHEAD_BYTES = 256
 
 /** What waits in all of a relay's connections. */
 export class WaitingTotal {
   bytes = 0
+
+  takes(bytes: number): boolean {
+    return this.bytes + bytes <= TOTAL_WAITING_BYTES_MAX
+  }
 }
 
 /** Invariants: one write is under way at a time; `#bytes` counts it and what waits, and is part of the total. */
@@ -36,10 +42,15 @@ export class Outlet {
     return this.#bytes === 0
   }
 
-  /** Whether more should be kept from coming. While all connections together are over their limit, one may have little. */
+  /** Whether more should be kept from coming. While all connections together have much, one may have little. */
   get isFull(): boolean {
     if (this.#isOver(WAITING_BYTES_MAX)) this.#wasFull = true
     return this.#wasFull
+  }
+
+  /** Whether there is room for these frames in what all connections have together: to be asked before they are pushed. */
+  takes(frames: Uint8Array): boolean {
+    return this.#total.takes(costOf(frames))
   }
 
   /** Whole frames, written in one piece. */
@@ -107,7 +118,7 @@ export class Outlet {
   }
 
   #isOver(bytesMax: number): boolean {
-    return this.#bytes > bytesMax || (this.#bytes > 0 && this.#total.bytes > TOTAL_WAITING_BYTES_MAX)
+    return this.#bytes > bytesMax || (this.#bytes > 0 && this.#total.bytes > TOTAL_PAUSE_BYTES)
   }
 }
 

@@ -2,13 +2,12 @@
  * A relay: listens at one endpoint and serves each connection with links to another. What all connections share is here: their number, the
  * memory of unfinished frames and of frames that wait, and the end.
  */
-import type { Server } from 'node:net'
 import { type MemoryBudget, TallyError } from '../../protocol/index.ts'
 import { TIMINGS_DEFAULT, type Timings } from '../timings.ts'
 import { Conduit, type ConduitTeller } from './conduit.ts'
 import { type TlsIdentity, dial } from './dial.ts'
 import type { Endpoint } from './endpoint.ts'
-import { listen } from './listen.ts'
+import { type Listening, listen } from './listen.ts'
 import { WaitingTotal } from './outlet.ts'
 
 export type RelayEvent =
@@ -39,13 +38,13 @@ const ENDING_MS_MAX = 2_000
 export class Relay {
   /** Where it listens. */
   readonly at: Endpoint
-  readonly #server: Server
+  readonly #listening: Listening
   readonly #conduits: Set<Conduit>
   readonly #sweep: NodeJS.Timeout
 
-  private constructor(at: Endpoint, server: Server, conduits: Set<Conduit>) {
-    this.at = at
-    this.#server = server
+  private constructor(listening: Listening, conduits: Set<Conduit>) {
+    this.at = listening.at
+    this.#listening = listening
     this.#conduits = conduits
     this.#sweep = setInterval(() => { for (const conduit of conduits) conduit.check() }, SWEEP_EVERY_MS)
   }
@@ -55,24 +54,28 @@ export class Relay {
     const conduits = new Set<Conduit>()
     const shared = { budget: new UnfinishedBudget(), waiting: new WaitingTotal(), timings: { ...TIMINGS_DEFAULT, ...timings } }
     let lastNumber = 0
-    const { server, at } = await listen(near, identity, socket => {
+    const listening = await listen(near, identity, socket => {
       const tell = tellerOf(++lastNumber, onEvent)
       const conduit = new Conduit({ ...shared, near: socket, dial: signal => dial(to, identity, signal), tell })
       conduits.add(conduit)
       socket.on('close', () => conduits.delete(conduit))
     })
+    const { server, at } = listening
     server.maxConnections = connectionsMax
     server.on('drop', () => onEvent?.({ type: 'turned-away', connectionsMax }))
     onEvent?.({ type: 'listening', at, to })
-    return new Relay(at, server, conduits)
+    return new Relay(listening, conduits)
   }
 
   /** Takes no more connections, lets what was sent be answered for a moment, and ends. The socket is gone then. */
   async close(): Promise<void> {
     clearInterval(this.#sweep)
-    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    const closed = new Promise<void>(resolve => this.#listening.server.close(() => resolve()))
     for (const conduit of this.#conduits) conduit.end()
-    const timer = setTimeout(() => { for (const conduit of this.#conduits) conduit.destroy() }, ENDING_MS_MAX)
+    const timer = setTimeout(() => {
+      for (const conduit of this.#conduits) conduit.destroy()
+      for (const socket of this.#listening.sockets) socket.destroy()
+    }, ENDING_MS_MAX)
     await closed
     clearTimeout(timer)
   }

@@ -302,3 +302,28 @@ t.test('a relay that ends lets the answers out and takes its socket along', asyn
   await closed
   await t.rejects(near())
 })
+
+t.test('what waits in all connections together is bounded: over that one gets busy and is closed, and the others stay', async t => {
+  const { far, near, events } = await setUp(t, { connectionsMax: 100 })
+  const bytes = frame('A', 3, Buffer.concat([Buffer.from('{"n":1,"x":"'), Buffer.alloc(1_890_000, 'x'), Buffer.from('"}')]))
+  const clients: Link[] = []
+  // Each has one frame waiting, which the far end does not read.
+  for (let index = 0; index < 60; index++) {
+    const client = await near()
+    clients.push(client)
+    client.socket.write(HELLO)
+    const link = await far.link(index)
+    await link.has(HELLO)
+    link.socket.pause()
+    const written = new Promise(resolve => client.socket.write(bytes, resolve))
+    await Promise.race([written, client.until(({ hasEnded, isClosed }) => hasEnded || isClosed)])
+  }
+  const refused = (): number => events.filter(({ type }) => type === 'refused').length
+  while (refused() < 20) await sleep(50)
+  t.ok(refused() < 40, `${refused()} of 60 were refused`)
+  t.match(events.find(({ type }) => type === 'refused'), { reason: 'too much waits to be read by others' })
+  for (const link of far.links) link.socket.resume()
+  while (clients.some(({ received }) => received.length > 0 && !received.includes('"busy"'))) await sleep(50)
+  const whole = (): number => far.links.filter(({ received }) => received.length === HELLO.length + bytes.length).length
+  while (whole() + refused() < 60) await sleep(50)
+})

@@ -146,6 +146,8 @@ t.test('what would not be safe, or would do nothing, is refused by name', async 
     [['--listen', 'x.sock', '--to', 'tls://a:1', '--cert', 'a.pem'], 'go together'],
     [['--listen', 'x.sock', '--max-connections', '0'], '--max-connections'],
     [['--listen', 'x.sock', 'y.sock'], 'takes no arguments'],
+    [['--listen', 'x.sock', '--to', './x.sock'], 'are the same'],
+    [['--listen', 'tcp://127.0.0.1:7', '--to', 'tcp://127.0.0.1:7'], 'are the same'],
   ] as const) {
     const outcome = await run(['relay', ...args])
     t.match(outcome, { code: 2, stderr: reason }, args.join(' '))
@@ -160,7 +162,7 @@ t.test('what would not be safe, or would do nothing, is refused by name', async 
     [join(open, 'tally.sock'), 'writable for everybody'],
     [join(directory, 'x'.repeat(108)), '107'],
   ] as const) {
-    t.match(await run(['relay', '--listen', path]), { code: 1, stderr: reason }, path)
+    t.match(await run(['relay', '--listen', path, '--to', join(directory, 'far.sock')]), { code: 1, stderr: reason }, path)
   }
 })
 
