@@ -7,7 +7,7 @@ import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import type { KeySource } from './auth/keys.ts'
 import type { ScopeTable } from './config-file.ts'
-import { readArguments, UsageError } from './flags.ts'
+import { DURABILITIES, readArguments, UsageError } from './flags.ts'
 import { smallest, type UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import type { MetricsAddress } from './metrics/server.ts'
@@ -121,7 +121,7 @@ function configOf(settings: Settings): Config {
     ...(audience === undefined ? {} : { audience }),
     requireExp: one('require-exp') === 'true',
     ...(userClaim === undefined ? {} : { userClaim }),
-    durability: choice('durability', one('durability'), ['power', 'process']),
+    durability: choice('durability', one('durability'), DURABILITIES),
     fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
     unfinishedKeptMs: unfinishedKeptOf(settings),
     userLimits,

@@ -4,6 +4,9 @@
  */
 import { parseArgs } from 'node:util'
 import { type Environment, secretPath, socketPath, storePath } from '../protocol/defaults.ts'
+import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+
+export const DURABILITIES = ['power', 'process'] as const
 
 /** The command line or the environment is wrong: the message goes to the user, and the exit code is 2. */
 export class UsageError extends Error {
@@ -15,6 +18,8 @@ export interface Flag {
   /** What stands for the value in the help; absent: the flag takes none. */
   readonly value?: string
   readonly short?: string
+  /** What the value is one of; config.ts refuses anything else. */
+  readonly choices?: readonly string[]
   readonly repeatable?: boolean
   /** Whether `TALLY_NAME` in the environment does the same. */
   readonly env: boolean
@@ -51,7 +56,7 @@ export const FLAGS: readonly Flag[] = [
   { name: 'require-exp', env: true, inFile: true, live: true, help: 'refuse tokens without "exp"' },
   { name: 'user-claim', value: 'NAME', env: true, inFile: true, live: true, help: 'the claim that names the user (default: "sub", else "uid")' },
   {
-    name: 'durability', value: 'KIND', env: true, inFile: true, fallback: () => 'power',
+    name: 'durability', value: 'KIND', choices: DURABILITIES, env: true, inFile: true, fallback: () => 'power',
     help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)',
   },
   { name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
@@ -81,8 +86,8 @@ export const FLAGS: readonly Flag[] = [
     name: 'expire-unfinished', value: 'TIME', env: true, inFile: true, live: true, fallback: () => '7d',
     help: 'remove unfinished transfers that got no chunk for so long: 7d (default), 12h, 30m',
   },
-  { name: 'log-format', value: 'KIND', env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
-  { name: 'log-level', value: 'LEVEL', env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
+  { name: 'log-format', value: 'KIND', choices: LOG_FORMATS, env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
+  { name: 'log-level', value: 'LEVEL', choices: LOG_LEVELS, env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
   { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },
   { name: 'check-config', env: false, help: 'say whether the settings are right, and exit' },
   { name: 'print-config', env: false, help: 'print each setting with where it comes from, and exit' },

@@ -10,7 +10,7 @@ export class UsageError extends Error {
 }
 
 /** What a value is, for whoever completes it or lists it. */
-export type ValueKind = 'text' | 'path' | 'id' | 'tag' | 'glob' | 'size' | 'time' | 'count' | 'choice' | 'endpoint'
+export type ValueKind = 'text' | 'path' | 'directory' | 'id' | 'fid' | 'tag' | 'glob' | 'size' | 'time' | 'count' | 'choice' | 'endpoint'
 
 export interface Flag {
   readonly name: string
@@ -21,6 +21,8 @@ export interface Flag {
   readonly kind?: ValueKind
   /** With the kind `choice`: anything else is refused. */
   readonly choices?: readonly string[]
+  /** Several choices may stand in one value, with commas or spaces between them. */
+  readonly isList?: boolean
   readonly repeatable?: boolean
   readonly help: string
 }
@@ -65,14 +67,21 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
     if (flag.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
       throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
     }
-    if (flag.choices !== undefined && !flag.choices.includes(token.value ?? '')) {
-      const { message } = unknown(flag.name, token.value ?? '', flag.choices)
-      throw new UsageError(`${message} (--${flag.name} is one of ${flag.choices.join(', ')})`)
+    const { choices } = flag
+    const wrong = choices === undefined ? undefined : partsOf(flag, token.value ?? '').find(part => !choices.includes(part))
+    if (choices !== undefined && wrong !== undefined) {
+      const { message } = unknown(flag.name, wrong, choices)
+      throw new UsageError(`${message} (--${flag.name} is one of ${choices.join(', ')})`)
     }
     if (given.length > 0 && flag.repeatable !== true && flag.value !== undefined) throw new UsageError(`--${flag.name} is given twice`)
     values.set(flag.name, [...given, token.value ?? 'true'])
   }
   return new Arguments(positionals, values)
+}
+
+/** Of a flag whose value may be a list. */
+export function partsOf({ isList }: Flag, value: string): readonly string[] {
+  return isList === true ? value.split(/[ ,]+/) : [value]
 }
 
 /** Says what is not known, and what may have been meant. */

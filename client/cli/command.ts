@@ -19,6 +19,8 @@ export interface Command {
   readonly usage: string
   /** What these are, for whoever completes them; absent: there are none. */
   readonly argument?: ValueKind
+  /** With the kind `choice`. */
+  readonly argumentChoices?: readonly string[]
   readonly summary: string
   readonly examples: readonly (readonly [line: string, what: string])[]
   /** Besides those that all commands have. */
@@ -46,7 +48,7 @@ export const RETRY_FLAG: Flag = {
  * A connection as the common flags, and RETRY_FLAG where the command has it, say.
  * @param scope what a token that is minted for this may do; absent: everything but admin. A token that was given is used as it is
  */
-export function connectAs({ given }: Context, scope?: readonly string[]): Promise<Tally> {
+export function connectAs({ given, signal }: Pick<Context, 'given' | 'signal'>, scope?: readonly string[]): Promise<Tally> {
   const retryFor = given.one(RETRY_FLAG.name)
   const { socket, token, trustedUids } = settingsOf(given, process.env, homedir())
   return connect({
@@ -54,5 +56,6 @@ export function connectAs({ given }: Context, scope?: readonly string[]): Promis
     socket: socket.value,
     trustedUids,
     token: tokenSource(token, scope),
+    signal,
   })
 }

@@ -31,6 +31,7 @@ const FILES = ['node_modules/tshy/node_modules/typescript/lib/typescript.js', 'n
 export const demo: Command = {
   name: 'demo',
   usage: '[FILE]',
+  argument: 'path',
   summary: 'show the main job on a real file, broken on the way',
   examples: [
     ['tally demo', 'with one of the project\'s own files'],

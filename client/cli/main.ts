@@ -7,26 +7,13 @@ import { join } from 'node:path'
 import { ClientError } from '../errors.ts'
 import { readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
-import { daemonSettings } from './daemon-settings.ts'
-import { demo } from './demo.ts'
-import { doctor } from './doctor.ts'
+import { COMMANDS } from './commands.ts'
 import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf, reasonOf, reasonWithPath } from './exit.ts'
-import { get } from './get.ts'
 import { helpOf, overview } from './help.ts'
-import { ls } from './ls.ts'
 import { Output } from './output.ts'
 import { packageRoot } from './places.ts'
-import { put } from './put.ts'
-import { relay } from './relay.ts'
-import { rm } from './rm.ts'
-import { status } from './status.ts'
-import { tag } from './tag.ts'
 import { escaped, jsonText } from './text.ts'
-import { token } from './token.ts'
-import { watch } from './watch.ts'
-import { why } from './why.ts'
 
-const COMMANDS: readonly Command[] = [put, get, ls, tag, rm, status, why, watch, token, relay, doctor, daemonSettings, demo]
 /** What most often is wrong with the set-up. */
 const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 

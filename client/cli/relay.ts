@@ -25,14 +25,14 @@ export const relay: Command = {
     ['tally relay --listen ~/far/tally.sock --to tls://store.example:7227 --ca us.pem --cert me.pem --key me.key', 'and reach them'],
   ],
   flags: [
-    { name: 'listen', value: 'A', help: 'a path, tcp://HOST:PORT or tls://HOST:PORT; port 0 takes a free one' },
-    { name: 'to', value: 'B', help: 'what to connect to, written the same way (default: the daemon\'s socket)' },
-    { name: 'ca', value: 'FILE', help: 'who vouches for the far end of tls:// (default: the public authorities)' },
-    { name: 'cert', value: 'FILE', help: 'our certificate: to listen at tls://, and for a far end that asks' },
-    { name: 'key', value: 'FILE', help: 'its key' },
-    { name: 'client-ca', value: 'FILE', help: 'whoever connects to our tls:// has to have a certificate of this authority' },
+    { name: 'listen', value: 'A', kind: 'endpoint', help: 'a path, tcp://HOST:PORT or tls://HOST:PORT; port 0 takes a free one' },
+    { name: 'to', value: 'B', kind: 'endpoint', help: 'what to connect to, written the same way (default: the daemon\'s socket)' },
+    { name: 'ca', value: 'FILE', kind: 'path', help: 'who vouches for the far end of tls:// (default: the public authorities)' },
+    { name: 'cert', value: 'FILE', kind: 'path', help: 'our certificate: to listen at tls://, and for a far end that asks' },
+    { name: 'key', value: 'FILE', kind: 'path', help: 'its key' },
+    { name: 'client-ca', value: 'FILE', kind: 'path', help: 'whoever connects to our tls:// has to have a certificate of this authority' },
     { name: 'insecure', help: 'allow tcp:// beyond loopback, where tokens and files can be read on the way' },
-    { name: 'max-connections', value: 'N', help: `more are closed at once (default ${CONNECTIONS_MAX_DEFAULT})` },
+    { name: 'max-connections', value: 'N', kind: 'count', help: `more are closed at once (default ${CONNECTIONS_MAX_DEFAULT})` },
   ],
   async run({ given, output, signal }) {
     const [extra] = given.positionals

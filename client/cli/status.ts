@@ -22,7 +22,7 @@ const MAP_ROWS_MAX = 8
 export const status: Command = {
   name: 'status',
   usage: '[ID]',
-  argument: 'id',
+  argument: 'fid',
   summary: 'show transfers under way; of one, a map of its chunks',
   examples: [
     ['tally status', 'what is under way, and how far it is'],

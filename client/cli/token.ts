@@ -2,12 +2,16 @@
 import { homedir } from 'node:os'
 import { secretPath } from '../../protocol/index.ts'
 import { mintToken } from '../token.ts'
-import { UsageError, secondsOf, sizeOf, unknown } from './arguments.ts'
+import { type Flag, UsageError, partsOf, secondsOf, sizeOf } from './arguments.ts'
 import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
 
 const SCOPES = ['put', 'get', 'find', 'tag', 'remove', 'watch', 'admin']
 const TTL_DEFAULT = '1h'
+const SCOPE_FLAG: Flag = {
+  name: 'scope', value: 'WORD', kind: 'choice', choices: SCOPES, isList: true, repeatable: true,
+  help: `what it may: ${SCOPES.join(', ')} (default: all but admin)`,
+}
 
 export const token: Command = {
   name: 'token',
@@ -20,7 +24,7 @@ export const token: Command = {
   flags: [
     { name: 'user', value: 'U', help: 'whose token it is' },
     { name: 'ttl', value: 'TIME', kind: 'time', help: `how long it holds: 30s, 10m, 2h, 7d (default ${TTL_DEFAULT})` },
-    { name: 'scope', value: 'WORD', repeatable: true, help: `what it may: ${SCOPES.join(', ')} (default: all but admin)` },
+    SCOPE_FLAG,
     { name: 'quota', value: 'SIZE', kind: 'size', help: 'what its bearer may have, such as 500M or 10G: the smaller of this and the daemon\'s own --quota holds' },
   ],
   async run({ given, output }) {
@@ -28,8 +32,7 @@ export const token: Command = {
     if (extra !== undefined) throw new UsageError(`token takes no arguments besides flags: ${JSON.stringify(extra)}`)
     const user = given.one('user')
     if (user === undefined || user === '') throw new UsageError('token needs --user')
-    const scope = given.all('scope').flatMap(words => words.split(/[ ,]+/))
-    for (const word of scope) if (!SCOPES.includes(word)) throw unknown('scope', word, SCOPES)
+    const scope = given.all('scope').flatMap(words => partsOf(SCOPE_FLAG, words))
     const quota = given.one('quota')
     const ttlSeconds = secondsOf('ttl', given.one('ttl') ?? TTL_DEFAULT)
     const minted = await mintToken(given.one('secret-file') ?? process.env['TALLY_SECRET_FILE'] ?? secretPath(process.env, homedir()), {

@@ -8,7 +8,7 @@ import { escaped } from './text.ts'
 export const why: Command = {
   name: 'why',
   usage: 'FID',
-  argument: 'id',
+  argument: 'fid',
   summary: 'say why a transfer is not finished',
   examples: [
     ['tally why 0b6f…-9c1d', 'what is missing, who has it open, when it expires'],

@@ -32,7 +32,7 @@ export interface CommandContext {
   tell(text: string, value: Readonly<Record<string, unknown>>): void
 }
 
-const COMMON_FLAGS: readonly Flag[] = [
+export const COMMON_FLAGS: readonly Flag[] = [
   ...FLAGS.filter(({ name }) => name === 'store' || name === 'config'),
   { name: 'json', env: false, help: 'print JSON, one object a line' },
   ...FLAGS.filter(({ name }) => name === 'help'),

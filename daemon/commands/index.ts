@@ -5,7 +5,7 @@ import { exportCommand, importCommand } from './export.ts'
 import { fsck } from './fsck.ts'
 import { gc } from './gc.ts'
 
-const COMMANDS: readonly StoreCommand[] = [fsck, gc, exportCommand, importCommand]
+export const COMMANDS: readonly StoreCommand[] = [fsck, gc, exportCommand, importCommand]
 
 /** The rows of tallyd's help. */
 export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])
