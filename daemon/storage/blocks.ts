@@ -73,6 +73,13 @@ export function mergeRuns(...lists: readonly (readonly Run[])[]): Run[] {
   return runs
 }
 
+/** What of the first is not in the second. */
+export function withoutRuns(runs: readonly Run[], others: readonly Run[]): Run[] {
+  const set = new ChunkSet()
+  for (const [first, count] of others) set.addRun(first, count)
+  return runs.flatMap(([first, count]) => set.missing(first + count, Infinity, first))
+}
+
 /** Runs of blocks as bytes of a content of this size. */
 export function rangesOf(runs: readonly Run[], sizeBytes: number): ByteRange[] {
   return runs.map(([first, count]) => [first * BLOCK_BYTES, Math.min(count * BLOCK_BYTES, sizeBytes - first * BLOCK_BYTES)])

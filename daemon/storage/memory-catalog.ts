@@ -5,7 +5,7 @@
 import { TallyError } from '../../protocol/errors.ts'
 import type { Run } from '../../protocol/messages.ts'
 import { CHUNKS_PER_PAGE, ChunkSet } from '../../protocol/chunk-set.ts'
-import { blockCount, chunksTouching, mergeRuns, rangeOfChunks, SUM_BYTES, SUMS_PER_PAGE } from './blocks.ts'
+import { blockCount, chunksTouching, mergeRuns, rangeOfChunks, SUM_BYTES, SUMS_PER_PAGE, withoutRuns } from './blocks.ts'
 import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import { checkQuota, type Quota, type Usage } from './quota.ts'
@@ -321,11 +321,11 @@ export class MemoryCatalog implements Catalog {
     return { blob: file.repair, content: file.blob as FileId, digest: file.digest as string, sizeBytes, ranges }
   }
 
-  async endRepair(id: FileId): Promise<void> {
+  async endRepair(id: FileId, repairBlob: FileId): Promise<void> {
     const { blob, repair } = this.state.files.get(id) ?? {}
-    const content = blob === undefined || repair === null ? undefined : this.state.contents.get(blob)
+    const content = blob === undefined || repair !== repairBlob ? undefined : this.state.contents.get(blob)
     if (content === undefined || blob === undefined) return
-    this.state.contents.set(blob, { ...content, damaged: [] })
+    this.state.contents.set(blob, { ...content, damaged: withoutRuns(content.damaged, this.state.repairs.get(id) ?? []) })
     this.#dropRepairsOf(blob)
   }
 

@@ -318,8 +318,11 @@ export interface Catalog {
   beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]>
   /** Undefined where the file is not under repair (any more). */
   repair(file: FileId): Promise<Repair | undefined>
-  /** The file's content is whole again, durably: no damage of it is known, and no repair of it goes on. */
-  endRepair(file: FileId): Promise<void>
+  /**
+   * The repair with this blob has written, durably, the blocks that were damaged when it began: they are damaged no more, and no repair of the
+   * content goes on. Changes nothing where that repair is over already, even if a later one of the file has begun.
+   */
+  endRepair(file: FileId, blob: FileId): Promise<void>
   /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. Also of a file under repair. */
   reset(file: FileId): Promise<void>
   /**

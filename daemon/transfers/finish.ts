@@ -41,7 +41,7 @@ async function repairWhole(upload: Upload, store: Store): Promise<string> {
   if (repair !== undefined) {
     const digest = await store.contents.repair(repair)
     if (digest !== repair.digest) await refuse(upload, store, repair.digest, digest)
-    await store.catalog.endRepair(upload.id)
+    await store.catalog.endRepair(upload.id, repair.blob)
   }
   // Without a repair: whole content came another way meanwhile.
   return upload.digest as string

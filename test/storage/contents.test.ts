@@ -221,3 +221,21 @@ test('blobs and directories are for their owner only', async t => {
   for (const at of [root, path.join(root, 'blobs'), directory]) t.equal(fs.statSync(at).mode & 0o777, 0o700, at)
   t.equal(fs.statSync(file).mode & 0o777, 0o600)
 })
+
+test('a removal waits for the repair that writes to the same blob, which might make it anew', async t => {
+  const root = path.join(freshDirectory(t), 'store')
+  const { contents } = await openWith(t, root, realFileSystem)
+  const [content, blob] = [1, 2]
+  await Promise.all([content, blob].map(each => contents.write(each, 0, [Buffer.alloc(1_000_000, each)])))
+  await contents.sync([content, blob])
+  const sizeBytes = 1_000_000
+  const repair = { blob, content, digest: sha256(Buffer.alloc(sizeBytes, blob)), sizeBytes, ranges: [[0, sizeBytes] as const] }
+  const order: string[] = []
+  await Promise.all([
+    contents.repair(repair).then(() => order.push('repaired')),
+    contents.remove(content).then(() => order.push('removed')),
+  ])
+  t.same(order, ['repaired', 'removed'])
+  t.equal(fs.existsSync(blobPath(path.join(root, 'blobs'), content).file), false)
+  t.equal(await codeOf(contents.repair(repair)), 'not-found')
+})

@@ -44,13 +44,31 @@ export function repairFacts(fact: Fact): void {
     t.equal(await contents.repair(repair), digestOfFile(1, 0))
     t.equal(await contents.repair(repair), digestOfFile(1, 0), 'again, as after a crash')
     t.same(await contents.check(repair.content, SIZE_BYTES, repair.digest, new Uint8Array(0)), [])
-    await catalog.endRepair(fileOf(transfer, 0).id)
-    await catalog.endRepair(fileOf(transfer, 0).id)
+    await catalog.endRepair(fileOf(transfer, 0).id, repair.blob)
+    await catalog.endRepair(fileOf(transfer, 0).id, repair.blob)
     t.same(await catalog.load(USER, fidOf(1)), transfer)
     t.same((await catalog.content(USER, { fid: fidOf(1), file: 0 }))?.damaged, [])
     t.equal(await catalog.repair(fileOf(transfer, 0).id), undefined)
     t.same(await catalog.complete(), [])
     t.same(await catalog.garbage(9), [repair.blob])
+  })
+
+  fact('a repair that ends says nothing of what was damaged since, and an older one of the same file nothing at all', async (t, store) => {
+    const transfer = await storeFiles(store, 1, ['one'])
+    const repair = await damageAndFill(store, transfer)
+    const { catalog } = store
+    const { id } = fileOf(transfer, 0)
+    const damagedNow = async () => (await catalog.content(USER, { fid: fidOf(1), file: 0 }))?.damaged
+    await catalog.endRepair(id, repair.blob + 77)
+    const before = await damagedNow()
+    t.ok(before?.length)
+    await catalog.damaged(repair.content, [[4, 1]])
+    await catalog.endRepair(id, repair.blob)
+    t.same(await damagedNow(), [[4, 1]])
+    const [again] = await catalog.beginRepairs(transfer.id, 9)
+    await catalog.endRepair(id, repair.blob)
+    t.same(await damagedNow(), [[4, 1]])
+    t.not(again?.repair, repair.blob)
   })
 
   fact('other bytes than were stored repair nothing and spoil nothing; then all chunks are asked for', async (t, store) => {
@@ -91,7 +109,7 @@ export function repairFacts(fact: Fact): void {
     }
     t.same((await catalog.garbage(9)).toSorted(), [damaged, fileOf(transfer, 1).id, ...begun.map(({ repair }) => repair)])
     t.equal(await catalog.repair(damaged), undefined)
-    await catalog.endRepair(damaged)
+    await catalog.endRepair(damaged, begun[0]?.repair as number)
     await catalog.mark([markOf(transfer, 0, whole)], 9)
     t.same(await catalog.load(USER, fidOf(1)), transfer)
   })

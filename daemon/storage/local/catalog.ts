@@ -126,8 +126,8 @@ export class LocalCatalog implements Catalog {
     return this.#parts.reader.call('repair', [file]) as Promise<Repair | undefined>
   }
 
-  endRepair(file: FileId): Promise<void> {
-    return this.#change('endRepair', [file]) as Promise<void>
+  endRepair(file: FileId, blob: FileId): Promise<void> {
+    return this.#change('endRepair', [file, blob]) as Promise<void>
   }
 
   reset(file: FileId): Promise<void> {

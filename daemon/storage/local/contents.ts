@@ -36,6 +36,8 @@ export class LocalContents implements Contents {
   /** A thread that is there once something has to be checked. */
   readonly #checker: WorkerLink
   readonly #removed = new Set<FileId>()
+  /** Contents that a repair writes to, and its end. */
+  readonly #repairing = new Map<FileId, Promise<unknown>>()
 
   constructor(directory: string, durability: Durability, health: Health, free: FreeSpace, fileSystem: FileSystem) {
     this.#fs = fileSystem
@@ -97,13 +99,15 @@ export class LocalContents implements Contents {
   async repair(repair: Repair): Promise<string | undefined> {
     this.#health.check()
     if (this.#removed.has(repair.content)) throw new TallyError('not-found', `blob ${repair.content} was removed`)
+    const call = this.#checker.call('repair', [repair])
+    const end = Promise.allSettled([call, this.#repairing.get(repair.content)])
+    this.#repairing.set(repair.content, end)
     try {
-      return await this.#checker.call('repair', [repair]) as string | undefined
+      return await call as string | undefined
     } catch (cause) {
       throw this.#health.failed(cause)
     } finally {
-      // It may have been removed meanwhile, and made anew by that.
-      if (this.#removed.has(repair.content)) await this.remove(repair.content)
+      if (this.#repairing.get(repair.content) === end) this.#repairing.delete(repair.content)
     }
   }
 
@@ -134,6 +138,8 @@ export class LocalContents implements Contents {
     this.#removed.add(blob)
     if (this.#removed.size > REMOVED_REMEMBERED) this.#removed.delete(this.#removed.values().next().value as FileId)
     this.#digests.restart(blob)
+    // A repair may make it anew. Its id is not forgotten before this returns, so a crash leaves no blob without a record.
+    await this.#repairing.get(blob)
     await this.#handles.drop(blob)
     const { directory, file } = blobPath(this.#blobs, blob)
     await this.#fs.unlink(file).catch(ignoreAbsent)

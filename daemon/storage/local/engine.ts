@@ -183,8 +183,8 @@ export class Engine {
     return beginRepairs(this.#db, transfer, nowMs)
   }
 
-  endRepair(file: FileId): void {
-    endRepair(this.#db, file)
+  endRepair(file: FileId, blob: FileId): void {
+    endRepair(this.#db, file, blob)
   }
 
   reset(file: FileId): void {

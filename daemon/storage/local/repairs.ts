@@ -4,7 +4,7 @@
  */
 import { CHUNKS_PER_PAGE, ChunkSet } from '../../../protocol/chunk-set.ts'
 import type { Run } from '../../../protocol/messages.ts'
-import { blockCount, chunksTouching, rangeOfChunks } from '../blocks.ts'
+import { blockCount, chunksTouching, rangeOfChunks, withoutRuns } from '../blocks.ts'
 import type { FileId, FileRecord, Repair, TransferId } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { loadFiles } from './records.ts'
@@ -66,12 +66,17 @@ export function repairOf(db: Database, file: FileId): Repair | undefined {
   }
 }
 
-/** The content that the file shows is whole again: every repair of it is over. */
-export function endRepair(db: Database, file: FileId): void {
-  const content = db.get('SELECT f.content FROM file f JOIN repair r ON r.file = f.id WHERE f.id = ?', file)?.content
-  if (content === undefined) return
-  db.run('UPDATE content SET damaged = NULL WHERE blob = ?', content as FileId)
-  dropRepairsOf(db, content as FileId)
+/**
+ * What was damaged when this repair began is whole again, and every repair of that content is over. Another block may be known as damaged since;
+ * and a later repair of the same file has another blob.
+ */
+export function endRepair(db: Database, file: FileId, blob: FileId): void {
+  const row = db.get(`SELECT f.content, c.damaged, r.runs FROM repair r JOIN file f ON f.id = r.file JOIN content c ON c.blob = f.content
+    WHERE r.file = ? AND r.blob = ?`, file, blob)
+  if (row === undefined) return
+  const left = withoutRuns(JSON.parse((row.damaged ?? '[]') as string) as Run[], JSON.parse(row.runs as string) as Run[])
+  db.run('UPDATE content SET damaged = ? WHERE blob = ?', left.length === 0 ? null : JSON.stringify(left), row.content as FileId)
+  dropRepairsOf(db, row.content as FileId)
 }
 
 export function dropRepairsOf(db: Database, content: FileId): void {
