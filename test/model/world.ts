@@ -127,16 +127,19 @@ export const BROKEN = field(1)
 
 export const WIDTH = width
 
-const copies = Array.from({ length: 64 }, () => new Uint8Array(width))
-let copied = 0
-
-/** A copy to change and to hand to `step`. It is used again 64 copies later: small arrays that are thrown away cost most of a run. */
-export function copyOf(state: State): State {
-  copied = (copied + 1) % copies.length
-  const copy = copies[copied] as State
-  copy.set(state)
-  return copy
+/** Makes copies to change and to hand to `step`. Each is used again 64 copies later: small arrays that are thrown away cost most of a run. */
+export function copier(stateWidth: number): (state: State) => State {
+  const copies = Array.from({ length: 64 }, () => new Uint8Array(stateWidth))
+  let copied = 0
+  return state => {
+    copied = (copied + 1) % copies.length
+    const copy = copies[copied] as State
+    copy.set(state)
+    return copy
+  }
 }
+
+export const copyOf = copier(width)
 
 /** A number of a state. */
 export function at(state: State, index: number): number {
