@@ -2,6 +2,7 @@
  * The scrub: reads every stored content again, slowly, one pass a month, so that damage is noticed while whoever has the file can still
  * send it again. It goes by the sums of the blocks, remembers where it was across restarts, and rests while the daemon has work.
  */
+import { asTallyError } from '../../protocol/errors.ts'
 import { BLOCK_BYTES } from '../storage/blocks.ts'
 import type { ContentReader, ScrubPosition, Store, StoredContent } from '../storage/storage.ts'
 import type { Damage } from './damage.ts'
@@ -107,6 +108,7 @@ export class Scrub {
       this.#read.bytes += lengthBytes
       const isOver = !await this.#isWhole(this.#reading, offsetBytes, lengthBytes) || offsetBytes + lengthBytes === sizeBytes
       at = isOver ? { ...at, blob: blob + 1, block: 0 } : { ...at, blob, block: block + 1 }
+      this.#position = at
       if (isOver) await this.#endContent()
     }
     this.#position = at
@@ -121,7 +123,7 @@ export class Scrub {
     return found === undefined ? undefined : { ...found, reader: undefined }
   }
 
-  /** False where it is damaged, or cannot be read: then it is looked at as a whole. */
+  /** False where it is damaged, or the disk cannot read it: then it is looked at as a whole. Throws `busy`. */
   async #isWhole(reading: Reading, offsetBytes: number, lengthBytes: number): Promise<boolean> {
     const { store, damage } = this.#options
     const { user, content } = reading
@@ -130,7 +132,9 @@ export class Scrub {
       reading.reader ??= await openVerified(store, content, onDamage)
       await reading.reader.read(offsetBytes, lengthBytes)
       return true
-    } catch {
+    } catch (cause) {
+      // That says nothing about the content; the next second tries again.
+      if (asTallyError(cause).code === 'busy') throw cause
       onDamage()
       return false
     }

@@ -17,20 +17,16 @@ export interface CheckedBlob {
 }
 
 /**
- * Damaged are blocks that are absent, cannot be read, or have another sum. Where the sums have nothing against any, or there are none,
- * and the digest differs: all of them.
+ * Damaged are blocks that are absent, that the disk cannot read, or that have another sum. Where the sums have nothing against any, or
+ * there are none, and the digest differs: all of them. Throws whatever else keeps it from reading, such as too many open files.
  */
 export function checkBlob(file: string, sizeBytes: number, digest: string, sums: Uint8Array): CheckedBlob {
   const count = blockCount(sizeBytes)
   const none = new Uint8Array(0)
   // 0 bytes have no blob.
   if (count === 0) return { damaged: [], sums: none }
-  let fd: number
-  try {
-    fd = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
-  } catch {
-    return { damaged: [[0, count]], sums: none }
-  }
+  const fd = openForReading(file)
+  if (fd === undefined) return { damaged: [[0, count]], sums: none }
   try {
     const hash = createHash('sha256')
     const actual = new BlockSums()
@@ -51,16 +47,27 @@ export function checkBlob(file: string, sizeBytes: number, digest: string, sums:
   }
 }
 
+/** Undefined where there is no such file. */
+export function openForReading(file: string): number | undefined {
+  return unless('ENOENT', () => fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW))
+}
+
 /** Fills `bytes`. False where the file ends before, or the disk does not give the bytes. */
 export function readWhole(fd: number, bytes: Uint8Array, offsetBytes: number): boolean {
+  for (let done = 0; done < bytes.length;) {
+    const read = unless('EIO', () => fs.readSync(fd, bytes, done, bytes.length - done, offsetBytes + done)) ?? 0
+    if (read === 0) return false
+    done += read
+  }
+  return true
+}
+
+/** Only this failure says something about the file; others, such as EMFILE, about the machine. */
+function unless<T>(code: string, act: () => T): T | undefined {
   try {
-    for (let done = 0; done < bytes.length;) {
-      const read = fs.readSync(fd, bytes, done, bytes.length - done, offsetBytes + done)
-      if (read === 0) return false
-      done += read
-    }
-    return true
-  } catch {
-    return false
+    return act()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== code) throw cause
+    return undefined
   }
 }

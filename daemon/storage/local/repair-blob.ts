@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import { BLOCK_BYTES, type ByteRange } from '../blocks.ts'
 import { blobPath } from './blob-path.ts'
-import { readWhole } from './check-blob.ts'
-import type { FileId, Repair } from '../storage.ts'
+import { openForReading, readWhole } from './check-blob.ts'
+import type { Repair } from '../storage.ts'
 import { syncDirectory } from './version.ts'
 
 const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES)
@@ -15,10 +15,10 @@ const buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES)
 /** Answers the digest of the whole; the content was repaired, durably, if it is the content's. Undefined where the rest cannot be read. */
 export function repairBlob(blobs: string, { blob, content, digest, sizeBytes, ranges }: Repair): string | undefined {
   const { directory, file } = blobPath(blobs, content)
-  const source = blobOf(blobs, blob)
+  const source = openForReading(blobPath(blobs, blob).file)
   if (source === undefined) return undefined
   try {
-    const actual = digestOf(source, blobOf(blobs, content), ranges, sizeBytes)
+    const actual = digestOf(source, openForReading(file), ranges, sizeBytes)
     if (actual !== digest) return actual
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
     const target = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600)
@@ -39,15 +39,6 @@ export function repairBlob(blobs: string, { blob, content, digest, sizeBytes, ra
     return actual
   } finally {
     fs.closeSync(source)
-  }
-}
-
-/** For reading; undefined where it is not there or the disk refuses it. */
-function blobOf(blobs: string, blob: FileId): number | undefined {
-  try {
-    return fs.openSync(blobPath(blobs, blob).file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
-  } catch {
-    return undefined
   }
 }
 

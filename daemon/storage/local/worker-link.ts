@@ -1,11 +1,11 @@
 /**
  * A worker thread as something to call: requests with answers, and hints without. When the worker dies unexpectedly every pending
- * and later call rejects with `storage-failed`. A worker starts when it is first needed, and keeps the process alive only while a
- * call is pending.
+ * and later call rejects with `storage-failed`; one that could not even start, for want of descriptors or memory, is started anew by the
+ * next call. A worker starts when it is first needed, and keeps the process alive only while a call is pending.
  */
 import { parentPort, Worker } from 'node:worker_threads'
 import { TallyError } from '../../../protocol/errors.ts'
-import { fromPlain, toPlain } from './failures.ts'
+import { fromPlain, SQLITE_CANTOPEN, storageError, toPlain } from './failures.ts'
 import type { PlainError } from './failures.ts'
 
 interface Request {
@@ -14,6 +14,9 @@ interface Request {
   readonly op: string
   readonly args: readonly unknown[]
 }
+
+/** The first thing that a worker says. */
+const STARTED = 'started'
 
 type Answer = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: PlainError }
 
@@ -32,6 +35,7 @@ export class WorkerLink {
   readonly #workerData: unknown
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
+  #hasStarted = false
   #lastId = 0
   #death: TallyError | undefined
   #closing: Promise<void> | undefined
@@ -41,7 +45,7 @@ export class WorkerLink {
     this.#workerData = workerData
   }
 
-  /** Rejects with what the worker threw, or with `storage-failed` when it is gone. */
+  /** Rejects with what the worker threw, with `storage-failed` when it is gone, or with `busy` when it cannot start just now. */
   call(op: string, args: readonly unknown[]): Promise<unknown> {
     if (this.#death !== undefined) return Promise.reject(this.#death)
     const worker = this.#started()
@@ -77,14 +81,21 @@ export class WorkerLink {
   }
 
   #started(): Worker {
-    if (this.#worker === undefined) {
-      this.#worker = new Worker(this.#url, { workerData: this.#workerData })
-      this.#worker.on('message', (answer: Answer) => this.#answered(answer))
-      this.#worker.on('error', cause => this.#died(cause))
-      this.#worker.on('exit', () => this.#died(undefined))
-      this.#worker.unref()
+    if (this.#worker !== undefined) return this.#worker
+    const worker = new Worker(this.#url, { workerData: this.#workerData })
+    worker.on('message', (message: Answer | typeof STARTED) => {
+      if (message === STARTED) this.#hasStarted = true
+      else this.#answered(message)
+    })
+    const ended = (cause: unknown): void => {
+      // An older one's end is known.
+      if (this.#worker === worker) this.#died(cause)
     }
-    return this.#worker
+    worker.on('error', ended)
+    worker.on('exit', () => ended(undefined))
+    worker.unref()
+    this.#worker = worker
+    return worker
   }
 
   #answered(answer: Answer): void {
@@ -96,16 +107,27 @@ export class WorkerLink {
   }
 
   #died(cause: unknown): void {
-    this.#death ??= new TallyError('storage-failed', 'a thread of the store ended unexpectedly', {}, { cause })
-    for (const waiting of this.#waiting.values()) waiting.reject(this.#death)
+    const death = cause !== undefined && isWant(cause)
+      ? new TallyError('busy', 'a thread of the store could not start', { 'retry-after': 1000 }, { cause })
+      : new TallyError('storage-failed', 'a thread of the store ended unexpectedly', {}, { cause })
+    if (this.#hasStarted || death.code !== 'busy') this.#death ??= death
+    else this.#worker = undefined
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#death ?? death)
     this.#waiting.clear()
   }
+}
+
+/** Node says it in a message where it cannot make a thread; SQLite has one number for whatever keeps it from opening a file. */
+function isWant(cause: unknown): boolean {
+  const { code, errcode } = cause as { code?: unknown; errcode?: unknown }
+  return code === 'ERR_WORKER_INIT_FAILED' || errcode === SQLITE_CANTOPEN || storageError(cause).code === 'busy'
 }
 
 /** The worker's side: answers each request with what its operation returns or throws. */
 export function serveLink(operations: Readonly<Record<string, (...args: never[]) => unknown>>): void {
   const port = parentPort
   if (port === null) throw new Error('this module runs in a worker thread')
+  port.postMessage(STARTED)
   port.on('message', async ({ id, op, args }: Request) => {
     let answer: Answer
     try {
