@@ -68,7 +68,10 @@ async function openTransfer(session: Session, holder: object, message: Authentic
   return opened
 }
 
-/** The Ok with as much of the report as fits into one frame to this peer. */
+/**
+ * The Ok with as much of the report as fits into one frame to this peer: an entry for every file, and of the runs as many as then fit; where
+ * not even the entries do, as thousands to an original client, the first files.
+ */
 function fittingReport(session: Session, message: Authentication, encoding: Encoding, transfer: LiveTransfer, user: string): Uint8Array {
   const bytesMax = (session.connection.usesExt ? FRAME_BYTES_MAX : PLAIN_FRAME_BYTES_MAX) - HEADER_BYTES_MAX
   const head = {
@@ -80,16 +83,32 @@ function fittingReport(session: Session, message: Authentication, encoding: Enco
     chunkSizeBytes: transfer.chunkSizeBytes,
     window: windowChunks(transfer.chunkSizeBytes),
   } as const
-  let runsMax = session.reportRunsMax
-  let filesMax = transfer.uploads.length
-  for (;;) {
+  const files = transfer.uploads.length
+  const runs = session.reportRunsMax
+  const withAtMost = (runsMax: number, filesMax: number): Uint8Array | undefined => {
     const report = transfer.report(runsMax, message.missingAfter)
     const payload = encodeMessage(cut({ ...head, ...report }, report.files, filesMax, report.more), encoding)
-    if (payload.length <= bytesMax) return payload
-    // Many runs are shortened first; then, for 4,096 files to an original client, the list of files.
-    if (runsMax > 16) runsMax = Math.floor(runsMax / 2)
-    else filesMax = Math.floor(filesMax / 2)
+    return payload.length <= bytesMax ? payload : undefined
   }
+  const payload = withAtMost(runs, files)
+    ?? largest(runs, runsMax => withAtMost(runsMax, files))
+    ?? largest(files, filesMax => withAtMost(runs, filesMax))
+  if (payload === undefined) throw new Error('one file with all of its runs fits into any frame')
+  return payload
+}
+
+/** What `give` gives for nearly the largest count below `max` for which it gives something; undefined where it gives nothing for 1. */
+function largest<T>(max: number, give: (count: number) => T | undefined): T | undefined {
+  let best = give(1)
+  let [good, bad] = [1, max]
+  // Within 2 % is near enough: each attempt costs a whole report.
+  while (best !== undefined && bad - good > 1 + (bad >> 6)) {
+    const middle = (good + bad) >> 1
+    const given = give(middle)
+    if (given === undefined) bad = middle
+    else [best, good] = [given, middle]
+  }
+  return best
 }
 
 /** Lists only the first files; `more` then says where the report goes on. */

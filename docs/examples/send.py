@@ -28,15 +28,20 @@ def main(path, token_file, *names):
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     stream = connection.makefile('rwb')
-    report = ask(stream, 1, token=open(token_file).read().strip(), fid=str(fid), files=files)['files']
+    report, page = {}, {'more': None}  # for each file its state and its first gap
+    while 'more' in page:  # what a page does not list is in the next one
+        after = {'missing_after': page['more']} if report else {}
+        page = ask(stream, 1, token=open(token_file).read().strip(), fid=str(fid), files=files, **after)
+        for number, file in enumerate(page['files']):
+            report[number] = file['state'], report.get(number, (0, 0))[1] or file['missing'][:1]
     for number, (name, stat) in enumerate(zip(names, stats)):
-        state, missing = report[number]['state'], report[number]['missing']
+        state, missing = report[number]
         first = missing[0][0] if missing else (stat.st_size - 1) // CHUNK  # finishing: the last chunk's Ok waits for it
         with open(name, 'rb') as file:
             for chunk in range(first, -(-stat.st_size // CHUNK)) if state != 'stored' else ():
                 file.seek(chunk * CHUNK)
-                ask(stream, 3, chunk=str(uuid.uuid5(fid, f'{number}/{chunk}')), data=list(file.read(CHUNK)))
-        print(name, 'is stored')
+                answer = ask(stream, 3, chunk=str(uuid.uuid5(fid, f'{number}/{chunk}')), data=list(file.read(CHUNK)))
+        print(name, 'is stored' if state == 'stored' or 'stored' in answer else sys.exit(f'{name} is not stored'))
 
 
 main(*sys.argv[1:])

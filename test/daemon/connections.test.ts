@@ -194,7 +194,26 @@ t.test('4,096 files announced by an original client are reported in frames of 64
   const answer = await client.authenticate(token, { fid: randomUUID(), files })
   t.equal(answer.response, 'Ok')
   t.ok(client.bytesRead - before <= 65_536, `${client.bytesRead - before} bytes`)
-  t.ok(answer.more)
+  const report = answer.files ?? []
+  t.strictSame(answer.more, [1023, 9], 'as many runs as may be listed are')
+  t.ok(report.length > 1500, `and as many files as then fit: ${report.length}`)
+  t.ok(report.every(({ missing }, i) => missing.length === (i < 1024 ? 1 : 0)))
+  client.destroy()
+})
+
+t.test('where the entries of all files fit, an original client gets them all, with as many runs as then fit', async t => {
+  const { path } = await startInner(t)
+  const client = await RawClient.connect(path, { payload: 'json-array' })
+  const files = Array.from({ length: 1800 }, (_, i) => ({ name: `f${i}`, size: 10_000 }))
+  const answer = await client.authenticate(token, { fid: randomUUID(), files })
+  const report = answer.files ?? []
+  t.equal(report.length, 1800)
+  const listed = report.filter(({ missing }) => missing.length > 0).length
+  t.strictSame(answer.more, [listed - 1, 9])
+  t.ok(listed > 100, `${listed}`)
+  const rest = await client.authenticate(token, { fid: answer.fid, files, 'missing-after': answer.more })
+  t.equal(rest.files?.filter(({ missing }) => missing.length > 0).length, 1800 - listed)
+  t.equal(rest.more, undefined)
   client.destroy()
 })
 
