@@ -1,6 +1,6 @@
 /**
- * `tally completion`: the script by which a shell completes our lines, made from the table of commands. What only the daemon knows, tags and ids,
- * the scripts ask for with `--list`: a line for each candidate, as no shell reads JSON.
+ * `tally completion`: the script by which a shell completes our lines, made from the table of commands. What only the daemon knows, tags
+ * and ids, the scripts ask for with `--list`: a line for each candidate, as no shell reads JSON.
  */
 import { homedir } from 'node:os'
 import type { FileState } from '../../protocol/index.ts'
@@ -14,7 +14,10 @@ import { LIST_KINDS, type ListKind, type Program } from './manual/program.ts'
 import { zshCompletion } from './manual/zsh.ts'
 import { countText, escaped } from './text.ts'
 
-export const SCRIPTS: Readonly<Record<string, (program: Program) => string>> = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion }
+/** By the shell's name. */
+export const SCRIPTS: Readonly<Record<string, (program: Program) => string>> = {
+  bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion,
+}
 const SHELLS = Object.keys(SCRIPTS)
 /** Somebody waits for it with a finger on the key. */
 const LIST_TIMEOUT_MS = 2000

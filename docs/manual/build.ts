@@ -18,5 +18,7 @@ for (const part of ['man', 'completions']) mkdirSync(join(directory, part), { re
 for (const page of PAGES) {
   const { program } = page
   writeFileSync(join(directory, 'man', `${program.name}.1`), manualPage({ ...page, version: version(), date }))
-  for (const [shell, script] of Object.entries(SCRIPTS)) writeFileSync(join(directory, 'completions', `${program.name}.${shell}`), script(program))
+  for (const [shell, script] of Object.entries(SCRIPTS)) {
+    writeFileSync(join(directory, 'completions', `${program.name}.${shell}`), script(program))
+  }
 }

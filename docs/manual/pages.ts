@@ -7,23 +7,25 @@ import { COMMANDS } from '../../daemon/commands/index.ts'
 import { FLAGS, type Flag, variableOf } from '../../daemon/flags.ts'
 import type { Page } from './roff.ts'
 
-const KIND_OF: Readonly<Record<string, ValueKind>> = { PATH: 'path', FILE: 'path', DIR: 'directory', SIZE: 'size', TIME: 'time', N: 'count' }
+const KIND_OF: Readonly<Record<string, ValueKind>> = {
+  PATH: 'path', FILE: 'path', DIR: 'directory', SIZE: 'size', TIME: 'time', N: 'count',
+}
 
 export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
   {
     program: tallyProgram(),
     description: [
-      'tally stores files with the daemon tallyd, finds them by their tags and fetches them. Whatever breaks on the way, the same command again continues ' +
-      'with what is missing.',
-      'An ID is FID (all files of a transfer), FID/N (its file number N) or sha256:… (a content). Flags hold over the environment, and that over ' +
-      '~/.config/tally/config.toml.',
+      'tally stores files with the daemon tallyd, finds them by their tags and fetches them. Whatever breaks on the way, the same command again ' +
+      'continues with what is missing.',
+      'An ID is FID (all files of a transfer), FID/N (its file number N) or sha256:… (a content). Flags hold over the environment, and ' +
+      'that over ~/.config/tally/config.toml.',
     ],
     sections: [
       {
         title: 'EXIT STATUS',
         rows: [
-          ['0', 'done'], ['1', 'failed'], ['2', 'usage'], ['3', 'not found'], ['4', 'denied'], ['5', 'incomplete; the same command again continues'],
-          ['130', 'interrupted'],
+          ['0', 'done'], ['1', 'failed'], ['2', 'usage'], ['3', 'not found'], ['4', 'denied'],
+          ['5', 'incomplete; the same command again continues'], ['130', 'interrupted'],
         ],
       },
       {
@@ -39,12 +41,19 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
   {
     program: tallydProgram(),
     description: [
-      'tallyd takes files over Unix sockets, chunk by chunk, and acknowledges each chunk once it is safe. It runs in the foreground, logs to standard ' +
-      'error, and needs no configuration. Its commands work on a store that no tallyd serves; export works beside one, too.',
-      'Settings come from flags, else from the environment, else from the configuration file. HUP reads them again; INT and TERM end it in order.',
+      'tallyd takes files over Unix sockets, chunk by chunk, and acknowledges each chunk once it is safe. It runs in the foreground, logs to ' +
+      'standard error, and needs no configuration. Its commands work on a store that no tallyd serves; export works beside one, too.',
+      'Settings come from flags, else from the environment, else from the configuration file. HUP reads them again; INT and TERM end it in ' +
+      'order.',
     ],
     sections: [
-      { title: 'EXIT STATUS', rows: [['0', 'ended in order; of a command: done and well'], ['1', 'failed; of a command: the store is not as it should be'], ['2', 'usage; of a command: also where it could not be done']] },
+      {
+        title: 'EXIT STATUS',
+        rows: [
+          ['0', 'ended in order; of a command: done and well'], ['1', 'failed; of a command: the store is not as it should be'],
+          ['2', 'usage; of a command: also where it could not be done'],
+        ],
+      },
       { title: 'ENVIRONMENT', rows: FLAGS.filter(({ env }) => env).map(flag => [variableOf(flag), `as --${flag.name}`]) },
     ],
     seeAlso: ['tally'],

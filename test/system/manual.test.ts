@@ -25,13 +25,14 @@ t.test('what the build writes is well-formed', async t => {
   if (lacks(t, obstacle('mandoc', 'groff', 'bash', 'zsh', 'fish'))) return
   const directory = mkdtempSync(join(tmpdir(), 'tally-manual-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
-  const build = (): unknown => execFileSync(process.execPath, ['docs/manual/build.ts', directory], { cwd: ROOT, env: { SOURCE_DATE_EPOCH: '1763683200' } })
+  const env = { SOURCE_DATE_EPOCH: '1763683200' }
+  const build = (): unknown => execFileSync(process.execPath, ['docs/manual/build.ts', directory], { cwd: ROOT, env })
   build()
   for (const program of ['tally', 'tallyd']) {
     const page = join(directory, 'man', `${program}.1`)
     const source = readFileSync(page, 'utf8')
-    for (const [lint, ...args] of [['mandoc', '-T', 'lint', '-W', 'warning', page], ['groff', '-man', '-ww', '-z', '-Tutf8', page]] as const) {
-      const { status, stdout, stderr } = spawnSync(lint, args, { encoding: 'utf8' })
+    for (const [lint, ...args] of [['mandoc', '-T', 'lint', '-W', 'warning'], ['groff', '-man', '-ww', '-z', '-Tutf8']] as const) {
+      const { status, stdout, stderr } = spawnSync(lint, [...args, page], { encoding: 'utf8' })
       t.strictSame([status, stdout, stderr], [0, '', ''], `${lint} ${program}.1`)
     }
     for (const shell of ['bash', 'zsh', 'fish']) {

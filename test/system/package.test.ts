@@ -63,6 +63,9 @@ async function startTallyd(t: Test, node: string, project: string, directory: st
 
 t.test('the packed tarball', async t => {
   const project = install(t)
+  for (const file of ['man/tally.1', 'man/tallyd.1', 'completions/tally.bash', 'completions/tallyd.fish']) {
+    t.ok(existsSync(join(project, 'node_modules/tallyd/dist', file)), file)
+  }
   const program = blocks(readPage('library.md'), 'ts').map(({ text }) => text).join('\n')
   const said = [...program.matchAll(/\/\/ prints (.*)$/gm)].map(([, line]) => `${line}\n`).join('')
 

@@ -1,6 +1,6 @@
 /**
- * Completion for bash. The script reads the line itself: bash's own words are cut at `=` and `:`, with quotes left in. Commands, flags and fixed
- * values stand in the script, so that no process is started for them; candidates are quoted for the place where they go.
+ * Completion for bash. The script reads the line itself: bash's own words are cut at `=` and `:`, with quotes left in. Commands, flags
+ * and fixed values stand in the script, so that no process is started for them; candidates are quoted for the place where they go.
  */
 import { type Completion, type Program, completionOf, flagsOf, listsOf, typedOf } from './program.ts'
 
@@ -21,8 +21,8 @@ export function bashCompletion(program: Program): string {
 
 /** Nothing of the line is expanded or run. */
 function reader(self: string): string {
-  return `# Of the line up to the cursor: the words before the last in "before", the last without its quotes in "word", how much of that readline leaves
-# alone in "kept", the quote that is open in "quote".
+  return `# Of the line up to the cursor: the words before the last in "before", the last without its quotes in "word", how much of that
+# readline leaves alone in "kept", the quote that is open in "quote".
 ${self}_read() {
   local line=\${COMP_LINE:0:COMP_POINT} c next i begun=
   before=() word= kept= quote=
@@ -108,7 +108,8 @@ function flags(self: string, program: Program): string {
 function positionals(self: string, { commands }: Program): string {
   const branches = commands.flatMap(({ name, argument, argumentChoices }) =>
     argument === undefined ? [] : [`  ${name}) ${actionOf(self, completionOf(argument, argumentChoices))} ;;\n`])
-  return `${self}_argument() {\n  case $1 in\n${branches.join('')}  '') ${self}_offer ${commands.map(({ name }) => name).join(' ')} ;;\n  esac\n}`
+  const first = `  '') ${self}_offer ${commands.map(({ name }) => name).join(' ')} ;;\n`
+  return `${self}_argument() {\n  case $1 in\n${branches.join('')}${first}  esac\n}`
 }
 
 function entry(self: string, { commands }: Program): string {

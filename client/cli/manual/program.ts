@@ -59,7 +59,8 @@ export function typedOf({ name, short }: Flag): readonly string[] {
 /** Which lists the program's values are completed from. */
 export function listsOf(program: Program): readonly ListKind[] {
   const values = program.commands.flatMap(command => [
-    completionOf(command.argument, command.argumentChoices), ...flagsOf(program, command).map(({ kind, choices }) => completionOf(kind, choices)),
+    completionOf(command.argument, command.argumentChoices),
+    ...flagsOf(program, command).map(({ kind, choices }) => completionOf(kind, choices)),
   ])
   return LIST_KINDS.filter(list => values.some(value => value.by === 'list' && value.list === list))
 }

@@ -6,8 +6,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 
 /**
- * What one removal takes of SQLite's log at most, as long as no tags are announced for the whole transfer: 4,096 files with short names took
- * 0.7 MB, with names and tags that fill an announcement (400 bytes each) 4.5 MB.
+ * What one removal takes of SQLite's log at most, as long as no tags are announced for the whole transfer: 4,096 files with short names
+ * took 0.7 MB, with names and tags that fill an announcement (400 bytes each) 4.5 MB.
  */
 export const RESERVE_BYTES = 8 * 1024 * 1024
 

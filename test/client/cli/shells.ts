@@ -1,4 +1,4 @@
-/** What completion does in each shell: real ones, on a terminal, with the TAB key, against a real daemon whose tags are as bad as they can be. */
+/** What completion does in each shell: real ones, on a terminal, with the TAB key, against a real daemon with a tag as bad as can be. */
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -38,7 +38,10 @@ export const ZSH: Shell = {
 
 export const FISH: Shell = {
   name: 'fish',
-  args: script => ['--private', '--init-command', `function fish_prompt; echo -n '${PROMPT}'; end; set -g fish_greeting; source '${script}'`, '--interactive'],
+  args(script) {
+    const start = `function fish_prompt; echo -n '${PROMPT}'; end; set -g fish_greeting; source '${script}'`
+    return ['--private', '--init-command', start, '--interactive']
+  },
 }
 
 /** Types a line, and compares how `tally` was called then. */
