@@ -1,7 +1,8 @@
 /**
  * A worker thread as something to call: requests with answers, and hints without. When the worker dies unexpectedly every pending
  * and later call rejects with `storage-failed`; one that could not even start, for want of descriptors or memory, is started anew by the
- * next call. A worker starts when it is first needed, and keeps the process alive only while a call is pending.
+ * next call. A worker starts when it is first needed, and keeps the process alive only while a call is pending. What is asked in one turn
+ * of the event loop is one message, and so are answers that are ready together: a message costs more than most of what is asked.
  */
 import { parentPort, Worker } from 'node:worker_threads'
 import { TallyError } from '../../../protocol/errors.ts'
@@ -30,12 +31,16 @@ export function workerUrl(importMetaUrl: string, name: string): URL {
   return new URL(`./${name}${importMetaUrl.endsWith('.ts') ? '.ts' : '.js'}`, importMetaUrl)
 }
 
+/** Answers do not wait longer than this for others of their message. */
+const ANSWER_DELAY_MS = 1
+
 export class WorkerLink {
   readonly #url: URL
   readonly #workerData: unknown
   readonly #waiting = new Map<number, Waiting>()
   #worker: Worker | undefined
   #hasStarted = false
+  #asked: Request[] = []
   #lastId = 0
   #death: TallyError | undefined
   #closing: Promise<void> | undefined
@@ -53,12 +58,12 @@ export class WorkerLink {
     return new Promise((resolve, reject) => {
       if (this.#waiting.size === 0) worker.ref()
       this.#waiting.set(id, { resolve, reject })
-      worker.postMessage({ id, op, args } satisfies Request)
+      this.#ask(worker, { id, op, args })
     })
   }
 
   hint(op: string, args: readonly unknown[]): void {
-    if (this.#death === undefined) this.#started().postMessage({ id: 0, op, args } satisfies Request)
+    if (this.#death === undefined) this.#ask(this.#started(), { id: 0, op, args })
   }
 
   /** Lets the worker finish what it was asked, close what it has open, and end. Nothing can be asked after it. */
@@ -73,6 +78,14 @@ export class WorkerLink {
     await this.#worker?.terminate()
   }
 
+  #ask(worker: Worker, request: Request): void {
+    if (this.#asked.push(request) > 1) return
+    queueMicrotask(() => {
+      worker.postMessage(this.#asked)
+      this.#asked = []
+    })
+  }
+
   async #end(): Promise<void> {
     const worker = this.#worker
     if (worker !== undefined && this.#death === undefined) await this.call('close', []).catch(() => {})
@@ -83,9 +96,9 @@ export class WorkerLink {
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker
     const worker = new Worker(this.#url, { workerData: this.#workerData })
-    worker.on('message', (message: Answer | typeof STARTED) => {
+    worker.on('message', (message: readonly Answer[] | typeof STARTED) => {
       if (message === STARTED) this.#hasStarted = true
-      else this.#answered(message)
+      else for (const answer of message) this.#answered(answer)
     })
     const ended = (cause: unknown): void => {
       // An older one's end is known.
@@ -128,13 +141,27 @@ export function serveLink(operations: Readonly<Record<string, (...args: never[])
   const port = parentPort
   if (port === null) throw new Error('this module runs in a worker thread')
   port.postMessage(STARTED)
-  port.on('message', async ({ id, op, args }: Request) => {
-    let answer: Answer
-    try {
-      answer = { id, value: await operations[op]?.(...args as never[]) }
-    } catch (cause) {
-      answer = { id, error: toPlain(cause) }
+  let answers: Answer[] = []
+  const send = (): void => {
+    if (answers.length > 0) port.postMessage(answers)
+    answers = []
+  }
+  const answered = (id: number, answer: Answer): void => {
+    if (id !== 0 && answers.push(answer) === 1) queueMicrotask(send)
+  }
+  port.on('message', (requests: readonly Request[]) => {
+    let dueMs = performance.now() + ANSWER_DELAY_MS
+    for (const { id, op, args } of requests) {
+      try {
+        const value = operations[op]?.(...args as never[])
+        if (value instanceof Promise) value.then(result => answered(id, { id, value: result }), cause => answered(id, { id, error: toPlain(cause) }))
+        else answered(id, { id, value })
+      } catch (cause) {
+        answered(id, { id, error: toPlain(cause) })
+      }
+      if (performance.now() < dueMs) continue
+      send()
+      dueMs = performance.now() + ANSWER_DELAY_MS
     }
-    if (id !== 0) port.postMessage(answer)
   })
 }
