@@ -179,6 +179,8 @@ export class MemoryCatalog implements Catalog {
     const file = this.state.files.get(id)
     if (file === undefined || file.state === 'removed') throw notFound()
     if (file.state === 'stored') return
+    const transfer = this.state.transfers.get(file.transfer)
+    if (transfer !== undefined) transfer.touchedMs = nowMs
     const twin = this.#withDigest(this.#userOf(file) as string, digest)
     const isReplaced = twin?.blob !== undefined && file.sizeBytes !== 0 && (this.state.contents.get(twin.blob)?.damaged.length ?? 0) > 0
     if (isReplaced) this.#replaceContent(twin.blob as FileId, id)

@@ -90,7 +90,7 @@ function changesOf(upload: Upload, told: FileAnnouncement, fileBytesMax: number)
   if (told.digest !== undefined && !digestToldNow && told.digest !== upload.digest) {
     throw new TallyError('conflict', `file ${upload.number} was announced with another digest`, { state: upload.state })
   }
-  if (digestToldNow && upload.isComplete) {
+  if (digestToldNow && (upload.isComplete || upload.isFinishing)) {
     throw new TallyError('conflict', `file ${upload.number} is finishing: its digest can no longer be told`, { state: 'finishing' })
   }
   return {

@@ -8,12 +8,15 @@ import { type TallyError, asTallyError } from '../../protocol/errors.ts'
 import { checkQuota, NO_QUOTA, type Quota } from '../storage/quota.ts'
 import type { Mark, Store } from '../storage/storage.ts'
 import type { Extent } from './extents.ts'
+import { storeUnmarked } from './finish.ts'
 import type { Group } from './group.ts'
 import type { HeldChange } from './held.ts'
 import type { Upload } from './upload.ts'
 
 /** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
 const HELD_CYCLE_BYTES_MAX = 16_384
+/** A file of one chunk of up to so many bytes is stored in its cycle, without a mark before. */
+const STORED_UNMARKED_BYTES_MAX = 65_536
 
 /** What one upload gathered, from now on its share of a cycle. */
 interface Taken {
@@ -28,6 +31,14 @@ interface Share extends Taken {
   readonly toBlob: boolean
 }
 
+/** What the commit of a transfer tells. */
+export interface CommitEvents {
+  failed(error: TallyError): void
+  succeeded(chunks: number, bytes: number, durationMs: number): void
+  /** A file was stored in its cycle. */
+  stored(upload: Upload): void
+}
+
 /** Whose chunks they are, and what that user may have. */
 export interface Account {
   readonly user: string
@@ -38,23 +49,18 @@ export class GroupCommit {
   readonly #store: Store
   readonly #account: Account
   readonly #nowMs: () => number
-  readonly #onFailure: (error: TallyError) => void
-  readonly #onSuccess: (chunks: number, bytes: number, durationMs: number) => void
+  readonly #events: CommitEvents
   #gathered = new Set<Upload>()
   #running: Promise<void> | undefined
   /** Of held bytes, beside the cycles. */
   readonly #moves = new Set<Promise<void>>()
   #scheduled = false
 
-  constructor(
-    store: Store, account: Account, nowMs: () => number, onFailure: (error: TallyError) => void,
-    onSuccess: (chunks: number, bytes: number, durationMs: number) => void,
-  ) {
+  constructor(store: Store, account: Account, nowMs: () => number, events: CommitEvents) {
     this.#store = store
     this.#account = account
     this.#nowMs = nowMs
-    this.#onFailure = onFailure
-    this.#onSuccess = onSuccess
+    this.#events = events
   }
 
   /** The upload has a group. It is taken when the running cycle ends, or once everything that can be read now has been read. */
@@ -102,20 +108,42 @@ export class GroupCommit {
     const mayHold = this.#store.durability === 'power' && cycleBytes <= HELD_CYCLE_BYTES_MAX
     for (const { upload, group } of groups) shares.push(divide(upload, group, mayHold))
     const startMs = performance.now()
+    let marked: readonly Share[] = shares
     try {
-      await this.#makeDurable(shares)
+      await this.#writeBytes(shares)
+      const isStored = await Promise.all(shares.map(share => this.#storeUnmarked(share)))
+      marked = shares.filter((_, i) => isStored[i] !== true)
+      await this.#mark(marked)
     } catch (cause) {
-      this.#refuse(shares, cause)
+      this.#refuse(marked, cause)
       return
     }
-    this.#onSuccess(groups.reduce((sum, { group }) => sum + group.order.length, 0), cycleBytes, performance.now() - startMs)
-    for (const { upload, group, change, toBlob } of shares) {
+    this.#events.succeeded(groups.reduce((sum, { group }) => sum + group.order.length, 0), cycleBytes, performance.now() - startMs)
+    for (const { upload, group, change, toBlob } of marked) {
       upload.held.changed(change)
       if (toBlob) group.extents.recycle()
       upload.committed(group)
       if (toBlob) this.#advance(upload)
       else this.#move(upload)
     }
+  }
+
+  /** Answers whether the share is decided: its file is stored, or was refused. */
+  async #storeUnmarked(share: Share): Promise<boolean> {
+    const { upload, group } = share
+    if (!upload.isWholly(group) || group.extents.lengthBytes > STORED_UNMARKED_BYTES_MAX) return false
+    let digest: string | undefined
+    try {
+      digest = await storeUnmarked(upload, this.#store, this.#nowMs)
+    } catch (cause) {
+      this.#refuse([share], cause)
+      return true
+    }
+    if (digest === undefined) return false
+    group.extents.recycle()
+    upload.storedWholly(group, digest)
+    this.#events.stored(upload)
+    return true
   }
 
   #move(upload: Upload): void {
@@ -163,12 +191,13 @@ export class GroupCommit {
 
   #refuse(taken: readonly Taken[], cause: unknown): void {
     const error = asTallyError(cause)
-    if (error.code !== 'quota-exceeded') this.#onFailure(error)
+    if (error.code !== 'quota-exceeded') this.#events.failed(error)
     for (const { upload, group } of taken) upload.failed(group, error)
   }
 
-  async #makeDurable(shares: readonly Share[]): Promise<void> {
-    const { contents, catalog } = this.#store
+  /** Durable on return, but for what travels with the mark. */
+  async #writeBytes(shares: readonly Share[]): Promise<void> {
+    const { contents } = this.#store
     const writes: Promise<void>[] = []
     for (const { upload, toBlob } of shares) if (toBlob) await upload.held.moving
     for (const { upload, group, toBlob } of shares) {
@@ -182,9 +211,12 @@ export class GroupCommit {
       if (failed !== undefined) throw failed.reason
       await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.blob))
     }
+  }
+
+  async #mark(shares: readonly Share[]): Promise<void> {
     const marks: Mark[] = []
     for (const { upload, group, change } of shares) if (group.order.length > 0) marks.push(upload.mark(group, change))
-    if (marks.length > 0) await catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
+    if (marks.length > 0) await this.#store.catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
   }
 }
 

@@ -34,6 +34,23 @@ async function storeWhole(upload: Upload, store: Store, nowMs: () => number): Pr
   return digest
 }
 
+/**
+ * A file whose only chunk is in the blob, synced and not marked: its digest is computed, and if it agrees the file is stored, which needs no
+ * mark. Answers the digest; undefined where it does not agree, and nothing has changed.
+ */
+export async function storeUnmarked(upload: Upload, store: Store, nowMs: () => number): Promise<string | undefined> {
+  // From here on its digest can no longer be told.
+  upload.isFinishing = true
+  try {
+    const { digest, sums } = await computeDigest(upload, store)
+    if (upload.digest !== null && upload.digest !== digest) return undefined
+    await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs(), sums)
+    return digest
+  } finally {
+    upload.isFinishing = false
+  }
+}
+
 /** The chunks of the damaged blocks are here: they go into the content, if it then has its digest. */
 async function repairWhole(upload: Upload, store: Store): Promise<string> {
   await releaseHeld(upload, store)

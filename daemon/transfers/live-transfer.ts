@@ -67,9 +67,16 @@ export class LiveTransfer implements UploadHost {
     this.acks = record.acks
     this.isMade = record.madeByDaemon
     this.#parts = parts
-    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, parts.onCommitFailure, (chunks, bytes, durationMs) => {
-      this.meter.add(bytes, parts.nowMs())
-      parts.onCommit(chunks, bytes, durationMs)
+    this.#commit = new GroupCommit(parts.store, this, parts.nowMs, {
+      failed: parts.onCommitFailure,
+      succeeded: (chunks, bytes, durationMs) => {
+        this.meter.add(bytes, parts.nowMs())
+        parts.onCommit(chunks, bytes, durationMs)
+      },
+      stored: upload => {
+        void parts.store.contents.release(upload.blob)
+        parts.onStored(this.fid, upload.number)
+      },
     })
     this.chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(record.fid)).digest())
     this.uploads = record.files.map(file => new Upload(file, record.id, record.chunkSizeBytes, this))

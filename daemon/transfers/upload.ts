@@ -131,6 +131,11 @@ export class Upload {
     return this.marking.size + (this.#group?.chunks.size ?? 0) === this.chunkCount
   }
 
+  /** The group, which was taken, is all of the file, in one numbered chunk: then it may be stored without a mark. */
+  isWholly(group: Group): boolean {
+    return this.chunkCount === 1 && group.order.length === 1 && this.kind === 'numbered' && this.repair === null && !this.isClosing
+  }
+
   /** One past the highest byte that whole chunks have claimed, pending ones included. */
   get claimedBytes(): number {
     const bytes = Math.max(this.marking.end, this.#group?.chunks.end ?? 0) * this.chunkSizeBytes
@@ -222,6 +227,16 @@ export class Upload {
     this.#settleDuplicates(group)
     if (!completed) this.#host.arrived(this)
     else if (!this.isClosing) this.#host.complete(this)
+  }
+
+  /** The file is stored, of which the group was the whole. */
+  storedWholly(group: Group, digest: string): void {
+    for (const reply of group.replies) {
+      if (this.isClosing) reply.refused(removedError())
+      else this.#waiting.push({ chunk: 0, reply })
+    }
+    this.stored(digest)
+    this.#settleDuplicates(group)
   }
 
   /** The cycle failed: its chunks are missing again. */

@@ -2,6 +2,7 @@
  * Blobs on the disk: written at any offset, synced in groups, hashed behind, read, removed. A blob never moves: its name follows
  * from its id (`blob-path.ts`), and it exists before the first mark that relies on it, because `sync` makes its name durable too.
  */
+import { hash } from 'node:crypto'
 import path from 'node:path'
 import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
@@ -21,6 +22,8 @@ import { workerUrl, WorkerLink } from './worker-link.ts'
 const HANDLES_MAX = 400
 /** Up to here a write on the calling thread costs less than the way to the pool and back (measured: docs/design.md). */
 const WRITE_NOW_BYTES_MAX = 128 * 1024
+/** Up to here a blob that was just written is hashed on the calling thread, for the same reason. */
+const DIGEST_NOW_BYTES_MAX = 64 * 1024
 /** How many removed blobs are remembered, so that a write that was under way does not make one anew. */
 const REMOVED_REMEMBERED = 65_536
 
@@ -38,6 +41,7 @@ export class LocalContents implements Contents {
   readonly #removed = new Set<FileId>()
   /** Contents that a repair writes to, and its end. */
   readonly #repairing = new Map<FileId, Promise<unknown>>()
+  readonly #smallBlob = Buffer.allocUnsafeSlow(DIGEST_NOW_BYTES_MAX)
 
   constructor(directory: string, durability: Durability, health: Health, free: FreeSpace, fileSystem: FileSystem) {
     this.#fs = fileSystem
@@ -88,8 +92,9 @@ export class LocalContents implements Contents {
     this.#digests.advance(blob, prefixBytes)
   }
 
-  digest(blob: FileId, sizeBytes: number): Promise<ContentDigest> {
-    return this.#digests.digest(blob, sizeBytes)
+  async digest(blob: FileId, sizeBytes: number): Promise<ContentDigest> {
+    const digest = sizeBytes > DIGEST_NOW_BYTES_MAX ? undefined : this.#digestNow(blob, sizeBytes)
+    return digest === undefined ? this.#digests.digest(blob, sizeBytes) : { digest, sums: new Uint8Array(0) }
   }
 
   async check(blob: FileId, sizeBytes: number, digest: string, sums: Uint8Array): Promise<readonly Run[]> {
@@ -175,6 +180,20 @@ export class LocalContents implements Contents {
     }
     handle.isNameDurable = true
     handle.synced = Math.max(handle.synced, written)
+  }
+
+  /** Reads back a small blob that is open for writing, so its bytes are in memory; undefined where it is not, or cannot be read. */
+  #digestNow(blob: FileId, sizeBytes: number): string | undefined {
+    const handle = this.#handles.use(blob)
+    if (handle === undefined) return undefined
+    try {
+      const bytes = this.#smallBlob.subarray(0, sizeBytes)
+      return this.#fs.readNow(handle.fd, bytes, 0) === sizeBytes ? `sha256:${hash('sha256', bytes)}` : undefined
+    } catch {
+      return undefined
+    } finally {
+      this.#handles.done(handle)
+    }
   }
 
   async #writeAll(fd: number, pieces: readonly Uint8Array[], offsetBytes: number): Promise<void> {

@@ -149,9 +149,10 @@ export class Engine {
   }
 
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums: Uint8Array = new Uint8Array(0)): void {
-    const row = this.#db.get('SELECT owner, state, size FROM file WHERE id = ?', file)
+    const row = this.#db.get('SELECT transfer, owner, state, size FROM file WHERE id = ?', file)
     if (row === undefined || row.state === REMOVED) throw notFound()
     if (row.state === STORED) return
+    this.#touch(row.transfer as TransferId, nowMs)
     const owner = row.owner as number
     const twin = this.#db.get('SELECT blob, damaged FROM content WHERE owner = ? AND digest = ?', owner, digest)
     const isReplaced = twin !== undefined && twin.damaged !== null && row.size !== 0

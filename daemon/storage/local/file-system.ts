@@ -1,6 +1,6 @@
 /**
  * The file operations that contents are made of, as a small interface: a test can hand in one that fails, writes short, or only
- * pretends to sync. Every method but `writeNow` runs on the thread pool; all reject with Node's system errors.
+ * pretends to sync. Every method but `writeNow` and `readNow` runs on the thread pool; all reject with Node's system errors.
  */
 import fs from 'node:fs'
 import { promisify } from 'node:util'
@@ -15,6 +15,8 @@ export interface FileSystem {
   writeNow(fd: number, pieces: readonly Uint8Array[], offsetBytes: number): number
   /** Reads some bytes into the buffer; answers how many, 0 at the end. */
   read(fd: number, buffer: Uint8Array, offsetBytes: number): Promise<number>
+  /** The same on the calling thread, for what was written a moment ago. */
+  readNow(fd: number, buffer: Uint8Array, offsetBytes: number): number
   /** The file's bytes and its length are durable on return. */
   syncData(fd: number): Promise<void>
   /** The directory's names are durable on return. */
@@ -41,6 +43,7 @@ export const realFileSystem: FileSystem = {
   read: (fd, buffer, offsetBytes) => new Promise((resolve, reject) => {
     fs.read(fd, buffer, 0, buffer.length, offsetBytes, (error, bytesRead) => (error === null ? resolve(bytesRead) : reject(error)))
   }),
+  readNow: (fd, buffer, offsetBytes) => fs.readSync(fd, buffer, 0, buffer.length, offsetBytes),
   syncData: fd => new Promise((resolve, reject) => {
     fs.fdatasync(fd, error => (error === null ? resolve() : reject(error)))
   }),
