@@ -50,7 +50,7 @@ export function handleFetch(session: Session, message: Fetch, encoding: Encoding
       if (session.downloads.get(messageId) === open) session.downloads.delete(messageId)
       throw cause
     }
-  })
+  }, () => (session.isInputOver ? open.download?.endWhenStalled() : open.download?.resume()))
 }
 
 /** What the Ok says; the chunks follow it. */
@@ -90,8 +90,6 @@ function begin(session: Session, message: Fetch, open: OpenDownload, opened: Ope
       over()
     },
   })
-  // After the Ok, which is sent when this returns.
-  setImmediate(() => (session.isInputOver ? open.download?.endWhenStalled() : open.download?.resume()))
   return {
     fid: content.fid,
     file: content.file,

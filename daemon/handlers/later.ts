@@ -8,15 +8,20 @@ import type { Session } from '../session.ts'
 
 const REQUESTS_MAX = 64
 
-/** Answers the message with what the work gives, or with its error. Throws `busy` where too many are under way on this connection. */
-export function answerLater(session: Session, message: { messageId: string }, encoding: Encoding, work: () => Promise<OkFields>): void {
+/** Answers the message with what the work gives, and calls `after` then, or with its error. Throws `busy` where too many are under way on this connection. */
+export function answerLater(
+  session: Session, message: { messageId: string }, encoding: Encoding, work: () => Promise<OkFields>, after: () => void = () => {},
+): void {
   if (session.requests >= REQUESTS_MAX) {
     throw new TallyError('busy', `a connection may have ${REQUESTS_MAX} requests under way`, { limit: REQUESTS_MAX, 'retry-after': 100 })
   }
   const { messageId } = message
   session.requests++
   void work()
-    .then(fields => session.ok(messageId, encoding, fields))
+    .then(fields => {
+      session.ok(messageId, encoding, fields)
+      after()
+    })
     .catch(cause => session.refuse(asTallyError(cause), { messageId, encoding }))
     .finally(() => {
       session.requests--

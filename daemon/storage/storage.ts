@@ -260,6 +260,8 @@ export interface StoredContent {
   readonly damaged: readonly Run[]
   /** The first page of the blocks' sums. */
   readonly sums: Uint8Array
+  /** The bytes of a small one, where `content` had them at hand; not compared with the digest. */
+  readonly bytes?: Uint8Array
 }
 
 /**

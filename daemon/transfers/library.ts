@@ -8,7 +8,7 @@ import { parseMsgpack } from '../../protocol/msgpack.ts'
 import { present } from '../../protocol/present.ts'
 import type { ContentReader, FoundRecord, Store, StoredContent } from '../storage/storage.ts'
 import type { Damage } from './damage.ts'
-import { openVerified } from './verified.ts'
+import { openVerified, readerOf } from './verified.ts'
 
 export interface Found {
   /** Of the user's last event when this was asked: a WATCH since then misses nothing. */
@@ -44,7 +44,8 @@ export class Library {
    */
   async open(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<OpenContent> {
     const content = await this.#content(user, wanted)
-    if (content.sizeBytes === 0) return { content, reader: EMPTY_READER }
+    // A file of 0 bytes has no blob.
+    if (content.sizeBytes === 0) return { content, reader: readerOf(new Uint8Array(0)) }
     if (content.damaged.length > 0) throw new TallyError('content-damaged', `blob ${content.blob} is damaged`)
     try {
       return { content, reader: await openVerified(this.#store, content, () => this.#damage.suspect(user, content)) }
@@ -85,10 +86,4 @@ export function toFoundFile(record: Omit<FoundRecord, 'id' | 'cursor' | 'chunkSi
 export interface OpenContent {
   readonly content: StoredContent
   readonly reader: ContentReader
-}
-
-/** A file of 0 bytes has no blob. */
-const EMPTY_READER: ContentReader = {
-  read: async () => new Uint8Array(0),
-  close: async () => undefined,
 }
