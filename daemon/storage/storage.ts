@@ -305,7 +305,7 @@ export interface Catalog {
   /** The pairs of a transfer, highest places first, at most so many: places are given in order, so these are the newest. */
   recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
   /**
-   * Makes a file stored and visible under its computed digest, and drops its receipts and held bytes. If the user has the digest
+   * Makes a file stored and visible under its computed digest, marked before or not, and drops its receipts and held bytes. If the user has the digest
    * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob
    * instead. `not-found` if the file was removed meanwhile; a file that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
    * Told as `stored`.

@@ -20,6 +20,12 @@ export function recordFacts(fact: Fact): void {
     t.same(await (await under.reopen()).catalog.load(USER, fidOf(1)), announced)
   })
 
+  fact('a file that is stored without ever being marked counts as a mark for its transfer', async (t, { catalog }) => {
+    const transfer = await catalog.announce(newTransfer(1, [newFile(), newFile()]))
+    await catalog.store(fileOf(transfer, 0).id, digestOf('x'), 3000, 90_000)
+    t.equal((await catalog.unfinished({ limit: 1 }))[0]?.touchedMs, 90_000)
+  })
+
   fact("a user's transfers do not exist for others", async (t, { catalog }) => {
     const mine = await catalog.announce(newTransfer(1, [newFile({ tags: ['t'] })]))
     await catalog.store(fileOf(mine, 0).id, digestOf('x'), 3000, 2000)
