@@ -76,6 +76,8 @@ export class Daemon {
   #sessionCount = 0
   #stopping: Promise<void> | undefined
   #limits: Limits
+  /** Undefined: those of the start. */
+  #keyIds: ReadonlySet<string> | undefined
   #isReady = false
 
   constructor(options: DaemonOptions) {
@@ -84,6 +86,7 @@ export class Daemon {
     const fileBytesMax = (): number => this.#limits.fileBytesMax
     const { store, log, nowMs } = options
     const feed = new Feed(store.catalog, nowMs)
+    const underway = new Underway()
     this.#registry = new Registry({
       store,
       nowMs,
@@ -100,7 +103,7 @@ export class Daemon {
         this.counts.filesStored++
         log.debug('stored', { transfer, file })
       },
-    }, options.liveFilesMax)
+    }, options.liveFilesMax, (user, fid) => underway.dropped(user, fid))
     const unfinishedKeptMs = (): number => this.#limits.unfinishedKeptMs ?? UNFINISHED_KEPT_MS
     this.#housekeeping = new Housekeeping(store, this.#registry, nowMs, unfinishedKeptMs, (what, cause) => log.error(`${what} failed`, { cause: String(cause) }))
     const damage = new Damage(store, {
@@ -127,7 +130,7 @@ export class Daemon {
       feed,
       flow: this.#flow,
       users: new Users(limitsOf),
-      underway: new Underway(),
+      underway,
       unfinishedKeptMs,
       sessions: () => this.#sessions,
       operator: options.operator ?? { settings: () => ({}), reload: () => ({}) },
@@ -139,6 +142,7 @@ export class Daemon {
       nowMs,
       limitsOf,
       keptMs: tag => this.#limits.keptMsByTag?.get(tag),
+      isKeyKnown: id => this.#keyIds?.has(id) ?? true,
       verifyToken: options.verifyToken,
       collectGarbage: () => this.#housekeeping.collect(),
     }
@@ -190,6 +194,7 @@ export class Daemon {
    */
   reconfigure(limits: Limits, keyIds: ReadonlySet<string>): number {
     this.#limits = limits
+    this.#keyIds = keyIds
     // Who waits for what a slower rate allowed does not wait any longer.
     this.#flow.turns.give()
     return [...this.#sessions].filter(session => session.keysChanged(keyIds)).length

@@ -55,6 +55,8 @@ export interface Services {
   /** Everybody who is connected. */
   readonly sessions: () => Iterable<Session>
   readonly operator: Operator
+  /** Whether tokens are still checked with this key (`TokenKey.id`). */
+  readonly isKeyKnown: (id: string) => boolean
   /** Throws `token-invalid`, `token-expired`. */
   readonly verifyToken: (token: string) => Identity
   /** Something was removed or may have become garbage. */
@@ -187,8 +189,12 @@ export class Session {
     if (share !== this.#share) this.services.users.leave(share)
   }
 
-  /** An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. */
+  /**
+   * An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. Throws `token-invalid` where its
+   * key was taken away while it was judged.
+   */
   become(identity: Identity, share: UserShare): void {
+    if (!this.services.isKeyKnown(identity.keyId)) throw keyGone()
     this.#holdShare(share)
     if (this.state.state === 'ready' && this.state.identity.user !== identity.user) this.#leaveAll()
     this.state = { state: 'ready', identity }

@@ -25,13 +25,13 @@ export class Users {
     this.#limitsOf = limitsOf
   }
 
-  /** One connection more. Throws `busy`, fatal, with the `limit` where the user has as many as allowed. */
+  /** One connection more. Throws `busy` with the `limit` where the user has as many as allowed. */
   enter(user: string): UserShare {
     const share = this.#shares.get(user) ?? { user, connections: 0, pendingBytes: 0, rate: new Rate(() => this.#limitsOf(user).bytesPerSecond) }
     const limit = this.#limitsOf(user).connectionsMax
     if (share.connections >= limit) {
       const reason = `a user may have ${limit} connections at once`
-      throw new TallyError('busy', reason, { limit, used: share.connections, 'retry-after': 1_000 }, { fatal: true })
+      throw new TallyError('busy', reason, { limit, used: share.connections, 'retry-after': 1_000 })
     }
     share.connections++
     this.#shares.set(user, share)

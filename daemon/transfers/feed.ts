@@ -2,10 +2,13 @@
  * Who watches, by user: wakes the watches of a user when the catalog has new events, and tells those that want it what arrives of
  * unfinished files, each at most once a second. Where nobody watches it does nothing.
  */
+import { TallyError } from '../../protocol/errors.ts'
 import type { Query } from '../../protocol/messages.ts'
 import type { Catalog, FileId } from '../storage/storage.ts'
 import { Watch, type WatchSink } from './watch.ts'
 
+/** Each change of a user's file wakes all of these. */
+const USER_WATCHES_MAX = 64
 /** A file is told as `receiving` at most this often (docs/protocol.md, EVENT). */
 const ARRIVALS_EVERY_MS = 1_000
 /** Files of which it is known when they were told last. */
@@ -26,10 +29,13 @@ export class Feed {
     })
   }
 
-  /** A watch of this user's files, which is woken from now on until `close`. */
+  /** A watch of this user's files, which is woken from now on until `close`. Throws `busy` where the user has as many as allowed. */
   open(user: string, query: Query, sink: WatchSink): Watch {
-    const watch = new Watch(this.#catalog, user, query, sink)
     const watches = this.#watches.get(user) ?? new Set()
+    if (watches.size >= USER_WATCHES_MAX) {
+      throw new TallyError('busy', `a user may have ${USER_WATCHES_MAX} watches`, { limit: USER_WATCHES_MAX, 'retry-after': 1_000 })
+    }
+    const watch = new Watch(this.#catalog, user, query, sink)
     this.#watches.set(user, watches.add(watch))
     return watch
   }
@@ -52,10 +58,11 @@ export class Feed {
 
   #isDue(file: FileId): boolean {
     const nowMs = this.#nowMs()
-    const beforeMs = nowMs - ARRIVALS_EVERY_MS
-    if ((this.#toldMs.get(file) ?? Number.NEGATIVE_INFINITY) > beforeMs) return false
+    // Told later than now: the clock was set back since.
+    const isDue = (toldMs: number): boolean => toldMs <= nowMs - ARRIVALS_EVERY_MS || toldMs > nowMs
+    if (!isDue(this.#toldMs.get(file) ?? Number.NEGATIVE_INFINITY)) return false
     if (this.#toldMs.size >= ARRIVALS_KNOWN_MAX) {
-      for (const [known, atMs] of this.#toldMs) if (atMs <= beforeMs) this.#toldMs.delete(known)
+      for (const [known, atMs] of this.#toldMs) if (isDue(atMs)) this.#toldMs.delete(known)
       if (this.#toldMs.size >= ARRIVALS_KNOWN_MAX) return false
     }
     this.#toldMs.set(file, nowMs)

@@ -24,12 +24,15 @@ export class Registry {
   readonly #idleSinceMs = new Map<LiveTransfer, number>()
   #expiring: Promise<void> | undefined
   readonly #filesMax: number
+  readonly #onDropped: (user: string, fid: string) => void
   #files = 0
   readonly #filesOf = new Map<string, number>()
 
-  constructor(parts: TransferParts, filesMax = LIVE_FILES_MAX) {
+  /** `onDropped`: a transfer of this user is not in memory any more. */
+  constructor(parts: TransferParts, filesMax = LIVE_FILES_MAX, onDropped: (user: string, fid: string) => void = () => undefined) {
     this.#parts = parts
     this.#filesMax = filesMax
+    this.#onDropped = onDropped
   }
 
   /**
@@ -60,11 +63,15 @@ export class Registry {
       }
       if (record === undefined && announce !== undefined) {
         const wanted = announce()
-        this.#checkRoom(user, wanted.files.length)
-        record = await this.#parts.store.catalog.announce(wanted)
+        // Before it is durable: whoever is told `busy` must not find it announced.
+        this.#claim(user, wanted.files.length)
+        record = await this.#parts.store.catalog.announce(wanted).catch(cause => {
+          this.#count(user, -wanted.files.length)
+          throw cause
+        })
         quota = wanted.quota
         isNew = true
-      }
+      } else if (record !== undefined) this.#claim(user, record.files.length)
       return record === undefined ? undefined : this.#add(key, record, holder, quota)
     })()
     this.#loading.set(key, loading)
@@ -108,18 +115,20 @@ export class Registry {
     return removed
   }
 
-  /** Runs an expiry that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under anybody's feet. */
+  /** Runs an expiry, one after the other, that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under anybody's feet. */
   async expire(run: (inUse: ReadonlySet<TransferId>) => Promise<unknown>): Promise<void> {
-    await this.#expiring
-    this.#expiring = (async () => {
+    const before = this.#expiring
+    const expiring = (async () => {
+      await before?.catch(() => undefined)
       // From here on nobody begins to load; who has begun is in memory when this is over.
       await Promise.allSettled(this.#loading.values())
       await run(new Set([...this.#live.values()].map(({ id }) => id)))
     })()
+    this.#expiring = expiring
     try {
-      await this.#expiring
+      await expiring
     } finally {
-      this.#expiring = undefined
+      if (this.#expiring === expiring) this.#expiring = undefined
     }
   }
 
@@ -143,12 +152,10 @@ export class Registry {
   }
 
   #add(key: string, record: TransferRecord, holder: object, quota: Quota | undefined): LiveTransfer {
-    this.#checkRoom(record.user, record.files.length)
     const transfer = new LiveTransfer(record, this.#parts)
     transfer.quota = quota ?? transfer.quota
     transfer.openedBy.add(holder)
     this.#live.set(key, transfer)
-    this.#count(record.user, record.files.length)
     return transfer
   }
 
@@ -158,17 +165,18 @@ export class Registry {
     this.#live.delete(key)
     this.#idleSinceMs.delete(transfer)
     this.#count(transfer.user, -transfer.uploads.length)
+    this.#onDropped(transfer.user, transfer.fid)
   }
 
-  /** Who is idle makes room at once. Throws `busy`. */
-  #checkRoom(user: string, files: number): void {
+  /** Counts so many files more. Who is idle makes room at once. Throws `busy`. */
+  #claim(user: string, files: number): void {
     const hasRoom = (): boolean => this.#files + files <= this.#filesMax && (this.#filesOf.get(user) ?? 0) + files <= this.#filesMax / 2
-    if (hasRoom()) return
     for (const transfer of this.#live.values()) {
+      if (hasRoom()) break
       if (!transfer.isBusy) this.#letGoOf(transfer)
-      if (hasRoom()) return
     }
-    throw new TallyError('busy', 'too many transfers are open', { limit: this.#filesMax / 2, 'retry-after': 5_000 })
+    if (!hasRoom()) throw new TallyError('busy', 'too many transfers are open', { limit: this.#filesMax / 2, 'retry-after': 5_000 })
+    this.#count(user, files)
   }
 
   #count(user: string, files: number): void {

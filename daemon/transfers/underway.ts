@@ -28,10 +28,22 @@ export class Underway {
       opened = await open()
       return opened
     } finally {
-      if (opened !== undefined) mine.set(fid, opened.transfer)
-      else if (mine.get(fid) === undefined) mine.delete(fid)
-      if (mine.size === 0) this.#byUser.delete(user)
+      // What was there before may have been dropped meanwhile, and the user with it.
+      const now = this.#byUser.get(user) ?? mine
+      if (opened !== undefined) now.set(fid, opened.transfer)
+      else if (now.get(fid) === undefined) now.delete(fid)
+      if (now.size === 0) this.#byUser.delete(user)
+      else this.#byUser.set(user, now)
     }
+  }
+
+  /** The transfer is not in memory any more: nobody has it open. */
+  dropped(user: string, fid: string): void {
+    const mine = this.#byUser.get(user)
+    // One that is being opened anew counts already.
+    if (mine?.get(fid) === undefined) return
+    mine.delete(fid)
+    if (mine.size === 0) this.#byUser.delete(user)
   }
 }
 

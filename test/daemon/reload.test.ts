@@ -8,6 +8,8 @@ import t from 'tap'
 import { readConfig } from '../../daemon/config.ts'
 import { LiveConfig } from '../../daemon/live-config.ts'
 import { TestDaemon, startDaemon } from '../support/daemon.ts'
+import { openMemoryStore } from '../../daemon/storage/memory.ts'
+import { startInner } from '../support/inner-daemon.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { mintToken } from '../support/token.ts'
 import { TYPE } from '../support/wire.ts'
@@ -89,6 +91,26 @@ t.test('a key that went ends its sessions; a token of the new one goes on, on th
   t.equal((await client.request(TYPE.find, {})).response, 'Ok')
   await client.close()
   await stranger.close()
+})
+
+t.test('a key that goes while an AUTHENTICATION made with it is judged gives nothing any more', async t => {
+  const store = openMemoryStore()
+  const announce = store.catalog.announce.bind(store.catalog)
+  const begun = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  store.catalog.announce = async transfer => {
+    begun.resolve()
+    await gate.promise
+    return announce(transfer)
+  }
+  const daemon = await startInner(t, { store })
+  const client = await daemon.connect()
+  const answer = client.authenticate(daemon.token(), { files: [{ name: 'a', size: 10 }] })
+  await begun.promise
+  daemon.daemon.reconfigure({ fileBytesMax: 2 ** 40 }, new Set(['another']))
+  gate.resolve()
+  t.match(await answer, { code: 'token-invalid' })
+  t.match(await client.request(TYPE.find, {}), { code: 'unauthenticated' })
 })
 
 t.test('on a terminal that was closed HUP ends the daemon in order', async t => {

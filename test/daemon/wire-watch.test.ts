@@ -246,3 +246,15 @@ t.test('a watcher that does not read costs no memory and misses nothing', async 
   await watching.until(({ sequence }) => sequence === rounds * files.length)
   t.strictSame(watching.events.map(({ sequence }) => sequence), Array.from({ length: rounds * files.length }, (_, i) => i + 1))
 })
+
+t.test('a user may have 64 watches on all connections, and others have theirs', async t => {
+  const daemon = await startInner(t)
+  const codes: unknown[] = []
+  const clients = await Promise.all(Array.from({ length: 5 }, () => daemon.client()))
+  for (let i = 0; i < 65; i++) codes.push((await clients[i % 5]?.request(TYPE.watch, {}))?.code)
+  t.same(codes.filter(code => code !== undefined), ['busy'])
+  t.equal(codes.at(-1), 'busy')
+  t.equal((await (await daemon.client({ sub: 'eve' })).request(TYPE.watch, {})).response, 'Ok')
+  await clients[0]?.close()
+  t.equal((await clients[4]?.request(TYPE.watch, {}))?.response, 'Ok', 'who goes makes room')
+})
