@@ -34,9 +34,10 @@ export function decodeMessage(type: FrameType, payload: Uint8Array): Decoded {
   let told: { messageId: string; encoding: Encoding } | undefined
   try {
     const encoding = encodingOf(payload)
-    const { map, base64 } = decodePayload(payload, encoding, type === MESSAGE_TYPE.TRANSFER)
+    const { map, base64, refused } = decodePayload(payload, encoding, type === MESSAGE_TYPE.TRANSFER)
     const messageId = map['message-id']
     if (isUuid(messageId)) told = { messageId, encoding }
+    if (refused !== undefined) throw refused
     const message = validate(type, map)
     return { message, encoding, usesExt: base64 || usesExt(type, map) }
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { readBase64 } from './base64.ts'
 import { isSpace, readByteArray } from './byte-array.ts'
+import type { TallyError } from './errors.ts'
 import { DEPTH_MAX, ELEMENTS_MAX } from './limits.ts'
 import type { PlainMap } from './payload.ts'
 import { malformed } from './refused.ts'
@@ -23,19 +24,27 @@ const SHORT_KEY_BYTES = 32
 /** What becomes of a top-level `data`: a value as any other; bytes; or, where it is a map, the bytes of the JSON that it is. */
 export type TakeData = 'value' | 'bytes' | 'slice'
 
-/** Where `data` stood, and what it is. */
+/** Where `data` stood, and what it is, or why it is not that. */
 interface Data {
   readonly from: number
   readonly end: number
-  readonly bytes: Uint8Array
+  readonly content: Uint8Array | TallyError
   readonly base64: boolean
+}
+
+export interface ParsedJson {
+  readonly map: PlainMap
+  readonly base64: boolean
+  /** `data` is not what was asked for, and not in the map; all the rest is, so that the refusal can say which message it is about. */
+  readonly refused?: TallyError
 }
 
 /**
  * The map that a JSON payload stands for. With `bytes` a top-level `data` (an array of 0–255 or a base64 string) comes as bytes, and
- * `base64` says which form it had; with `slice` a `data` that is a map comes as a view on its JSON, unjudged. Throws `malformed`.
+ * `base64` says which form it had; with `slice` a `data` that is a map comes as a view on its JSON, unjudged. Throws `malformed`, but for
+ * `data`.
  */
-export function parseJson(payload: Uint8Array, takeData: TakeData): { map: PlainMap; base64: boolean } {
+export function parseJson(payload: Uint8Array, takeData: TakeData): ParsedJson {
   const data = new Scanner(payload, takeData).scan()
   let map: PlainMap
   try {
@@ -44,8 +53,9 @@ export function parseJson(payload: Uint8Array, takeData: TakeData): { map: Plain
   } catch (cause) {
     throw malformed(`no JSON: ${cause instanceof SyntaxError ? 'a syntax error' : 'ill-formed UTF-8'}`)
   }
-  if (data !== undefined) map = { ...map, data: data.bytes }
-  return { map, base64: data?.base64 === true }
+  if (data === undefined) return { map, base64: false }
+  const { content, base64 } = data
+  return content instanceof Uint8Array ? { map: { ...map, data: content }, base64 } : { map, base64, refused: content }
 }
 
 class Scanner {
@@ -129,24 +139,26 @@ class Scanner {
     const first = this.#bytes[from]
     if (this.#takeData === 'slice') {
       if (first !== OPEN_MAP) return
-      const end = this.#skipMap(from)
-      this.#data = { from, end, bytes: this.#bytes.subarray(from, end), base64: false }
+      const end = this.#skipBrackets(from)
+      this.#data = { from, end, content: this.#bytes.subarray(from, end), base64: false }
     } else if (first === OPEN_ARRAY) {
       const end = this.#bytes.indexOf(CLOSE_ARRAY, from)
       if (end < 0) throw malformed('an array without an end', 'data')
-      this.#data = { from, end: end + 1, bytes: readByteArray(this.#bytes, from + 1, end), base64: false }
+      const content = readOrRefuse(() => readByteArray(this.#bytes, from + 1, end))
+      // where it is not all numbers, it may end elsewhere
+      this.#data = { from, end: content instanceof Uint8Array ? end + 1 : this.#skipBrackets(from), content, base64: false }
     } else if (first === QUOTE) {
       this.#at = from + 1
       const end = this.#skipString()
       // some encoders write "/" as "\/"
       const text = this.#escaped ? Uint8Array.from(parseText(this.#bytes, from + 1, end), asciiCode) : this.#bytes.subarray(from + 1, end)
-      this.#data = { from, end: end + 1, bytes: readBase64(text, 0, text.length), base64: true }
+      this.#data = { from, end: end + 1, content: readOrRefuse(() => readBase64(text, 0, text.length)), base64: true }
     } else return
     this.#at = this.#data.end
   }
 
-  /** Where the map at `from` ends: what has as many brackets closed as opened, outside of strings. */
-  #skipMap(from: number): number {
+  /** Where the map or array at `from` ends: what has as many brackets closed as opened, outside of strings. */
+  #skipBrackets(from: number): number {
     let level = 0
     this.#at = from
     while (this.#at < this.#bytes.length) {
@@ -155,13 +167,22 @@ class Scanner {
       else if (byte === OPEN_MAP || byte === OPEN_ARRAY) level++
       else if ((byte === CLOSE_MAP || byte === CLOSE_ARRAY) && --level === 0) return this.#at
     }
-    throw malformed('a map without an end', 'data')
+    throw malformed('brackets without an end', 'data')
   }
 
   #skipSpace(from: number): number {
     let at = from
     while (isSpace(this.#bytes[at])) at++
     return at
+  }
+}
+
+/** A refusal is kept until it is known which message it is about. */
+function readOrRefuse(read: () => Uint8Array): Uint8Array | TallyError {
+  try {
+    return read()
+  } catch (refused) {
+    return refused as TallyError
   }
 }
 

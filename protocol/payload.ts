@@ -2,7 +2,7 @@
  * Payloads to plain values and back; the first byte says which encoding it is (docs/protocol.md, "Payloads"). What comes out is well-formed
  * and bounded, but not yet a message: fields are judged in validate.ts.
  */
-import { parseJson } from './json.ts'
+import { type ParsedJson, parseJson } from './json.ts'
 import type { Encoding } from './messages.ts'
 import { parseMsgpack } from './msgpack.ts'
 import { malformed } from './refused.ts'
@@ -19,8 +19,8 @@ export function encodingOf(payload: Uint8Array): Encoding {
   throw malformed('a payload is a map, in JSON or msgpack')
 }
 
-/** `takeData`: `data` is wanted as bytes, whatever its form (JSON). `base64` tells that it was that form. Throws `malformed`. */
-export function decodePayload(payload: Uint8Array, encoding: Encoding, takeData: boolean): { map: PlainMap; base64: boolean } {
+/** `takeData`: `data` is wanted as bytes, whatever its form (JSON). `base64` tells that it was that form. Throws `malformed`, but for `data` in JSON, see `ParsedJson`. */
+export function decodePayload(payload: Uint8Array, encoding: Encoding, takeData: boolean): ParsedJson {
   if (encoding === 'json') return parseJson(payload, takeData ? 'bytes' : 'value')
   return { map: parseMsgpack(payload), base64: false }
 }

@@ -1,11 +1,11 @@
 /** Payloads: what is refused before values are built, in JSON and in msgpack, and what is let through. */
 import fc from 'fast-check'
 import t from 'tap'
-import { DEPTH_MAX, ELEMENTS_MAX } from '../../protocol/index.ts'
+import { DEPTH_MAX, ELEMENTS_MAX, MESSAGE_TYPE, decodeMessage } from '../../protocol/index.ts'
 import { parseJson } from '../../protocol/json.ts'
 import { parseMsgpack } from '../../protocol/msgpack.ts'
 import { decodePayload, encodingOf } from '../../protocol/payload.ts'
-import { hex, json, msgpack, refusal, utf8 } from './support.ts'
+import { ID, hex, json, msgpack, refusal, utf8 } from './support.ts'
 
 const nested = (levels: number): string => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
 const values = (count: number): string => `{"a":[${'1,'.repeat(count - 1)}1]}`
@@ -128,27 +128,26 @@ for (const [what, [text, bytes, base64]] of Object.entries(DATA_READ)) {
 }
 
 const DATA_REFUSED = [
-  '[256]',
-  '[1.5]',
-  '[-1]',
-  '[01]',
-  '[0001]',
-  '[1,]',
-  '[,1]',
-  '[1 2]',
-  '[[1]]',
-  '["1"]',
-  '[1',
-  '[1e1]',
-  '[',
-  '"aGVs*G8="',
-  '"aGVsbG8',
-  '"\\u00e9AAA"',
-  '"\\q"',
+  '[256]', '[1.5]', '[-1]', '[01]', '[0001]', '[1,]', '[,1]', '[1 2]', '[[1]]', '[[1],2]', '[{"a":"]"}]', '["1"]', '["]"]', '[1e1]',
+  '"YWJ"', '"YWL="', '"YWJj\\n"', '"aGVs*G8="', '"\\u00e9AAA"',
 ]
 for (const text of DATA_REFUSED) {
-  t.test(`JSON: refuses data ${text}`, async t => {
-    t.equal(refusal(() => parseJson(utf8(`{"data":${text}}`), 'bytes')).code, 'malformed')
+  t.test(`JSON: refuses data ${text}, and says of which message it is`, async t => {
+    for (const payload of [`{"message-id":"${ID}","data":${text}}`, `{"data": ${text} , "message-id":"${ID}"}`]) {
+      const { map, refused } = parseJson(utf8(payload), 'bytes')
+      t.match(refused, { code: 'malformed', details: { field: 'data' } })
+      t.strictSame(map['message-id'], ID)
+      t.match(refusal(() => decodeMessage(MESSAGE_TYPE.TRANSFER, utf8(payload))), {
+        code: 'malformed', details: { field: 'data' }, messageId: ID, encoding: 'json',
+      })
+    }
+  })
+}
+
+for (const text of ['[1', '[', '["]', '[[1]', '"aGVsbG8', '"\\q"']) {
+  t.test(`JSON: data ${text} is no JSON, so of what message it is cannot be told`, async t => {
+    const payload = utf8(`{"message-id":"${ID}","data":${text}}`)
+    t.match(refusal(() => decodeMessage(MESSAGE_TYPE.TRANSFER, payload)), { code: 'malformed', messageId: undefined })
   })
 }
 
