@@ -18,9 +18,12 @@ export async function* getAll(
   { signal, onEvent }: GetAllOptions,
 ): AsyncGenerator<GetAllResult, void, void> {
   // One memory of names for all of them: equal names in one directory are told apart.
-  const named = { sync: false, ...('directory' in target ? { names: new LocalNames() } : {}), ...target }
+  const names = 'directory' in target ? target.names ?? new LocalNames() : undefined
+  const named: GetAllTarget = { sync: false, ...target, ...(names === undefined ? {} : { names }) }
   const progress = new AllProgress(onEvent)
   yield* inFlight(files, IN_FLIGHT_MAX, async (id, ending): Promise<GetAllResult> => {
+    // Which one comes first must not decide which one has the plain name.
+    if ('name' in id) names?.take(id.name, `${id.fid}/${id.file}`)
     try {
       const result = await tally.get(idOf(id), named, { onEvent: progress.listener(), signal: anyOf(ending, signal) })
       return { id, ...result, path: result.path ?? '' }

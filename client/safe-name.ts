@@ -12,13 +12,17 @@ const MARK_BYTES = 9
 /** Separators, control characters, and what reorders or hides text on a terminal; but not the joiners that emoji are made with. */
 const UNSAFE = /(?![\u200c\u200d])[/\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
+/** What a download calls its own files while it writes them. */
+const PARTIAL = /^\.tally-.*\.part$/
+
 /**
  * One path component, 1 … 255 bytes of UTF-8, never `.`, `..`, or with a separator or control character in it: each of these becomes `_`,
- * and a leading `~` and `-` too, which shells and programs take for something else. A name that is too long keeps its beginning
+ * and a leading `~` and `-` too, which shells and programs take for something else. Nor is it
+ * the name of a download's partial file. A name that is too long keeps its beginning
  * and its extension and gets a mark made from the whole name. A name that is safe already stays as it is.
  */
 export function safeName(name: string): string {
-  const plain = name.replace(UNSAFE, '_').replace(/^[-~]/, '_')
+  const plain = name.replace(UNSAFE, '_').replace(/^[-~]/, '_').replace(PARTIAL, '_$&')
   if (/^\.{0,2}$/.test(plain)) return '_'.repeat(Math.max(1, plain.length))
   return Buffer.byteLength(plain) <= NAME_BYTES_MAX ? plain : marked(plain, markOf(name))
 }
@@ -30,14 +34,15 @@ export class LocalNames {
   /** @param key says which file it is; the same key gets the same name again */
   take(name: string, key: string): string {
     const safe = safeName(name)
-    const holder = this.#taken.get(safe)
-    if (holder === undefined || holder === key) {
-      this.#taken.set(safe, key)
-      return safe
+    // A name may have been chosen to be what another one is marked as.
+    for (let local = safe, again = 0; ; again++) {
+      const holder = this.#taken.get(local)
+      if (holder === undefined || holder === key) {
+        this.#taken.set(local, key)
+        return local
+      }
+      local = marked(safe, markOf(again === 0 ? key : `${key} ${again}`))
     }
-    const other = marked(safe, markOf(key))
-    this.#taken.set(other, key)
-    return other
   }
 }
 

@@ -9,9 +9,6 @@ import { ClientError } from '../errors.ts'
 import type { FileOfTransfer } from '../options.ts'
 import { LocalNames } from '../safe-name.ts'
 
-/** Names that a fetch in progress gives its own files. */
-const OUR_PARTIAL = /^\.tally-.*\.part$/
-
 interface Directory {
   readonly path: string
   /** Absent: the target itself. */
@@ -35,7 +32,7 @@ export class Restore {
     const last = components.pop() ?? name
     let directory = this.#root
     for (const component of components) directory = child(directory, component)
-    return { path: join(directory.path, directory.names.take(harmless(last), `${fid}/${file}`)), directory }
+    return { path: join(directory.path, directory.names.take(last, `${fid}/${file}`)), directory }
   }
 
   /** As `place`; the directories above it are there, durably, when it resolves. Throws `unsafe-target` where one is something else. */
@@ -59,14 +56,10 @@ function make(directory: Directory): Promise<void> {
 function child(parent: Directory, component: string): Directory {
   const known = parent.directories.get(component)
   if (known !== undefined) return known
-  const path = join(parent.path, parent.names.take(harmless(component), `${component}/`))
+  const path = join(parent.path, parent.names.take(component, `${component}/`))
   const made: Directory = { path, parent, names: new LocalNames(), directories: new Map() }
   parent.directories.set(component, made)
   return made
-}
-
-function harmless(component: string): string {
-  return OUR_PARTIAL.test(component) ? `_${component}` : component
 }
 
 async function makeDirectory(path: string): Promise<void> {

@@ -1,10 +1,13 @@
 /** Getting: byte ranges, streams, several gets to one target, many files at once, against a real daemon. */
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { type FileId, type PutResult, type Tally, connect } from '../../client/index.ts'
+import { openPartial } from '../../client/partial-file.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { contentOf } from '../support/random.ts'
 
@@ -79,6 +82,57 @@ t.test('gets to one target at once all succeed, and leave one file', async t => 
     t.ok(readFileSync(path).equals(BYTES))
   }
   t.equal(readdirSync(directory).length, 2)
+})
+
+t.test('nothing is written into a file that has its name: who changes it after the first get keeps his change', async t => {
+  const { tally, directory } = await setUp(t)
+  const bytes = contentOf(3, 20_000_000)
+  const { fid } = await tally.put(bytes, { name: 'big' })
+  const path = join(directory, 'f')
+  const gets = Array.from({ length: 8 }, () => tally.get(fid, { path }))
+  const outcomes = Promise.allSettled(gets)
+  await Promise.race(gets)
+  const own = Buffer.alloc(bytes.length, 7)
+  const file = openSync(path, 'r+')
+  writeSync(file, own, 0, own.length, 0)
+  closeSync(file)
+  for (const outcome of await outcomes) {
+    if (outcome.status === 'rejected') t.equal(outcome.reason.code, 'exists')
+  }
+  t.ok(readFileSync(path).equals(own))
+})
+
+t.test('a partial file has one writer, in all processes, until that one dies', async t => {
+  const { directory } = await setUp(t)
+  const path = join(directory, 'partial')
+  const module = new URL('../../client/partial-file.ts', import.meta.url)
+  const holding = `const file = await (await import(${JSON.stringify(module.href)})).openPartial(${JSON.stringify(path)}); console.log(typeof file); setInterval(() => file, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', holding], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.equal(`${(await once(child.stdout, 'data'))[0]}`, 'object\n')
+  t.equal(await openPartial(path), undefined)
+  const closed = once(child, 'close')
+  child.kill('SIGKILL')
+  await closed
+  const first = await openPartial(path)
+  t.equal(await openPartial(path), undefined)
+  await first?.close()
+  const second = await openPartial(path)
+  t.ok(second)
+  await second?.close()
+})
+
+t.test('of equal names the plain one goes to who comes first in the list, however long that takes', async t => {
+  const { tally, directory } = await setUp(t)
+  for (let round = 0; round < 2; round++) {
+    const sizes = round === 0 ? [5_000_000, 3] : [3, 5_000_000]
+    for (const [index, size] of sizes.entries()) await tally.put(contentOf(index, size), { name: 'same', tags: [`${round}`] })
+    const to = join(directory, `to ${round}`)
+    mkdirSync(to)
+    const found = await Array.fromAsync(tally.find({ tags: [`${round}`] }))
+    const results = await Array.fromAsync(tally.getAll(found, { directory: to }))
+    t.match(results.find(({ id }) => id === found[0]), { path: join(to, 'same') })
+  }
 })
 
 t.test('different files to one target at once: one is there, the others are told so', async t => {

@@ -22,6 +22,8 @@ const TABLE: readonly (readonly [name: string, local: string])[] = [
   ['a\nb\u001b[2Jc', 'a_b_[2Jc'],
   ['a\u0085b', 'a_b'],
   ['gpj\u202etxt.exe', 'gpj_txt.exe'],
+  ['.tally-0123-4567.part', '_.tally-0123-4567.part'],
+  ['.tally-0\u202e123/4567.part', '_.tally-0_123_4567.part'],
 ]
 
 for (const [name, local] of TABLE) {
@@ -63,4 +65,14 @@ t.test('files of one name, or of names that become one, are told apart, the same
   t.equal(new Set([first, second, third]).size, 3)
   t.equal(secondAgain, second)
   t.strictSame(take(), take())
+})
+
+t.test('a name that was chosen to be what another becomes costs nobody his own', async t => {
+  const probe = new LocalNames()
+  probe.take('a.txt', '1/0')
+  const chosen = probe.take('a.txt', '2/0')
+  const names = new LocalNames()
+  const taken = [names.take(chosen, 'evil/0'), names.take('a.txt', '1/0'), names.take('a.txt', '2/0')]
+  t.equal(new Set(taken).size, 3)
+  t.equal(names.take('a.txt', '2/0'), taken[2])
 })
