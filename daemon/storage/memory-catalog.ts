@@ -10,7 +10,7 @@ import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
-  Amendment, Catalog, EventKind, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
+  Amendment, Catalog, EventKind, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
   Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
   UnfinishedQuery, UnfinishedTransfer,
 } from './storage.ts'
@@ -331,8 +331,9 @@ export class MemoryCatalog implements Catalog {
     this.#dropRepairsOf(blob)
   }
 
-  async expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
+  async expire(limits: ExpiryLimits): Promise<Expired> {
     const went: { user: string; fid: string }[] = []
+    let removed = 0
     for (const log of this.state.events.values()) forgetEvents(log, limits.eventsBeforeMs)
     for (const { id, user, fid, ...before } of [...this.state.transfers.values()]) {
       if (limits.inUse.has(id)) continue
@@ -346,11 +347,11 @@ export class MemoryCatalog implements Catalog {
       const isDropped = limits.dropMade && before.madeByDaemon && this.#isUntouched(before)
       const over = files.filter(({ state, expiresMs }) =>
         state === 'receiving' ? isAbandoned || isDropped : state === 'stored' && expiresMs !== null && expiresMs < limits.nowMs)
-      if (over.length > 0) await this.remove(id, over.map(file => file.id), limits.nowMs)
+      if (over.length > 0) removed += await this.remove(id, over.map(file => file.id), limits.nowMs)
       if (this.state.transfers.get(id)?.state !== 'open') went.push({ user, fid })
       else if (files.every(file => file.state !== 'receiving' && (file.storedMs ?? 0) < limits.pairsBeforeMs)) before.pairs.clear()
     }
-    return went
+    return { transfers: went, files: removed }
   }
 
   async garbage(limit: number): Promise<readonly FileId[]> {

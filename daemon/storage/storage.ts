@@ -355,14 +355,21 @@ export interface Catalog {
    * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute)
    * is older than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; repairs without a chunk since then are
    * dropped; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files were stored before
-   * `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Answers the transfers that went.
-   * Events older than `eventsBeforeMs` are forgotten.
-   * One call does a bounded amount of work, so it is called again and again.
+   * `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`.
+   * Events older than `eventsBeforeMs` are forgotten. Works on a full disk.
+   * One call does a bounded amount of work, so it is called again for as long as files went.
    */
-  expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]>
+  expire(limits: ExpiryLimits): Promise<Expired>
   /** Blobs that no record refers to any more, at most so many; each is listed until `forget` was called for it. */
   garbage(limit: number): Promise<readonly FileId[]>
   forget(blobs: readonly FileId[]): Promise<void>
+}
+
+export interface Expired {
+  /** Those that went with all of their files. */
+  readonly transfers: readonly { readonly user: string; readonly fid: string }[]
+  /** How many files went, of these transfers and others. */
+  readonly files: number
 }
 
 export interface ExpiryLimits {

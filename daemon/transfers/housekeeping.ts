@@ -71,7 +71,7 @@ export class Housekeeping {
       // As long as there is much of it; others come between.
       for (let went = 1; went > 0;) {
         await this.#registry.expire(async inUse => {
-          went = (await this.#store.catalog.expire({ ...limits, inUse })).length
+          went = (await this.#store.catalog.expire({ ...limits, inUse })).files
         })
       }
     } catch (cause) {

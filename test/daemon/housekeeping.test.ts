@@ -5,7 +5,7 @@ import { openMemoryStore } from '../../daemon/storage/memory.ts'
 import { Housekeeping } from '../../daemon/transfers/housekeeping.ts'
 import { Registry } from '../../daemon/transfers/registry.ts'
 import { openLocal } from '../storage/support.ts'
-import { newFile, newTransfer, USER } from '../storage/samples.ts'
+import { digestOf, newFile, newTransfer, USER } from '../storage/samples.ts'
 import type { Store } from '../../daemon/storage/storage.ts'
 
 const DAY_MS = 86_400_000
@@ -51,4 +51,19 @@ t.test('one round takes all that has expired, however much that is', async t => 
   t.same(await catalog.usage(USER), { bytes: 0, files: 0 })
   await housekeeping.stop()
   t.same(await catalog.garbage(9), [])
+})
+
+t.test('one round takes all files that have expired, also where their transfers stay', async t => {
+  const under = await openLocal('process')
+  t.teardown(() => under.end())
+  const { catalog } = under.store
+  const [kept, ...expiring] = [newFile({ sizeBytes: 0 }), ...Array.from({ length: 700 }, () => newFile({ sizeBytes: 0, expiresMs: 1 }))]
+  for (let fid = 1; fid <= 3; fid++) {
+    const { files } = await catalog.announce(newTransfer(fid, [kept, ...expiring]))
+    await Promise.all(files.map(({ id }) => catalog.store(id, digestOf(''), 0, 1)))
+  }
+  const { housekeeping } = keeping(t, under.store, () => DAY_MS)
+  await housekeeping.expire(false)
+  t.same(await catalog.usage(USER), { bytes: 0, files: 3 })
+  await housekeeping.stop()
 })

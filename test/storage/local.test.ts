@@ -12,7 +12,7 @@ import { STORE_VERSION } from '../../daemon/storage/local/version.ts'
 import { workerUrl, WorkerLink } from '../../daemon/storage/local/worker-link.ts'
 import type { Durability, Store, TransferRecord } from '../../daemon/storage/storage.ts'
 import { chooseSeed, Random } from '../support/random.ts'
-import { codeOf, fidOf, fileOf, markOf, newFile, newTransfer, pairOf, sha256 } from './samples.ts'
+import { codeOf, fidOf, fileOf, limits, markOf, newFile, newTransfer, pairOf, sha256 } from './samples.ts'
 import { freshDirectory, sqliteError } from './support.ts'
 
 const SQLITE_FULL = 13
@@ -183,6 +183,17 @@ test('the pairs of a gone transfer are forgotten in slices, and its tombstone af
   t.equal(calls, 3)
 })
 
+test('one call of expiry ends with the transfer that brings it to 1,000 files', async t => {
+  const { catalog } = await openAt(t, freshDirectory(t))
+  const files = Array.from({ length: 600 }, () => newFile())
+  for (let fid = 1; fid <= 5; fid++) await catalog.announce(newTransfer(fid, files))
+  const went = async () => {
+    const { transfers, files } = await catalog.expire(limits({ nowMs: 9000, unfinishedBeforeMs: 9000 }))
+    return [transfers.length, files]
+  }
+  t.same([await went(), await went(), await went(), await went()], [[2, 1200], [2, 1200], [1, 600], [0, 0]])
+})
+
 test('10,000 unfinished transfers are there after opening', async t => {
   const directory = freshDirectory(t)
   const store = await openAt(t, directory)
@@ -249,5 +260,5 @@ test('the time of a last chunk whose transaction was taken back is not taken for
   isFull = false
   await catalog.mark([markOf(transfer, 0)], 1_005_000)
   const limits = { nowMs: 2_000_000, unfinishedBeforeMs: 900_000, pairsBeforeMs: 0, tombstonesBeforeMs: 0, eventsBeforeMs: 0, dropMade: false, inUse: new Set<number>() }
-  t.same(await catalog.expire(limits), [])
+  t.same((await catalog.expire(limits)).transfers, [])
 })

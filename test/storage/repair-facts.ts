@@ -121,7 +121,7 @@ export function repairFacts(fact: Fact): void {
     const [first, second] = await catalog.beginRepairs(transfer.id, 5000) as [FileRecord, FileRecord]
     await catalog.remove(transfer.id, [first.id], 6000)
     t.same((await catalog.garbage(9)).toSorted(), [first.id, first.repair])
-    t.same(await catalog.expire(limits({ unfinishedBeforeMs: 5000 })), [])
+    t.same((await catalog.expire(limits({ unfinishedBeforeMs: 5000 }))).transfers, [])
     t.equal((await catalog.beginRepairs(transfer.id, 1))[0]?.repair, second.repair, 'it was begun later than that')
     await catalog.expire(limits({ unfinishedBeforeMs: 5001, inUse: new Set([transfer.id]) }))
     t.equal((await catalog.repair(second.id))?.blob, second.repair, 'it is in use')

@@ -6,10 +6,11 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { test } from 'tap'
+import { reclaimStore } from '../../daemon/storage/local/gc.ts'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { FileId } from '../../daemon/storage/storage.ts'
 import { FILES_MAX } from '../../protocol/limits.ts'
-import { codeOf, fidOf, markOf, newFile, newTransfer } from '../storage/samples.ts'
+import { codeOf, fidOf, limits, markOf, newFile, newTransfer, USER } from '../storage/samples.ts'
 import { freshDirectory } from '../storage/support.ts'
 
 const BLOB_BYTES = 256 * 1024
@@ -92,6 +93,30 @@ test('a transfer of 4,096 files with long names is removed on a full disk', { ti
   t.equal(await store.catalog.remove(transfer.id, undefined, 2), FILES_MAX)
   t.equal(await store.catalog.load('ann', fidOf(1)).then(found => found?.state), 'gone')
 })
+
+for (const who of ['the running store', 'gc'] as const) {
+  test(`20,000 files with long names expire on a full disk, by ${who}`, { timeout: 300_000 }, async t => {
+    const mount = freshDirectory(t)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m,mode=0700', 'tmpfs', mount])
+    t.teardown(() => execFileSync('umount', [mount]))
+    const directory = path.join(mount, 'store')
+    let store = await openLocalStore({ path: directory, durability: 'power' })
+    t.teardown(() => store.close())
+    const files = Array.from({ length: 1000 }, () => newFile({ name: 'n'.repeat(400), tags: ['a', 'b', 'c'] }))
+    for (let fid = 1; fid <= 20; fid++) await store.catalog.announce(newTransfer(fid, files))
+    await store.close()
+    if (who === 'gc') {
+      fill(mount)
+      const due = limits({ nowMs: 9000, unfinishedBeforeMs: 9000 })
+      t.match(reclaimStore({ path: directory, limits: due, isDryRun: false, found: () => {} }), { transfers: 20, files: 20_000 })
+      return
+    }
+    store = await openLocalStore({ path: directory, durability: 'power' })
+    fill(mount)
+    for (let went = 1; went > 0;) went = (await store.catalog.expire(limits({ nowMs: 9000, unfinishedBeforeMs: 9000 }))).files
+    t.same(await store.catalog.usage(USER), { bytes: 0, files: 0 })
+  })
+}
 
 function fill(mount: string): void {
   for (;;) {

@@ -6,7 +6,7 @@ import type { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import type { Quota, Usage } from '../quota.ts'
 import type {
-  Amendment, Catalog, EventPage, EventQuery, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
+  Amendment, Catalog, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
   OwnedContent, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord, UnfinishedQuery,
   UnfinishedTransfer,
 } from '../storage.ts'
@@ -162,8 +162,8 @@ export class LocalCatalog implements Catalog {
     return this.#parts.reader.call('sums', [blob, page]) as Promise<Uint8Array>
   }
 
-  expire(limits: ExpiryLimits): Promise<readonly { user: string; fid: string }[]> {
-    return this.#change('expire', [limits]) as Promise<readonly { user: string; fid: string }[]>
+  expire(limits: ExpiryLimits): Promise<Expired> {
+    return this.#change('expire', [limits]) as Promise<Expired>
   }
 
   garbage(limit: number): Promise<readonly FileId[]> {

@@ -75,6 +75,15 @@ export class Database {
     }
   }
 
+  /** Moves the log into the database as far as nobody reads it, so that the next transaction is written over it. */
+  emptyLog(): void {
+    try {
+      this.get('PRAGMA wal_checkpoint(PASSIVE)')
+    } catch {
+      // Then it keeps its pages, and nothing is lost by it.
+    }
+  }
+
   get isInTransaction(): boolean {
     return this.#db.isTransaction
   }

@@ -6,7 +6,7 @@ import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
 import type { Quota } from '../quota.ts'
-import type { Amendment, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, ScrubPosition, Tagging, TransferId, TransferRecord } from '../storage.ts'
+import type { Amendment, Expired, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, ScrubPosition, Tagging, TransferId, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'
@@ -215,7 +215,7 @@ export class Engine {
     return this.#db.get(`SELECT 1 FROM file WHERE transfer = ? AND (state <> ${RECEIVING} OR kind IS NOT NULL) LIMIT 1`, transfer) === undefined
   }
 
-  expire(limits: ExpiryLimits): { user: string; fid: string }[] {
+  expire(limits: ExpiryLimits): Expired {
     return applyTime(this.#db, this, limits)
   }
 

@@ -59,28 +59,36 @@ export function reclaimStore({ path: directory, limits, isDryRun, found }: Recla
 
 function reclaim(db: Database, directory: string, limits: Omit<ExpiryLimits, 'inUse'>, isDryRun: boolean, found: (what: Reclaimed) => void): ReclaimedSum {
   const engine = new Engine(db)
-  const filesBefore = countFiles(db)
-  let transfers = 0
-  const end = isDryRun ? 'ROLLBACK' : 'COMMIT'
-  db.run('BEGIN IMMEDIATE')
-  try {
-    for (let changesBefore = -1; changesBefore !== changes(db);) {
-      changesBefore = changes(db)
-      for (const { user, fid } of engine.expire({ ...limits, inUse: new Set() })) {
-        transfers++
-        found({ kind: 'expired', user, fid })
-      }
-    }
-    const files = filesBefore - countFiles(db)
+  const sum = { transfers: 0, files: 0 }
+  /** A bounded amount of what has expired; answers whether there may be more. */
+  const expireSome = (): boolean => {
+    const changesBefore = changes(db)
+    const { transfers, files } = engine.expire({ ...limits, inUse: new Set() })
+    for (const { user, fid } of transfers) found({ kind: 'expired', user, fid })
+    sum.transfers += transfers.length
+    sum.files += files
+    return changesBefore !== changes(db)
+  }
+  const listBlobs = (): { blobs: number; bytes: number; files: string[] } => {
     const blobs = [...removedBlobs(db, directory), ...strayBlobs(db, directory)]
     for (const { kind, file, sizeBytes } of blobs) found({ kind, path: path.relative(directory, file), sizeBytes })
-    db.run(end)
-    if (!isDryRun) deleteBlobs(db, directory, blobs.map(({ file }) => file))
-    return { transfers, files, blobs: blobs.length, bytes: blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }
-  } catch (cause) {
-    if (db.isInTransaction) db.run('ROLLBACK')
-    throw cause
+    return { blobs: blobs.length, bytes: blobs.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0), files: blobs.map(({ file }) => file) }
   }
+  if (isDryRun) {
+    db.run('BEGIN IMMEDIATE')
+    try {
+      while (expireSome());
+      const { blobs, bytes } = listBlobs()
+      return { ...sum, blobs, bytes }
+    } finally {
+      if (db.isInTransaction) db.run('ROLLBACK')
+    }
+  }
+  // A transaction takes room in the log until it is moved into the database: on a full disk all of them at once are too much.
+  while (db.atomically(expireSome)) db.emptyLog()
+  const { files, blobs, bytes } = listBlobs()
+  deleteBlobs(db, directory, files)
+  return { ...sum, blobs, bytes }
 }
 
 interface Blob {
@@ -110,10 +118,6 @@ function deleteBlobs(db: Database, directory: string, files: readonly string[]):
   const garbage = db.all('SELECT blob FROM garbage').map(({ blob }) => blobPath(path.join(directory, 'blobs'), blob as FileId).directory)
   for (const shard of new Set([...files.map(file => path.dirname(file)), ...garbage])) if (fs.existsSync(shard)) syncDirectory(shard)
   db.run('DELETE FROM garbage')
-}
-
-function countFiles(db: Database): number {
-  return db.get('SELECT coalesce(sum(files), 0) AS files FROM user')?.files as number
 }
 
 function changes(db: Database): number {

@@ -13,13 +13,20 @@ export const RESERVE_BYTES = 8 * 1024 * 1024
 
 export class Reserve {
   readonly #file: string
+  #isThere = false
 
   constructor(directory: string) {
     this.#file = path.join(directory, 'reserve')
   }
 
+  /** As the last call left it. */
+  get isThere(): boolean {
+    return this.#isThere
+  }
+
   /** Answers whether there was anything to give up. */
   giveUp(): boolean {
+    this.#isThere = false
     try {
       fs.unlinkSync(this.#file)
       return true
@@ -30,10 +37,14 @@ export class Reserve {
 
   /** Makes it unless it is there; a disk without room is no error, the next call tries again. */
   restore(): void {
-    if (fs.statSync(this.#file, { throwIfNoEntry: false })?.size === RESERVE_BYTES) return
+    if (fs.statSync(this.#file, { throwIfNoEntry: false })?.size === RESERVE_BYTES) {
+      this.#isThere = true
+      return
+    }
     try {
       // Not zeros: some file systems keep those without taking any room.
       fs.writeFileSync(this.#file, Buffer.alloc(RESERVE_BYTES, 'kept so that removal works on a full disk\n'), { mode: 0o600, flush: true })
+      this.#isThere = true
     } catch {
       this.giveUp()
     }

@@ -62,12 +62,14 @@ export class Transactions {
   }
 
   #alone(change: Change): Outcome {
+    const waysToRoom = MAKES_ROOM.has(change.op) ? [() => this.#db.emptyLog(), () => this.#reserve.giveUp()] : []
     for (;;) {
       try {
         return this.#together([change])[0] as Outcome
       } catch (cause) {
-        const mayRetry = MAKES_ROOM.has(change.op) && storageError(cause).code === 'storage-full'
-        if (!mayRetry || !this.#reserve.giveUp()) return { error: toPlain(cause) }
+        const makeRoom = waysToRoom.shift()
+        if (makeRoom === undefined || storageError(cause).code !== 'storage-full') return { error: toPlain(cause) }
+        makeRoom()
       }
     }
   }
@@ -80,6 +82,8 @@ export class Transactions {
       const outcomes = changes.length === 1 ? [{ value: this.#apply(changes[0] as Change) }] : changes.map(change => this.#one(change))
       this.#beforeCommit()
       this.#db.run('COMMIT')
+      // While there is room for it: a log that took all of the reserve cannot be moved any more, as the database may grow by it.
+      if (!this.#reserve.isThere && changes.some(({ op }) => MAKES_ROOM.has(op))) this.#db.emptyLog()
       return outcomes
     } catch (cause) {
       this.#engine.rolledBack()
