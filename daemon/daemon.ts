@@ -19,6 +19,7 @@ import { Damage } from './transfers/damage.ts'
 import { Feed } from './transfers/feed.ts'
 import type { SocketAccess } from './unix-socket.ts'
 import { Housekeeping, UNFINISHED_KEPT_MS } from './transfers/housekeeping.ts'
+import { KnownContent } from './transfers/known-content.ts'
 import { Library } from './transfers/library.ts'
 import { Registry } from './transfers/registry.ts'
 import { Scrub } from './transfers/scrub.ts'
@@ -127,6 +128,7 @@ export class Daemon {
     const services: Services = {
       registry: this.#registry,
       library: new Library(store, damage),
+      knownContent: new KnownContent(store, damage, nowMs),
       feed,
       flow: this.#flow,
       users: new Users(limitsOf),

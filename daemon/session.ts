@@ -14,6 +14,7 @@ import type { Logger } from './log.ts'
 import { OpenTransfers, type OpenTransfer, type RestingTransfer } from './open-transfers.ts'
 import type { Download } from './transfers/download.ts'
 import type { Feed } from './transfers/feed.ts'
+import type { KnownContent } from './transfers/known-content.ts'
 import type { Library } from './transfers/library.ts'
 import type { LimitsOf } from './limits.ts'
 import type { LiveTransfer } from './transfers/live-transfer.ts'
@@ -39,6 +40,7 @@ export interface Operator {
 export interface Services {
   readonly registry: Registry
   readonly library: Library
+  readonly knownContent: KnownContent
   readonly feed: Feed
   readonly flow: FlowLimits
   readonly log: Logger

@@ -57,12 +57,14 @@ async function openAndReport(session: Session, message: Authentication, encoding
 
 /** The transfer, known or new. Throws `unknown-fid`, `conflict`, and what an announcement is refused for. */
 async function openTransfer(session: Session, holder: object, message: Authentication, identity: Identity): Promise<Opened> {
-  const { registry, fileBytesMax, nowMs, limitsOf, underway, keptMs } = session.services
+  const { registry, fileBytesMax, nowMs, limitsOf, underway, keptMs, knownContent } = session.services
   const { user } = identity
   const fid = message.fid ?? uuidV4()
-  const announce = message.files.length === 0 ? undefined : () => ({
-    ...newTransfer(message, user, fid, fileBytesMax, nowMs(), keptMs), quota: quotaOf(identity, limitsOf),
-  })
+  const announce = message.files.length === 0 ? undefined : async () => {
+    const wanted = newTransfer(message, user, fid, fileBytesMax, nowMs(), keptMs)
+    await knownContent.look(user, wanted.files)
+    return { ...wanted, quota: quotaOf(identity, limitsOf) }
+  }
   const opened = await underway.open(user, fid, limitsOf(user).transfersMax, () => registry.open(holder, user, fid, announce))
   if (opened === undefined) throw new TallyError('unknown-fid', 'there is no such transfer')
   return opened

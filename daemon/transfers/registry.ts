@@ -40,7 +40,7 @@ export class Registry {
    * It stays in memory until `leave` is called for the same holder: two copies of one transfer would each mark without the other's chunks.
    * Throws `conflict` with `state: gone`, `busy`, and what `announce` throws.
    */
-  async open(holder: object, user: string, fid: string, announce?: () => NewTransfer): Promise<Opened | undefined> {
+  async open(holder: object, user: string, fid: string, announce?: () => NewTransfer | Promise<NewTransfer>): Promise<Opened | undefined> {
     const key = keyOf(user, fid)
     for (;;) {
       const live = this.#live.get(key)
@@ -62,7 +62,7 @@ export class Registry {
         throw new TallyError('conflict', 'the transfer was removed or has expired; its fid cannot be used again yet', { state: 'gone' })
       }
       if (record === undefined && announce !== undefined) {
-        const wanted = announce()
+        const wanted = await announce()
         // Before it is durable: whoever is told `busy` must not find it announced.
         this.#claim(user, wanted.files.length)
         record = await this.#parts.store.catalog.announce(wanted).catch(cause => {

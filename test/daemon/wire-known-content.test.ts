@@ -1,6 +1,8 @@
 /** A digest that the user has, announced over a real socket: stored without a byte, after a kill too, and nothing told about other users. */
 import { createHash, randomUUID } from 'node:crypto'
-import t from 'tap'
+import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
 import { startDaemon } from '../support/daemon.ts'
 import { contentOf } from '../support/random.ts'
 import { numberedChunk, TYPE } from '../support/wire.ts'
@@ -58,4 +60,59 @@ t.test('opaque chunks get no place in a transfer of which a file was stored with
   t.equal((await client.sendChunk(randomUUID(), known)).code, 'chunk-unknown', 'nor when that file was removed since')
   t.ok((await client.sendChunk(numberedChunk(second, 1, 0), next)).stored, 'numbered chunks say where they belong')
   await client.close()
+})
+
+/** Stores one file, lets the caller change its blob, and announces its content again. */
+async function announceChanged(t: Test, content: Buffer, change: (blob: string) => void) {
+  const daemon = await startDaemon(t, { args: ['--scrub-rate', '0'] })
+  const client = await daemon.client()
+  t.teardown(() => client.destroy())
+  const file = { name: 'a', size: content.length, digest: `sha256:${createHash('sha256').update(content).digest('hex')}` }
+  const chunkSize = 1_048_576
+  const announce = async (fid: string) => (await client.authenticate(daemon.token(), { fid, files: [file], 'chunk-size': chunkSize })).files?.[0]
+  const send = async (fid: string) => {
+    for (let at = 0; at < content.length; at += chunkSize) await client.sendChunk(numberedChunk(fid, 0, at / chunkSize), content.subarray(at, at + chunkSize))
+  }
+  const [first, again] = [randomUUID(), randomUUID()]
+  await announce(first)
+  await send(first)
+  const blobs = readdirSync(join(daemon.store, 'blobs'), { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+  t.equal(blobs.length, 1)
+  for (const { parentPath, name } of blobs) change(join(parentPath, name))
+  return { client, announce, send, first, again }
+}
+
+const damages: readonly (readonly [string, number, (blob: string) => void])[] = [
+  ['a small content whose bytes changed', 1000, blob => writeFileSync(blob, contentOf(9, 1000))],
+  ['one of some blocks of which the last has changed', 1_000_000, blob => {
+    const bytes = readFileSync(blob)
+    bytes[999_000] = (bytes[999_000] as number) ^ 1
+    writeFileSync(blob, bytes)
+  }],
+  ['a large content that is short', 2_500_000, blob => truncateSync(blob, 2_400_000)],
+  ['a large content that is absent', 2_500_000, blob => rmSync(blob)],
+]
+for (const [what, sizeBytes, change] of damages) {
+  t.test(`${what} is not had, and sending it again makes both files whole`, async t => {
+    const content = contentOf(6, sizeBytes)
+    const { client, announce, send, first, again } = await announceChanged(t, content, change)
+    t.match(await announce(again), { state: 'receiving' })
+    await send(again)
+    for (const fid of [first, again]) t.ok((await client.fetch({ fid, file: 0 })).bytes.equals(content))
+  })
+}
+
+t.test('damage in the midst of a large content is found after it was announced again', async t => {
+  const content = contentOf(7, 2_500_000)
+  const { announce, again } = await announceChanged(t, content, blob => {
+    const bytes = readFileSync(blob)
+    bytes[300_000] = (bytes[300_000] as number) ^ 1
+    writeFileSync(blob, bytes)
+  })
+  t.match(await announce(again), { state: 'stored' })
+  for (;;) {
+    const report = await announce(again)
+    if (report?.state === 'receiving') return t.same(report.missing, [[0, 1]])
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
 })
