@@ -1,14 +1,18 @@
 /**
- * A campaign: lives of one daemon on one store, each ended by a blow at a drawn moment, with uploads, finishing and removals going on
- * all the while; after each the record is compared with what the daemon reports, at the end byte for byte with what it hands out.
+ * A campaign: lives of one daemon on one store, each ended by a blow at a drawn moment, with uploads, finishing, removals, expiry, repairs
+ * and a full quota going on all the while; after each the record is compared with what the daemon reports, at the end byte for byte with
+ * what it hands out. Between two lives the store is looked after (`operator.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConnectionLost } from '../support/raw-client.ts'
 import { DaemonEnded } from '../support/daemon.ts'
 import { Random } from '../support/random.ts'
-import { Refusal, Violation } from '../support/record.ts'
-import { compareBlobs, compareEverything, compareSome } from './compare.ts'
-import { type Job, planJob } from './plan.ts'
+import { NoRoom, Refusal, Violation } from '../support/record.ts'
+import { CampaignClock } from './clock.ts'
+import { awaitExpiry, compareBlobs, compareEverything, compareFollower, compareJob, compareSome } from './compare.ts'
+import { Follower } from './follower.ts'
+import { check, reclaim, tend, type Tended, usedBytes } from './operator.ts'
+import { BOUNDED_USER, type Job, planJob, planTwin, QUOTA_BYTES, USERS } from './plan.ts'
 import { Trigger } from './trigger.ts'
 import type { Victim } from './victims.ts'
 import { report, work, type World } from './workload.ts'
@@ -20,7 +24,7 @@ export interface CampaignOptions {
   readonly log?: (line: string) => void
 }
 
-export interface Tally {
+export interface Tally extends Tended {
   strikes: number
   jobs: number
   sent: number
@@ -28,11 +32,23 @@ export interface Tally {
   acked: number
   removals: number
   filesCompared: number
+  /** Lives that began with an expiry. */
+  expiries: number
+  refusedForQuota: number
+  mended: number
+  /** Numbers of the last events. */
+  events: number
 }
 
 const WORKERS = 3
 const OPEN_JOBS_MAX = 7
 const END_TIMEOUT_MS = 120_000
+const END_TRIES_MAX = 2000
+const TRY_AGAIN_MS = 20
+/** More than `--expire-unfinished 1m` and the minute to which the time of the last chunk is known. */
+const EXPIRY_LATER_MS = 150_000
+/** More than any file's expiry lies ahead. */
+const END_LATER_MS = 240_000
 const BLOW_HEARD_MS = 200
 const LOST_CODES: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
 
@@ -50,8 +66,15 @@ export async function runCampaign(options: CampaignOptions): Promise<Tally> {
 }
 
 class Campaign {
-  readonly tally: Tally = { strikes: 0, jobs: 0, sent: 0, sentTwice: 0, acked: 0, removals: 0, filesCompared: 0 }
+  readonly tally: Tally = {
+    strikes: 0, jobs: 0, sent: 0, sentTwice: 0, acked: 0, removals: 0, filesCompared: 0, expiries: 0, refusedForQuota: 0, mended: 0, events: 0,
+    checks: 0, reclaims: 0, reclaimsKilled: 0, bitsFlipped: 0,
+  }
   trigger = ''
+  readonly #clock = new CampaignClock()
+  readonly #followers = new Map(USERS.map(user => [user, new Follower(user)]))
+  /** All jobs of the user who has a quota. */
+  readonly #bounded: Job[] = []
   readonly #options: CampaignOptions
   readonly #victim: Victim
   readonly #random: Random
@@ -77,14 +100,20 @@ class Campaign {
   /** One life, from the start of the process to the blow. */
   async #life(): Promise<void> {
     const random = new Random(this.#random.uint32())
-    const trigger = new Trigger(random, () => { if (!this.#victim.struck) this.#victim.strike(random) })
+    await this.#victim.up()
+    await tend({ store: this.#victim.daemon.store, finished: this.#finished, random, tally: this.tally, laterMs: this.#clock.laterMs })
+    const isExpiry = random.chance(0.2)
+    const trigger = new Trigger(random, () => { if (!this.#victim.struck) this.#victim.strike(random) }, isExpiry && random.chance(0.6))
     this.trigger = trigger.description
     const world = this.#world(trigger)
-    await this.#victim.spawn(random)
+    if (isExpiry) this.#lapse(EXPIRY_LATER_MS)
+    this.#victim.spawn(random, this.#flags(isExpiry))
     trigger.spawned()
+    let follows: Promise<unknown> = Promise.resolve()
     try {
       await this.#victim.daemon.ready()
       trigger.ready()
+      follows = this.#follow(world)
       this.#victim.ready(random)
       await this.#judgeOpen(world)
       await compareSome(world, this.#finished, random, this.tally)
@@ -99,55 +128,148 @@ class Campaign {
       trigger.cancel()
     }
     await this.#victim.down()
+    await follows
     for (const { transfer } of this.#open) for (const file of transfer.files) file.rest()
+  }
+
+  #flags(isExpiry: boolean): { args: string[]; env: Record<string, string> } {
+    return { args: isExpiry ? ['--expire-unfinished', '1m'] : [], env: { TALLY_TEST_LATER_MS: String(this.#clock.laterMs) } }
+  }
+
+  /** The next life is so much later that nothing unfinished outlives its start, unless it is opened before. */
+  #lapse(laterMs: number): void {
+    this.#clock.laterMs += laterMs
+    this.tally.expiries++
+    for (const { transfer } of this.#open) for (const file of transfer.files) if (!file.storedSeen) file.lapsing = true
+  }
+
+  /** What goes wrong with a connection here goes wrong with the others, too; what a follower heard is judged at the end. */
+  #follow(world: World): Promise<unknown> {
+    return Promise.allSettled([...this.#followers].map(([user, follower]) => follower.follow(world.socket, world.token(user))))
   }
 
   /** Works on one job after the other until the blow. */
   async #worker(world: World, random: Random): Promise<void> {
-    for (;;) {
-      const job = this.#take(random)
-      try {
-        await work(world, job)
-        this.#finished.push(job)
-        for (const file of job.transfer.files) file.rest()
-      } catch (cause) {
-        this.#open.push(job)
-        // The other workers end with the daemon.
-        if (!this.#victim.struck && cause instanceof Violation) this.#victim.daemon.kill()
-        throw cause
-      }
+    for (;;) await this.#finish(world, this.#take(random))
+  }
+
+  /** Brings a job to its end, or back to the open ones: where there is no room for it something else is removed. */
+  async #finish(world: World, job: Job): Promise<void> {
+    const wasSpoilt = isSpoilt(job)
+    try {
+      if (wasSpoilt && job.transfer.settled) await compareJob(world, job, this.tally)
+      await work(world, job)
+      if (wasSpoilt) await compareJob(world, job, this.tally)
+      if (wasSpoilt && !isSpoilt(job)) this.tally.mended++
+      this.#finished.push(job)
+      for (const file of job.transfer.files) file.rest()
+    } catch (cause) {
+      this.#open.push(job)
+      // The other workers end with the daemon.
+      if (!this.#victim.struck && cause instanceof Violation) this.#victim.daemon.kill()
+      if (!(cause instanceof NoRoom)) throw cause
+      await this.#makeRoom(world, job, cause)
     }
   }
 
+  async #makeRoom(world: World, job: Job, { limit, used, message }: NoRoom): Promise<void> {
+    this.tally.refusedForQuota++
+    const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => transfer.removalOf(file) !== 'done'))
+    const hadBytes = had.reduce((sum, { plan }) => sum + plan.sizeBytes, 0)
+    const isRight = job.transfer.user === BOUNDED_USER && limit === QUOTA_BYTES && typeof used === 'number' && used <= QUOTA_BYTES
+    if (!isRight || hadBytes <= QUOTA_BYTES) throw new Violation(`${message}, of a quota of ${QUOTA_BYTES}, with ${hadBytes} bytes in all`)
+    const index = this.#finished.findIndex(({ transfer }) => transfer.user === BOUNDED_USER && !transfer.mustBeGone)
+    const victim = index >= 0 ? this.#finished.splice(index, 1)[0] as Job : job.transfer.announced ? job : undefined
+    // Else those who have the room are at work.
+    if (victim === undefined) return void await sleep(TRY_AGAIN_MS)
+    if (victim === job) this.#open.splice(this.#open.indexOf(job), 1)
+    victim.transfer.removal = 'asked'
+    await this.#finish(world, victim)
+  }
+
   #take(random: Random): Job {
+    const spoilt = random.chance(0.25) ? this.#takeSpoilt(random) : undefined
+    if (spoilt !== undefined) return spoilt
     if (this.#open.length > 0 && (this.#open.length >= OPEN_JOBS_MAX || random.chance(0.6))) {
       return this.#open.splice(random.between(0, this.#open.length - 1), 1)[0] as Job
     }
-    return planJob(random, this.tally.jobs++)
+    const job = planJob(random, this.tally.jobs++, this.#clock.nowMs)
+    if (job.transfer.user === BOUNDED_USER) this.#bounded.push(job)
+    return job
+  }
+
+  /** A finished job some of whose content is damaged; for one with opaque chunks, which is not repaired in place, the same content again. */
+  #takeSpoilt(random: Random): Job | undefined {
+    const index = this.#finished.findIndex(isSpoilt)
+    const job = this.#finished[index]
+    if (job === undefined) return undefined
+    const file = job.transfer.files.find(one => one.isSpoilt && job.transfer.removalOf(one) === 'no')
+    if (job.manner.chunks === 'opaque' && file !== undefined) {
+      const twin = planTwin(random, this.tally.jobs++, file)
+      if (file.user === BOUNDED_USER) this.#bounded.push(twin)
+      return twin
+    }
+    this.#finished.splice(index, 1)
+    return job
   }
 
   async #judgeOpen(world: World): Promise<void> {
     await Promise.all(this.#open.map(async job => {
       if (job.transfer.fid === undefined) return
       const client = await this.#victim.daemon.client({ payload: 'msgpack' })
-      try { await report(world, job, client) } finally { client.destroy() }
+      try {
+        await report(world, job, client)
+      } catch (cause) {
+        if (!(cause instanceof NoRoom)) throw cause
+      } finally {
+        client.destroy()
+      }
     }))
   }
 
-  /** No more blows: every job comes to its end, and everything is compared. */
+  /** No more blows: every job comes to its end but some that are given up and expire; then everything is compared. */
   async #end(): Promise<void> {
-    await this.#victim.spawn(NEVER)
+    const random = new Random(this.#random.uint32())
+    await this.#victim.up()
+    await this.#serve(false, async world => {
+      await this.#judgeOpen(world)
+      const isLeft = ({ transfer }: Job): boolean => transfer.announced && transfer.files.every(file => transfer.removalOf(file) === 'no')
+      const abandoned = this.#open.filter(job => job.transfer.user !== BOUNDED_USER && isLeft(job)).slice(0, 2)
+      for (const job of abandoned) this.#open.splice(this.#open.indexOf(job), 1)
+      for (let tries = 0; ; tries++) {
+        const job = this.#open.shift() ?? this.#takeSpoilt(random)
+        if (job === undefined) break
+        if (tries === END_TRIES_MAX) throw new Violation(`transfer ${job.transfer.fid} of ${job.transfer.user} does not come to its end`)
+        if (isSpoilt(job)) await sleep(TRY_AGAIN_MS)
+        await this.#finish(world, job)
+      }
+      this.#open.push(...abandoned)
+    })
+    const { store } = this.#victim.daemon
+    this.#lapse(END_LATER_MS)
+    this.#finished.push(...this.#open.splice(0))
+    if (random.chance(0.5)) await reclaim({ store, random, tally: this.tally, laterMs: this.#clock.laterMs }, false)
+    await this.#serve(true, async world => {
+      const follows = this.#follow(world)
+      for (const user of USERS) await awaitExpiry(world, user)
+      await compareEverything(world, this.#finished, this.tally)
+      for (const [user, follower] of this.#followers) await compareFollower(world, user, follower)
+      await compareBlobs(store, this.#finished)
+      await this.#victim.daemon.kill('SIGTERM')
+      await follows
+    })
+    check({ store, tally: this.tally, laterMs: this.#clock.laterMs }, false)
+    for (const user of USERS) this.#compareUsage(store, user)
+    for (const follower of this.#followers.values()) this.tally.events += follower.eventsSeen
+  }
+
+  /** A life without a blow. */
+  async #serve(isExpiry: boolean, use: (world: World) => Promise<void>): Promise<void> {
+    this.#victim.spawn(NEVER, this.#flags(isExpiry))
     await this.#victim.daemon.ready()
-    const world = this.#world()
     const timeout = setTimeout(() => this.#victim.daemon.kill(), END_TIMEOUT_MS)
     try {
-      await this.#judgeOpen(world)
-      for (const job of this.#open.splice(0)) {
-        await work(world, job)
-        this.#finished.push(job)
-      }
-      await compareEverything(world, this.#finished, this.tally)
-      await compareBlobs(this.#victim.daemon.store, this.#finished)
+      await use(this.#world())
     } catch (cause) {
       throw cause instanceof ConnectionLost ? new Violation('the daemon went away, or did not come to an end in time', { cause }) : cause
     } finally {
@@ -156,10 +278,25 @@ class Campaign {
     await this.#victim.daemon.kill('SIGTERM')
   }
 
+  /** Each distinct content once, and nothing else. */
+  #compareUsage(store: string, user: string): void {
+    const sizes = new Map<string, number>()
+    for (const { transfer } of this.#finished) {
+      if (transfer.user !== user) continue
+      for (const file of transfer.files) {
+        if (transfer.removalOf(file) === 'no' && !file.mayHaveLapsed) sizes.set(file.digest, file.plan.sizeBytes)
+        file.rest()
+      }
+    }
+    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+    const used = usedBytes(store, user)
+    if (used !== bytes) throw new Violation(`${user} has ${bytes} bytes, and ${used} are counted`)
+  }
+
   #world(trigger?: Trigger): World {
     return {
       socket: this.#victim.daemon.socket,
-      token: user => this.#victim.daemon.token({ sub: user }),
+      token: user => this.#victim.daemon.token({ sub: user, ...(user === BOUNDED_USER ? { quota: QUOTA_BYTES } : {}) }),
       happened: what => trigger?.happened(what),
       count: what => { this.tally[what]++ },
     }
@@ -177,6 +314,10 @@ class Campaign {
     if (refused) throw cause
     throw new Violation(`the daemon went away by itself: ${cause instanceof Error ? cause.stack : cause}`, { cause })
   }
+}
+
+function isSpoilt({ transfer }: Job): boolean {
+  return transfer.files.some(file => file.isSpoilt && file.plan.sizeBytes > 0 && transfer.removalOf(file) === 'no' && !file.mayHaveLapsed)
 }
 
 /** For the last life, which has no blow: nothing is armed. */

@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RawClient } from '../support/raw-client.ts'
 import type { Random } from '../support/random.ts'
-import { type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
+import { type RecordedFile, type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
 import { TYPE } from '../support/wire.ts'
+import type { Follower } from './follower.ts'
+import { contentsOf } from './operator.ts'
 import { CAMPAIGN_TAG, type Job } from './plan.ts'
 import { report, type World } from './workload.ts'
 
@@ -17,10 +19,10 @@ const SAMPLE = 2
 const RECLAIM_POLL_MS = 100
 const RECLAIM_POLLS_MAX = 200
 
-interface Listed {
+export interface Listed {
   readonly fid: string
   readonly file: number
-  readonly digest?: string
+  readonly digest: string | undefined
   readonly size: number
   readonly name: string
 }
@@ -43,7 +45,7 @@ export async function compareBlobs(storePath: string, finished: readonly Job[]):
   const wanted = new Set<string>()
   for (const { transfer } of finished) {
     for (const file of transfer.files) {
-      if (transfer.removalOf(file) === 'no' && file.plan.sizeBytes > 0) wanted.add(`${transfer.user} ${file.digest}`)
+      if (transfer.removalOf(file) === 'no' && !file.mayHaveLapsed && file.plan.sizeBytes > 0) wanted.add(`${transfer.user} ${file.digest}`)
       file.rest()
     }
   }
@@ -54,10 +56,14 @@ export async function compareBlobs(storePath: string, finished: readonly Job[]):
     if (found.length === wanted.size) return
     await sleep(RECLAIM_POLL_MS)
   }
-  throw new Violation(`${found.length} blobs stand for ${wanted.size} contents`)
+  const there = contentsOf(storePath)
+  const needless = [...there].filter(([content]) => !wanted.has(content)).map(([content, files]) => `${content} of ${files}`)
+  const absent = [...wanted].filter(content => !there.has(content))
+  throw new Violation(`${found.length} blobs stand for ${wanted.size} contents; needless: ${needless.join(', ')}; absent: ${absent.join(', ')}`)
 }
 
-async function compareJob(world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY): Promise<void> {
+/** Its report, and the bytes of its files. */
+export async function compareJob(world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY): Promise<void> {
   const { transfer } = job
   const client = await RawClient.connect(world.socket)
   try {
@@ -75,12 +81,14 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
         continue
       }
       if (got.answer.response === 'Error') {
+        if (file.mayHaveLapsed || (file.isSpoilt && got.answer.code === 'content-damaged')) continue
         throw new Refusal(`${about} is stored, and FETCH answers ${got.answer.code} (${got.answer.reason})`)
       }
       if (got.absent > 0 || !got.bytes.equals(file.bytes)) {
         throw new Violation(`${about} differs: ${got.bytes.length} bytes, ${got.absent} chunks absent`)
       }
       file.rest()
+      file.seenWhole()
       tally.filesCompared++
     }
   } finally {
@@ -88,28 +96,65 @@ async function compareJob(world: World, job: Job, tally: { filesCompared: number
   }
 }
 
-async function logIn(world: World, client: RawClient, user: string): Promise<void> {
+export async function logIn(world: World, client: RawClient, user: string): Promise<void> {
   const answer = await client.authenticate(world.token(user))
   if (answer.response === 'Error') throw new Refusal(`a log-in: ${answer.code} (${answer.reason})`)
+}
+
+/** Everything that FIND shows, by id. */
+export async function list(client: RawClient, state: 'stored' | 'receiving' = 'stored'): Promise<Map<string, Listed>> {
+  const listed = new Map<string, Listed>()
+  for (let after: unknown; ;) {
+    const answer = await client.request(TYPE.find, { tags: [CAMPAIGN_TAG], state, limit: 1000, ...(after === undefined ? {} : { after }) })
+    if (answer.response === 'Error') throw new Refusal(`FIND: ${answer.code} (${answer.reason})`)
+    for (const one of answer.files as unknown as Listed[]) listed.set(`${one.fid}/${one.file}`, one)
+    after = answer['next']
+    if (after === undefined) return listed
+  }
+}
+
+/** The user's list by events is the one that FIND shows, once all events are there. */
+export async function compareFollower(world: World, user: string, follower: Follower): Promise<void> {
+  const client = await RawClient.connect(world.socket)
+  try {
+    await logIn(world, client, user)
+    const listed = await list(client)
+    for (let poll = 0; !follower.agrees(listed); poll++) {
+      if (poll === RECLAIM_POLLS_MAX) throw new Violation(follower.describe(listed))
+      await sleep(RECLAIM_POLL_MS)
+    }
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Expiry has taken all that is not finished. */
+export async function awaitExpiry(world: World, user: string): Promise<void> {
+  const client = await RawClient.connect(world.socket)
+  try {
+    await logIn(world, client, user)
+    for (let poll = 0; ; poll++) {
+      const left = [...(await list(client, 'receiving')).keys()]
+      if (left.length === 0) return
+      if (poll === RECLAIM_POLLS_MAX) throw new Violation(`${left.length} files of ${user} do not expire: ${left.slice(0, 5).join(' ')}`)
+      await sleep(RECLAIM_POLL_MS)
+    }
+  } finally {
+    client.destroy()
+  }
 }
 
 async function compareList(world: World, user: string, transfers: readonly RecordedTransfer[]): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
     await logIn(world, client, user)
-    const listed = new Map<string, Listed>()
-    for (let after: unknown; ;) {
-      const answer = await client.request(TYPE.find, { tags: [CAMPAIGN_TAG], limit: 1000, ...(after === undefined ? {} : { after }) })
-      if (answer.response === 'Error') throw new Refusal(`FIND: ${answer.code} (${answer.reason})`)
-      for (const one of answer.files as unknown as Listed[]) listed.set(`${one.fid}/${one.file}`, one)
-      after = answer['next']
-      if (after === undefined) break
-    }
+    const listed = await list(client)
     for (const transfer of transfers) {
       for (const file of transfer.files) {
         const id = `${transfer.fid}/${file.number}`
         const one = listed.get(id)
         listed.delete(id)
+        if (one === undefined && file.mayHaveLapsed) continue
         if (transfer.removalOf(file) === 'done') {
           if (one !== undefined) throw new Violation(`FIND lists ${id}, which was removed`)
         } else if (one?.digest !== file.digest || one.size !== file.plan.sizeBytes || one.name !== file.plan.name) {
@@ -118,8 +163,9 @@ async function compareList(world: World, user: string, transfers: readonly Recor
       }
     }
     for (const [id, one] of listed) {
-      // Announced without a fid and stored at once, but the Ok that told the fid was never read.
-      if (one.size === 0 && transfers.some(({ madeByDaemon, files }) => madeByDaemon && files.some(file => file.plan.name === one.name))) {
+      // Announced without a fid and stored at once, but the Ok that told the fid was never read. Nobody else would ever remove it.
+      if (transfers.some(({ madeByDaemon, files }) => madeByDaemon && files.some(file => file.plan.name === one.name && mayBeStoredAtOnce(file)))) {
+        await client.request(TYPE.remove, { fid: one.fid })
         continue
       }
       throw new Violation(`FIND lists ${id} (${JSON.stringify(one)}), which nobody sent`)
@@ -127,4 +173,8 @@ async function compareList(world: World, user: string, transfers: readonly Recor
   } finally {
     client.destroy()
   }
+}
+
+function mayBeStoredAtOnce(file: RecordedFile): boolean {
+  return file.plan.sizeBytes === 0 || file.mayBeKnown
 }

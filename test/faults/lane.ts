@@ -3,7 +3,7 @@
  * record. It ends when every chunk of its share is answered, or with the connection.
  */
 import { type Answer, ConnectionLost, type RawClient } from '../support/raw-client.ts'
-import { type RecordedFile, type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
+import { NoRoom, type RecordedFile, type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
 import { TYPE } from '../support/wire.ts'
 import { randomUUID } from 'node:crypto'
 import type { Happening } from './trigger.ts'
@@ -108,6 +108,12 @@ function refused(transfer: RecordedTransfer, parcel: Parcel, answer: Answer): vo
     parcel.file.forgetChunks()
     return
   }
-  if (answer.code === 'chunk-unknown' && transfer.removalOf(parcel.file) !== 'no') return
+  if (answer.code === 'digest-mismatch' && parcel.file.isSpoilt) {
+    // More is damaged than was known when the repair began.
+    parcel.file.forgetChunks()
+    return
+  }
+  if (answer.code === 'chunk-unknown' && (transfer.removalOf(parcel.file) !== 'no' || parcel.file.mayHaveLapsed)) return
+  if (answer.code === 'quota-exceeded') throw new NoRoom(answer)
   throw new Refusal(`${transfer.fid} file ${parcel.file.number} chunk ${parcel.index}: ${answer.code} (${answer.reason})`)
 }

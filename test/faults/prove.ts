@@ -15,7 +15,8 @@ export async function catchBreak(broken: Break, seed: number, strikes: number): 
   const victim = breakDown(broken)
   try {
     // A break that does not even start proves nothing.
-    await victim.spawn(NEVER)
+    await victim.up()
+    victim.spawn(NEVER)
     await victim.daemon.ready()
     await victim.daemon.kill()
     await victim.down()

@@ -8,6 +8,7 @@ export type Happening = 'acked' | 'sent' | 'last-sent' | 'remove-sent' | 'remove
 
 const KINDS = ['acked', 'acked', 'acked', 'sent', 'last-sent', 'last-sent', 'remove-sent', 'removed', 'stored', 'time', 'start'] as const
 const LIFE_MS_MAX = 1500
+const EARLY_MS_MAX = 60
 
 export class Trigger {
   readonly #strike: () => void
@@ -18,10 +19,11 @@ export class Trigger {
   #timers: NodeJS.Timeout[] = []
   #fired = false
 
-  constructor(random: Random, strike: () => void) {
+  /** `isEarly`: soon after the daemon serves, while it does what its start is for. */
+  constructor(random: Random, strike: () => void, isEarly = false) {
     this.#strike = strike
-    this.#kind = random.pick(KINDS)
-    this.#delayMs = this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
+    this.#kind = isEarly ? 'time' : random.pick(KINDS)
+    this.#delayMs = isEarly ? random.between(0, EARLY_MS_MAX) : this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
     this.#left = this.#kind === 'acked' || this.#kind === 'sent' ? random.magnitude(1, 2000) : random.magnitude(1, 6)
     this.description = `${this.#kind} ${this.#left} + ${this.#delayMs} ms`
   }

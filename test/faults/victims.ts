@@ -5,12 +5,17 @@
 import { join } from 'node:path'
 import { type DaemonOptions, TestDaemon } from '../support/daemon.ts'
 import type { Random } from '../support/random.ts'
+import { LATER } from './clock.ts'
 import { type CutMoment, PowerDisk } from './power-disk.ts'
+
+type Life = Pick<DaemonOptions, 'args' | 'env'>
 
 export interface Victim {
   readonly daemon: TestDaemon
-  /** Brings the machine up and spawns the daemon; `daemon.ready` says when it serves. */
-  spawn(random: Random): Promise<void>
+  /** Brings the machine up: the store is there, and no daemon. */
+  up(): Promise<void>
+  /** Spawns the daemon, with more flags and variables for this one life; `daemon.ready` says when it serves. */
+  spawn(random: Random, life?: Life): void
   /** The daemon serves: what is to fall inside its work may be prepared. */
   ready(random: Random): void
   /** Must not wait: the blow falls when it returns. */
@@ -31,12 +36,15 @@ export class KilledDaemon implements Victim {
   struck = false
 
   constructor(options: DaemonOptions) {
-    this.daemon = new TestDaemon(options)
+    this.daemon = new TestDaemon(withClock(options))
   }
 
-  async spawn(): Promise<void> {
+  async up(): Promise<void> {
     this.struck = false
-    this.daemon.spawn()
+  }
+
+  spawn(_random: Random, life?: Life): void {
+    this.daemon.spawn(life)
   }
 
   ready(): void {}
@@ -66,20 +74,23 @@ export class PoweredMachine implements Victim {
   readonly sectors = { unflushed: 0, kept: 0 }
 
   constructor(options: DaemonOptions) {
-    this.daemon = new TestDaemon({ durability: 'power', ...options, store: join(this.disk.mount, 'store') })
+    this.daemon = new TestDaemon({ durability: 'power', ...withClock(options), store: join(this.disk.mount, 'store') })
   }
 
   get struck(): boolean {
     return this.disk.isCut
   }
 
-  async spawn(random: Random): Promise<void> {
+  async up(): Promise<void> {
     await this.disk.up()
+  }
+
+  spawn(random: Random, life?: Life): void {
     // Some cuts fall into the recovery from the last one.
     if (random.chance(0.1)) this.#arm(random, 1, 100)
     // Whoever is up when the power goes does not live to answer again.
     void this.disk.gone.then(() => this.daemon.kill())
-    this.daemon.spawn()
+    this.daemon.spawn(life)
   }
 
   /** Half of the cuts fall inside the disk's own work, where no signal would ever hit: between two writes of one sync. */
@@ -108,4 +119,8 @@ export class PoweredMachine implements Victim {
     await this.disk.dispose()
     await this.daemon.dispose()
   }
+}
+
+function withClock(options: DaemonOptions): DaemonOptions {
+  return { ...options, execArgv: ['--import', LATER, ...options.execArgv ?? []] }
 }

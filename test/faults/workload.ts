@@ -55,6 +55,7 @@ function announcement(file: RecordedFile): Record<string, unknown> {
   return {
     name: file.plan.name,
     size: file.sizeTold ? file.plan.sizeBytes : null,
+    ...(file.plan.expiresMs === undefined ? {} : { expires: file.plan.expiresMs }),
     ...(file.digestTold ? { digest: file.plan.digest === 'wrong' ? wrong : file.digest } : {}),
   }
 }
@@ -167,7 +168,7 @@ async function removeFile(world: World, { transfer }: Job, client: RawClient): P
   file.removal = 'done'
 }
 
-async function removeTransfer(world: World, { transfer }: Job, client: RawClient): Promise<void> {
+export async function removeTransfer(world: World, { transfer }: Job, client: RawClient): Promise<void> {
   transfer.removal = 'asked'
   await remove(world, client, { fid: transfer.fid })
   transfer.removal = 'done'

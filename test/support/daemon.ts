@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { RawClient, type RawClientOptions } from './raw-client.ts'
 import { type Claims, mintToken } from './token.ts'
 
-const MAIN = join(import.meta.dirname, '../../daemon/main.ts')
+export const MAIN = join(import.meta.dirname, '../../daemon/main.ts')
 const READY_TIMEOUT_MS = 30_000
 
 export interface DaemonOptions {
@@ -58,16 +58,16 @@ export class TestDaemon {
     return this.#child?.exitCode ?? null
   }
 
-  /** Spawns the process and returns at once. */
-  spawn(): void {
+  /** Spawns the process, with more flags and variables for this one life, and returns at once. */
+  spawn(life: Pick<DaemonOptions, 'args' | 'env'> = {}): void {
     const { durability = 'process', args = [], execArgv = [], env = {} } = this.options
     const child = spawn(
       process.execPath,
       [
         ...execArgv, MAIN, '--socket', this.socket, '--store', this.store, '--secret-file', this.secretFile,
-        '--durability', durability, ...args,
+        '--durability', durability, ...args, ...life.args ?? [],
       ],
-      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } },
+      { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env, ...life.env } },
     )
     child.stderr?.setEncoding('utf8').on('data', (text: string) => { this.stderr += text })
     this.#child = child

@@ -16,6 +16,19 @@ export class Refusal extends Violation {
   override readonly name = 'Refusal'
 }
 
+/** `quota-exceeded`: nobody's fault, as long as the user has that much. */
+export class NoRoom extends Error {
+  override readonly name = 'NoRoom'
+  readonly limit: unknown
+  readonly used: unknown
+
+  constructor(answer: Answer) {
+    super(`${answer.code} (${answer.reason})`)
+    this.limit = answer['limit']
+    this.used = answer['used']
+  }
+}
+
 export type Removal = 'no' | 'asked' | 'done'
 
 export interface FilePlan {
@@ -26,10 +39,19 @@ export interface FilePlan {
   /** Announced with the size null; told when every whole chunk was sent, or at the next resumption. */
   readonly sizeLate?: boolean
   readonly digest?: 'none' | 'announced' | 'late' | 'wrong'
+  /** When it goes by itself, in ms since 1970. */
+  readonly expiresMs?: number
 }
 
 /** By user and digest: contents of which every chunk was sent in some file. Nobody else's may be had without being sent. */
 const sentWhole = new Set<string>()
+
+/** By user and digest: stored contents that somebody has damaged on the disk, and that were not seen whole since. */
+const spoilt = new Set<string>()
+
+export function isSpoilt(user: string, digest: string | null): boolean {
+  return spoilt.has(`${user} ${digest}`)
+}
 
 export class RecordedFile {
   readonly user: string
@@ -50,11 +72,15 @@ export class RecordedFile {
   sizeTold: boolean
   digestTold: boolean
   removal: Removal = 'no'
+  /** It was not known to be stored when unfinished transfers expired. */
+  lapsing = false
+  readonly #nowMs: () => number
   #bytes: Buffer | undefined
   #digest: string | undefined
 
-  constructor(user: string, plan: FilePlan, number: number) {
+  constructor(user: string, plan: FilePlan, number: number, nowMs: () => number = Date.now) {
     this.user = user
+    this.#nowMs = nowMs
     this.plan = plan
     this.number = number
     this.chunkCount = Math.ceil(plan.sizeBytes / plan.chunkSizeBytes)
@@ -78,6 +104,26 @@ export class RecordedFile {
   /** It may be stored by its announcement, because the user has its content. */
   get mayBeKnown(): boolean {
     return this.plan.digest === 'announced' && this.sizeTold && sentWhole.has(this.#content)
+  }
+
+  /** Expiry may have removed it. */
+  get mayHaveLapsed(): boolean {
+    const { expiresMs } = this.plan
+    return this.lapsing || (expiresMs !== undefined && expiresMs <= this.#nowMs())
+  }
+
+  /** FETCH may refuse it, and AUTHENTICATION may ask for any of its chunks again. */
+  get isSpoilt(): boolean {
+    return spoilt.has(this.#content)
+  }
+
+  spoil(): void {
+    spoilt.add(this.#content)
+  }
+
+  /** It was handed out whole. */
+  seenWhole(): void {
+    spoilt.delete(this.#content)
   }
 
   get #content(): string {
@@ -133,12 +179,12 @@ export class RecordedTransfer {
   announced = false
   removal: Removal = 'no'
 
-  constructor(user: string, fid: string | undefined, tags: readonly string[], plans: readonly FilePlan[]) {
+  constructor(user: string, fid: string | undefined, tags: readonly string[], plans: readonly FilePlan[], nowMs?: () => number) {
     this.user = user
     this.fid = fid
     this.madeByDaemon = fid === undefined
     this.tags = tags
-    this.files = plans.map((plan, number) => new RecordedFile(user, plan, number))
+    this.files = plans.map((plan, number) => new RecordedFile(user, plan, number, nowMs))
   }
 
   get ackedCount(): number {
@@ -155,9 +201,9 @@ export class RecordedTransfer {
     return this.removal === 'asked' || file.removal === 'asked' ? 'asked' : 'no'
   }
 
-  /** The transfer may have closed: it, or each of its files, was asked to be removed. */
+  /** The transfer may have closed: it, or each of its files, was asked to be removed or may have expired. */
   get mayBeGone(): boolean {
-    return this.files.every(file => this.removalOf(file) !== 'no')
+    return this.files.every(file => this.removalOf(file) !== 'no' || file.mayHaveLapsed)
   }
 
   get mustBeGone(): boolean {
@@ -179,6 +225,7 @@ export function judgeReport(transfer: RecordedTransfer, answer: Answer): boolean
       return false
     }
     if (answer.code === 'unknown-fid' && transfer.mayBeUnknown) return false
+    if (answer.code === 'quota-exceeded') throw new NoRoom(answer)
     throw new Refusal(`${about}: ${answer.code} ${answer.state ?? ''} (${answer.reason})`)
   }
   if (transfer.mustBeGone) throw new Violation(`${about}: is there again after the Ok of its removal`)
@@ -194,10 +241,11 @@ export function judgeReport(transfer: RecordedTransfer, answer: Answer): boolean
 function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileState, transferChunkBytes: number | undefined): void {
   const fail = (what: string): never => { throw new Violation(`transfer ${transfer.fid} file ${file.number} (${report.state}): ${what}`) }
   if (report.state === 'removed') {
-    if (transfer.removalOf(file) === 'no') fail('nobody removed it')
+    if (transfer.removalOf(file) === 'no' && !file.mayHaveLapsed) fail('nobody removed it')
     file.removal = 'done'
     return
   }
+  file.lapsing = false
   if (transfer.removalOf(file) === 'done') fail('is there again after the Ok of its removal')
   if (report.state === 'stored') {
     if (file.plan.digest === 'wrong') fail('is stored with another digest than announced')
@@ -217,13 +265,19 @@ function judgeFile(transfer: RecordedTransfer, file: RecordedFile, report: FileS
     if (missing[i] === 1 && (file.acked[i] === 1 || file.reported[i] === 1)) lost.push(i)
     // Until the size is told, a report lists only the gaps below the highest chunk.
     if (missing[i] === 0 && file.sizeTold) {
-      if (file.sent[i] === 0) phantom.push(i)
+      if (file.sent[i] === 0 && !file.isSpoilt) phantom.push(i)
       else file.reported[i] = 1
     }
   }
   if (file.plan.digest === 'wrong' && file.sentCount === file.chunkCount && lost.length > 0) {
     if (missing.includes(0)) fail('after a digest mismatch some chunks are still marked')
     file.forgetChunks()
+    return
+  }
+  if (file.isSpoilt) {
+    // Under repair: what was stored before may be asked for again, once or, after more damage, anew.
+    if (lost.length > 0 || file.storedSeen) file.forgetChunks()
+    file.storedSeen = false
     return
   }
   if (lost.length > 0) fail(`${lost.length} chunks that were acknowledged or reported are missing: ${lost.slice(0, 20).join(' ')}`)
