@@ -12,7 +12,8 @@ import { CampaignClock } from './clock.ts'
 import { awaitExpiry, compareBlobs, compareEverything, compareFollower, compareJob, compareSome } from './compare.ts'
 import { Follower } from './follower.ts'
 import { check, reclaim, tend, type Tended, usedBytes } from './operator.ts'
-import { BOUNDED_USER, type Job, planJob, planTwin, QUOTA_BYTES, USERS } from './plan.ts'
+import { BOUNDED_USER, type Job, QUOTA_BYTES, USERS } from './plan.ts'
+import { isSpoilt, Stock } from './stock.ts'
 import { Trigger } from './trigger.ts'
 import type { Victim } from './victims.ts'
 import { report, work, type World } from './workload.ts'
@@ -41,7 +42,6 @@ export interface Tally extends Tended {
 }
 
 const WORKERS = 3
-const OPEN_JOBS_MAX = 7
 const END_TIMEOUT_MS = 120_000
 const END_TRIES_MAX = 2000
 const TRY_AGAIN_MS = 20
@@ -73,13 +73,10 @@ class Campaign {
   trigger = ''
   readonly #clock = new CampaignClock()
   readonly #followers = new Map(USERS.map(user => [user, new Follower(user)]))
-  /** All jobs of the user who has a quota. */
-  readonly #bounded: Job[] = []
+  readonly #stock = new Stock(this.#clock.nowMs)
   readonly #options: CampaignOptions
   readonly #victim: Victim
   readonly #random: Random
-  readonly #open: Job[] = []
-  readonly #finished: Job[] = []
 
   constructor(options: CampaignOptions) {
     this.#options = options
@@ -91,9 +88,11 @@ class Campaign {
     while (this.tally.strikes < this.#options.strikes) {
       await this.#life()
       this.tally.strikes++
+      this.tally.jobs = this.#stock.planned
       if (this.tally.strikes % 25 === 0) this.#options.log?.(`${this.tally.strikes} strikes, ${JSON.stringify(this.tally)}`)
     }
     await this.#end()
+    this.tally.jobs = this.#stock.planned
     return this.tally
   }
 
@@ -101,7 +100,7 @@ class Campaign {
   async #life(): Promise<void> {
     const random = new Random(this.#random.uint32())
     await this.#victim.up()
-    await tend({ store: this.#victim.daemon.store, finished: this.#finished, random, tally: this.tally, laterMs: this.#clock.laterMs })
+    await tend({ store: this.#victim.daemon.store, finished: this.#stock.finished, random, tally: this.tally, laterMs: this.#clock.laterMs })
     const isExpiry = random.chance(0.2)
     const trigger = new Trigger(random, () => { if (!this.#victim.struck) this.#victim.strike(random) }, isExpiry && random.chance(0.6))
     this.trigger = trigger.description
@@ -116,7 +115,7 @@ class Campaign {
       follows = this.#follow(world)
       this.#victim.ready(random)
       await this.#judgeOpen(world)
-      await compareSome(world, this.#finished, random, this.tally)
+      await compareSome(world, this.#stock.finished, random, this.tally)
       const outcomes = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#worker(world, random)))
       const causes = outcomes.map(outcome => outcome.status === 'rejected' ? outcome.reason as unknown : undefined)
       // A violation first: the other workers only lost their connections over it.
@@ -129,18 +128,11 @@ class Campaign {
     }
     await this.#victim.down()
     await follows
-    for (const { transfer } of this.#open) for (const file of transfer.files) file.rest()
+    for (const { transfer } of this.#stock.open) for (const file of transfer.files) file.rest()
   }
 
   #flags(isExpiry: boolean): { args: string[]; env: Record<string, string> } {
     return { args: isExpiry ? ['--expire-unfinished', '1m'] : [], env: { TALLY_TEST_LATER_MS: String(this.#clock.laterMs) } }
-  }
-
-  /** The next life is so much later that nothing unfinished outlives its start, unless it is opened before. */
-  #lapse(laterMs: number): void {
-    this.#clock.laterMs += laterMs
-    this.tally.expiries++
-    for (const { transfer } of this.#open) for (const file of transfer.files) if (!file.storedSeen) file.lapsing = true
   }
 
   /** What goes wrong with a connection here goes wrong with the others, too; what a follower heard is judged at the end. */
@@ -148,9 +140,16 @@ class Campaign {
     return Promise.allSettled([...this.#followers].map(([user, follower]) => follower.follow(world.socket, world.token(user))))
   }
 
+  /** The next life is so much later that nothing unfinished outlives its start, unless it is opened before. */
+  #lapse(laterMs: number): void {
+    this.#clock.laterMs += laterMs
+    this.tally.expiries++
+    this.#stock.lapse()
+  }
+
   /** Works on one job after the other until the blow. */
   async #worker(world: World, random: Random): Promise<void> {
-    for (;;) await this.#finish(world, this.#take(random))
+    for (;;) await this.#finish(world, this.#stock.take(random))
   }
 
   /** Brings a job to its end, or back to the open ones: where there is no room for it something else is removed. */
@@ -161,60 +160,24 @@ class Campaign {
       await work(world, job)
       if (wasSpoilt) await compareJob(world, job, this.tally)
       if (wasSpoilt && !isSpoilt(job)) this.tally.mended++
-      this.#finished.push(job)
+      this.#stock.finished.push(job)
       for (const file of job.transfer.files) file.rest()
     } catch (cause) {
-      this.#open.push(job)
+      this.#stock.open.push(job)
       // The other workers end with the daemon.
       if (!this.#victim.struck && cause instanceof Violation) this.#victim.daemon.kill()
       if (!(cause instanceof NoRoom)) throw cause
-      await this.#makeRoom(world, job, cause)
+      this.tally.refusedForQuota++
+      const victim = this.#stock.takeForRoom(job, cause)
+      // Without one, those who have the room are at work.
+      if (victim === undefined) return void await sleep(TRY_AGAIN_MS)
+      victim.transfer.removal = 'asked'
+      await this.#finish(world, victim)
     }
-  }
-
-  async #makeRoom(world: World, job: Job, { limit, used, message }: NoRoom): Promise<void> {
-    this.tally.refusedForQuota++
-    const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => transfer.removalOf(file) !== 'done'))
-    const hadBytes = had.reduce((sum, { plan }) => sum + plan.sizeBytes, 0)
-    const isRight = job.transfer.user === BOUNDED_USER && limit === QUOTA_BYTES && typeof used === 'number' && used <= QUOTA_BYTES
-    if (!isRight || hadBytes <= QUOTA_BYTES) throw new Violation(`${message}, of a quota of ${QUOTA_BYTES}, with ${hadBytes} bytes in all`)
-    const index = this.#finished.findIndex(({ transfer }) => transfer.user === BOUNDED_USER && !transfer.mustBeGone)
-    const victim = index >= 0 ? this.#finished.splice(index, 1)[0] as Job : job.transfer.announced ? job : undefined
-    // Else those who have the room are at work.
-    if (victim === undefined) return void await sleep(TRY_AGAIN_MS)
-    if (victim === job) this.#open.splice(this.#open.indexOf(job), 1)
-    victim.transfer.removal = 'asked'
-    await this.#finish(world, victim)
-  }
-
-  #take(random: Random): Job {
-    const spoilt = random.chance(0.25) ? this.#takeSpoilt(random) : undefined
-    if (spoilt !== undefined) return spoilt
-    if (this.#open.length > 0 && (this.#open.length >= OPEN_JOBS_MAX || random.chance(0.6))) {
-      return this.#open.splice(random.between(0, this.#open.length - 1), 1)[0] as Job
-    }
-    const job = planJob(random, this.tally.jobs++, this.#clock.nowMs)
-    if (job.transfer.user === BOUNDED_USER) this.#bounded.push(job)
-    return job
-  }
-
-  /** A finished job some of whose content is damaged; for one with opaque chunks, which is not repaired in place, the same content again. */
-  #takeSpoilt(random: Random): Job | undefined {
-    const index = this.#finished.findIndex(isSpoilt)
-    const job = this.#finished[index]
-    if (job === undefined) return undefined
-    const file = job.transfer.files.find(one => one.isSpoilt && job.transfer.removalOf(one) === 'no')
-    if (job.manner.chunks === 'opaque' && file !== undefined) {
-      const twin = planTwin(random, this.tally.jobs++, file)
-      if (file.user === BOUNDED_USER) this.#bounded.push(twin)
-      return twin
-    }
-    this.#finished.splice(index, 1)
-    return job
   }
 
   async #judgeOpen(world: World): Promise<void> {
-    await Promise.all(this.#open.map(async job => {
+    await Promise.all(this.#stock.open.map(async job => {
       if (job.transfer.fid === undefined) return
       const client = await this.#victim.daemon.client({ payload: 'msgpack' })
       try {
@@ -233,33 +196,34 @@ class Campaign {
     await this.#victim.up()
     await this.#serve(false, async world => {
       await this.#judgeOpen(world)
-      const isLeft = ({ transfer }: Job): boolean => transfer.announced && transfer.files.every(file => transfer.removalOf(file) === 'no')
-      const abandoned = this.#open.filter(job => job.transfer.user !== BOUNDED_USER && isLeft(job)).slice(0, 2)
-      for (const job of abandoned) this.#open.splice(this.#open.indexOf(job), 1)
+      const abandoned = this.#stock.takeAbandoned()
       for (let tries = 0; ; tries++) {
-        const job = this.#open.shift() ?? this.#takeSpoilt(random)
+        const job = this.#stock.open.shift() ?? this.#stock.takeSpoilt(random)
         if (job === undefined) break
         if (tries === END_TRIES_MAX) throw new Violation(`transfer ${job.transfer.fid} of ${job.transfer.user} does not come to its end`)
         if (isSpoilt(job)) await sleep(TRY_AGAIN_MS)
         await this.#finish(world, job)
       }
-      this.#open.push(...abandoned)
+      this.#stock.open.push(...abandoned)
     })
     const { store } = this.#victim.daemon
     this.#lapse(END_LATER_MS)
-    this.#finished.push(...this.#open.splice(0))
+    this.#stock.finished.push(...this.#stock.open.splice(0))
     if (random.chance(0.5)) await reclaim({ store, random, tally: this.tally, laterMs: this.#clock.laterMs }, false)
     await this.#serve(true, async world => {
       const follows = this.#follow(world)
       for (const user of USERS) await awaitExpiry(world, user)
-      await compareEverything(world, this.#finished, this.tally)
+      await compareEverything(world, this.#stock.finished, this.tally)
       for (const [user, follower] of this.#followers) await compareFollower(world, user, follower)
-      await compareBlobs(store, this.#finished)
+      await compareBlobs(store, this.#stock.finished)
       await this.#victim.daemon.kill('SIGTERM')
       await follows
     })
     check({ store, tally: this.tally, laterMs: this.#clock.laterMs }, false)
-    for (const user of USERS) this.#compareUsage(store, user)
+    for (const user of USERS) {
+      const [bytes, used] = [this.#stock.bytesOf(user), usedBytes(store, user)]
+      if (used !== bytes) throw new Violation(`${user} has ${bytes} bytes, and ${used} are counted`)
+    }
     for (const follower of this.#followers.values()) this.tally.events += follower.eventsSeen
   }
 
@@ -276,21 +240,6 @@ class Campaign {
       clearTimeout(timeout)
     }
     await this.#victim.daemon.kill('SIGTERM')
-  }
-
-  /** Each distinct content once, and nothing else. */
-  #compareUsage(store: string, user: string): void {
-    const sizes = new Map<string, number>()
-    for (const { transfer } of this.#finished) {
-      if (transfer.user !== user) continue
-      for (const file of transfer.files) {
-        if (transfer.removalOf(file) === 'no' && !file.mayHaveLapsed) sizes.set(file.digest, file.plan.sizeBytes)
-        file.rest()
-      }
-    }
-    const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
-    const used = usedBytes(store, user)
-    if (used !== bytes) throw new Violation(`${user} has ${bytes} bytes, and ${used} are counted`)
   }
 
   #world(trigger?: Trigger): World {
@@ -314,10 +263,6 @@ class Campaign {
     if (refused) throw cause
     throw new Violation(`the daemon went away by itself: ${cause instanceof Error ? cause.stack : cause}`, { cause })
   }
-}
-
-function isSpoilt({ transfer }: Job): boolean {
-  return transfer.files.some(file => file.isSpoilt && file.plan.sizeBytes > 0 && transfer.removalOf(file) === 'no' && !file.mayHaveLapsed)
 }
 
 /** For the last life, which has no blow: nothing is armed. */

@@ -31,7 +31,7 @@ export const CAMPAIGN_TAG = 'campaign'
 /** Has a quota, which its jobs fill; each of them alone would fit. */
 export const BOUNDED_USER = 'cara'
 export const USERS = ['ada', 'bob', BOUNDED_USER] as const
-export const QUOTA_BYTES = 200_000
+export const QUOTA_BYTES = 100_000
 /** Of files that go by themselves. */
 const EXPIRES_MS_MAX = 180_000
 
@@ -42,10 +42,10 @@ export function planJob(random: Random, number: number, nowMs: () => number): Jo
   const plain = opaque || random.chance(0.15)
   const manySmall = random.chance(0.4)
   const chunkSizeBytes = opaque ? random.pick([1000, 1024]) : plain ? 1024 : random.pick([512, 1024, 1024, 4096, 65_536])
-  const sizeMax = manySmall ? 4000 : opaque && user !== BOUNDED_USER ? 300_000 : Math.min(user === BOUNDED_USER ? 60_000 : 3_000_000, chunkSizeBytes * 2500)
+  const sizeMax = manySmall ? 4000 : opaque && user !== BOUNDED_USER ? 300_000 : Math.min(user === BOUNDED_USER ? 30_000 : 3_000_000, chunkSizeBytes * 2500)
   const plans = Array.from({ length: manySmall ? random.between(4, 24) : random.between(1, 3) }, (_, file): FilePlan => {
     const common = random.chance(0.3)
-    const sizeBytes = common ? random.pick([0, 1, 1000, 3000, user === BOUNDED_USER ? 5000 : 50_000]) : random.magnitude(1, sizeMax)
+    const sizeBytes = common ? random.pick([0, 1, 1000, 3000, user === BOUNDED_USER ? 2000 : 50_000]) : random.magnitude(1, sizeMax)
     const announced = plain ? 'none' : random.pick(['none', 'announced', 'late'] as const)
     return {
       name: `job ${number} file ${file}`,
