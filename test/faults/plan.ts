@@ -45,7 +45,7 @@ export function planJob(random: Random, number: number, nowMs: () => number): Jo
   const sizeMax = manySmall ? 4000 : opaque && user !== BOUNDED_USER ? 300_000 : Math.min(user === BOUNDED_USER ? 30_000 : 3_000_000, chunkSizeBytes * 2500)
   const plans = Array.from({ length: manySmall ? random.between(4, 24) : random.between(1, 3) }, (_, file): FilePlan => {
     const common = random.chance(0.3)
-    const sizeBytes = common ? random.pick([0, 1, 1000, 3000, user === BOUNDED_USER ? 2000 : 50_000]) : random.magnitude(1, sizeMax)
+    const sizeBytes = common ? random.pick([0, 1, 1000, 3000, user === BOUNDED_USER ? 2000 : 50_000]) : user === BOUNDED_USER ? random.between(1, sizeMax) : random.magnitude(1, sizeMax)
     const announced = plain ? 'none' : random.pick(['none', 'announced', 'late'] as const)
     return {
       name: `job ${number} file ${file}`,
