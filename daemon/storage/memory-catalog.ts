@@ -183,7 +183,7 @@ export class MemoryCatalog implements Catalog {
     if (transfer !== undefined) transfer.touchedMs = nowMs
     const twin = this.#withDigest(this.#userOf(file) as string, digest)
     const isReplaced = twin?.blob !== undefined && file.sizeBytes !== 0 && (this.state.contents.get(twin.blob)?.damaged.length ?? 0) > 0
-    if (isReplaced) this.#replaceContent(twin.blob as FileId, id)
+    if (isReplaced) this.#replaceContent(twin.blob as FileId, id, sums)
     else if (twin === undefined) this.state.contents.set(id, { sums, damaged: [] })
     else if (file.sizeBytes !== 0) this.state.garbage.add(id)
     const blob = isReplaced ? id : twin?.blob ?? id
@@ -413,10 +413,10 @@ export class MemoryCatalog implements Catalog {
     for (const { id, blob } of [...this.state.files.values()]) if (blob === content) this.#dropRepair(id)
   }
 
-  #replaceContent(damaged: FileId, whole: FileId): void {
+  #replaceContent(damaged: FileId, whole: FileId, sums: Uint8Array): void {
     this.#dropRepairsOf(damaged)
     for (const file of [...this.state.files.values()]) if (file.blob === damaged) this.state.files.set(file.id, { ...file, blob: whole })
-    this.state.contents.set(whole, { sums: this.state.contents.get(damaged)?.sums ?? new Uint8Array(0), damaged: [] })
+    this.state.contents.set(whole, { sums, damaged: [] })
     this.state.contents.delete(damaged)
     this.state.garbage.add(damaged)
   }

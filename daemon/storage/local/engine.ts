@@ -158,7 +158,7 @@ export class Engine {
     const isReplaced = twin !== undefined && twin.damaged !== null && row.size !== 0
     if (twin === undefined) this.#addContent(file, owner, digest, sizeBytes, sums)
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', isReplaced ? twin.blob as FileId : file)
-    if (isReplaced) this.#replaceContent(twin.blob as FileId, file)
+    if (isReplaced) this.#replaceContent(twin.blob as FileId, file, sums)
     this.#dropReceipts(file)
     this.#showStored(file, (isReplaced ? file : twin?.blob ?? file) as FileId, sizeBytes, nowMs)
   }
@@ -243,12 +243,13 @@ export class Engine {
   }
 
   /** All who share the content show the new blob, which is whole. */
-  #replaceContent(damaged: FileId, whole: FileId): void {
+  #replaceContent(damaged: FileId, whole: FileId, sums: Uint8Array): void {
     dropRepairsOf(this.#db, damaged)
+    this.#db.run('DELETE FROM block_sum WHERE content = ?', damaged)
     this.#db.run('PRAGMA defer_foreign_keys = ON')
     this.#db.run('UPDATE content SET blob = ?, damaged = NULL WHERE blob = ?', whole, damaged)
-    this.#db.run('UPDATE block_sum SET content = ? WHERE content = ?', whole, damaged)
     this.#db.run('UPDATE file SET content = ? WHERE content = ?', whole, damaged)
+    writeSums(this.#db, whole, sums)
   }
 
   /** Its pairs go with time, in slices: there may be millions. */
