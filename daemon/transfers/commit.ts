@@ -113,7 +113,16 @@ export class GroupCommit {
       await this.#writeBytes(shares)
       const isStored = await Promise.all(shares.map(share => this.#storeUnmarked(share)))
       marked = shares.filter((_, i) => isStored[i] !== true)
-      await this.#mark(marked)
+      try {
+        await this.#mark(marked)
+      } catch (cause) {
+        // Other transfers of the user grew meanwhile. Sizes that were told are paid for: only the others are too much.
+        if (asTallyError(cause).code !== 'quota-exceeded') throw cause
+        const growing = marked.filter(isGrowing)
+        marked = marked.filter(share => !isGrowing(share))
+        this.#refuse(growing, cause)
+        await this.#mark(marked)
+      }
     } catch (cause) {
       this.#refuse(marked, cause)
       return
@@ -171,7 +180,7 @@ export class GroupCommit {
    * Whether it fits is decided by `mark`, as other transfers of the user grow meanwhile.
    */
   async #affordable(taken: readonly Taken[]): Promise<readonly Taken[]> {
-    const growing = taken.filter(({ upload }) => upload.sizeBytes === null)
+    const growing = taken.filter(isGrowing)
     const bytes = growing.reduce((sum, { group }) => sum + group.extents.lengthBytes, 0)
     const { user, quota } = this.#account
     try {
@@ -186,7 +195,7 @@ export class GroupCommit {
   /** The quota that these have to keep to; undefined where none can be exceeded: a size that was told is counted already. */
   #quotaOf(taken: readonly Taken[]): Quota | undefined {
     const { quota } = this.#account
-    return quota.bytesMax < NO_QUOTA.bytesMax && taken.some(({ upload }) => upload.sizeBytes === null) ? quota : undefined
+    return quota.bytesMax < NO_QUOTA.bytesMax && taken.some(isGrowing) ? quota : undefined
   }
 
   #refuse(taken: readonly Taken[], cause: unknown): void {
@@ -218,6 +227,11 @@ export class GroupCommit {
     for (const { upload, group, change } of shares) if (group.order.length > 0) marks.push(upload.mark(group, change))
     if (marks.length > 0) await this.#store.catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
   }
+}
+
+/** Its size is not told, so each chunk counts anew. */
+function isGrowing({ upload }: Taken): boolean {
+  return upload.sizeBytes === null
 }
 
 function divide(upload: Upload, group: Group, mayHold: boolean): Share {

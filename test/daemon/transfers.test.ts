@@ -9,6 +9,7 @@ import type { TallyError } from '../../protocol/errors.ts'
 import { TallyError as Refusal } from '../../protocol/errors.ts'
 import type { Authentication, FileAnnouncement } from '../../protocol/messages.ts'
 import { openMemoryStore } from '../../daemon/storage/memory.ts'
+import type { Quota } from '../../daemon/storage/quota.ts'
 import type { Mark, Store } from '../../daemon/storage/storage.ts'
 import { newTransfer } from '../../daemon/transfers/announcement.ts'
 import { EMPTY_DIGEST } from '../../daemon/transfers/finish.ts'
@@ -67,12 +68,12 @@ function gatedStore(inner: Store = openMemoryStore()) {
         const value: unknown = Reflect.get(target, name)
         return typeof value === 'function' ? value.bind(target) : value
       }
-      return async (marks: readonly Mark[], nowMs: number) => {
+      return async (marks: readonly Mark[], nowMs: number, quota?: Quota) => {
         await control.gate
         const failure = control.fail
         if (failure !== undefined) throw failure
         control.marks.push(marks)
-        await target.mark(marks, nowMs)
+        await target.mark(marks, nowMs, quota)
       }
     },
   })
@@ -183,6 +184,20 @@ t.test('a failed cycle makes its chunks missing again, with its code, and nothin
   const last = send(transfer, 0, 3, bytes(1024, 9))
   t.equal(await last.settled, 'stored 0')
   t.equal(last.stored?.digest, sha(Buffer.concat([bytes(1024), bytes(3072, 9)])))
+})
+
+t.test('a quota that is used up while bytes are written refuses what has no size yet, and not what is paid for', async t => {
+  const { transfer, control, store } = await setUp([{ name: 'known', sizeBytes: 2048 }, { name: 'stream', sizeBytes: null }])
+  transfer.quota = { bytesMax: 5000, filesMax: 10 }
+  const open = control.hold()
+  const outcomes = [send(transfer, 1, 0, bytes(1024)), send(transfer, 0, 0, bytes(1024))]
+  await new Promise(resolve => setTimeout(resolve, 20))
+  // What is left is taken by another transfer, after this one asked what there is.
+  const other = authentication([{ name: 'other', sizeBytes: 2500 }])
+  await store.catalog.announce(newTransfer(other, 'ada', '6ba7b810-9dad-41d1-80b4-00c04fd430c9', 2 ** 40, 1))
+  open()
+  t.strictSame(await Promise.all(outcomes.map(({ settled }) => settled)), ['quota-exceeded', 'ok'])
+  t.match(states(transfer), [{ missing: [[1, 1]] }, { missing: [] }])
 })
 
 t.test('a digest that differs makes every chunk missing, and the file can come again', async t => {
