@@ -94,8 +94,7 @@ export async function tokenFinding(setting: TokenSetting, nowMs: number): Promis
 async function daemonFinding({ socket, token, trustedUids }: Settings, signal: AbortSignal): Promise<Finding> {
   const beganMs = performance.now()
   try {
-    await using tally = await connect({ socket: socket.value, token: tokenSource(token), trustedUids })
-    signal.throwIfAborted()
+    await using tally = await connect({ socket: socket.value, token: tokenSource(token), trustedUids, signal })
     const user = tally.user
     return { check: 'daemon', level: 'ok', found: `knows us as the user ${user}, answered after ${Math.ceil(performance.now() - beganMs)} ms` }
   } catch (error) {
