@@ -79,6 +79,20 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
   return new Arguments(positionals, values)
 }
 
+/** The same line with the command's name first: flags that every command takes may stand before it. */
+export function commandFirst(args: readonly string[], flags: readonly Flag[]): readonly string[] {
+  let at = 0
+  for (let flag = flagOf(args[at], flags); flag !== undefined; flag = flagOf(args[at], flags)) {
+    at += flag.value === undefined || args[at]?.includes('=') === true ? 1 : 2
+  }
+  const name = args[at]
+  return name === undefined ? args : [name, ...args.slice(0, at), ...args.slice(at + 1)]
+}
+
+function flagOf(text: string | undefined, flags: readonly Flag[]): Flag | undefined {
+  return flags.find(({ name, short }) => text === `--${name}` || text?.startsWith(`--${name}=`) === true || (short !== undefined && text === `-${short}`))
+}
+
 /** Of a flag whose value may be a list. */
 export function partsOf({ isList }: Flag, value: string): readonly string[] {
   return isList === true ? value.split(/[ ,]+/) : [value]

@@ -9,7 +9,7 @@ export function overview(commands: readonly Command[]): string {
     table(examples.map(([line, what]) => [line, what])),
     'Commands (tally COMMAND --help says more):',
     table(commands.map(({ name, usage, summary }) => [`${name} ${usage}`.trim(), summary])),
-    'For all of them:',
+    'For all of them, before the command or after it:',
     table(COMMON_FLAGS.map(flagLine)),
     'Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 denied, 5 incomplete but resumable, 130 interrupted.\n',
   ].join('\n\n')

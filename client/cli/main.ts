@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientError } from '../errors.ts'
-import { readArguments, unknown } from './arguments.ts'
+import { UsageError, commandFirst, readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf, reasonOf, reasonWithPath } from './exit.ts'
@@ -21,7 +21,9 @@ const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-den
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.DONE)
   process.stderr.write(`tally: standard output: ${escaped(reasonOf(error))}\n`)
-  process.exit(exitCodeOf(error))
+  // Only who moves content has something that is incomplete.
+  const exit = exitCodeOf(error)
+  process.exit(exit === EXIT.INCOMPLETE && !resumes(process.argv.slice(2)) ? EXIT.FAILED : exit)
 })
 process.exitCode = await run(process.argv.slice(2))
 // A read of standard input that is under way would keep the process; nothing else does.
@@ -39,8 +41,10 @@ async function run(args: readonly string[]): Promise<ExitCode> {
   }
 }
 
-async function dispatch([name, ...args]: readonly string[]): Promise<ExitCode> {
-  if (name === undefined || name === 'help' || name === '--help' || name === '-h') return help(args[0])
+async function dispatch(line: readonly string[]): Promise<ExitCode> {
+  const [name, ...args] = commandFirst(line, COMMON_FLAGS)
+  if (name === undefined || name === 'help') return help(args[0])
+  if (name.startsWith('-') && (line.includes('--help') || line.includes('-h'))) return help(undefined)
   if (name === '--version') {
     const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
     process.stdout.write(`tally ${version}\n`)
@@ -64,6 +68,7 @@ function help(name: string | undefined): ExitCode {
 
 function commandOf(name: string): Command {
   const command = COMMANDS.find(each => each.name === name)
+  if (COMMON_FLAGS.some(flag => name.split('=')[0] === `--${flag.name}`)) throw new UsageError('which command? `tally help` lists them')
   if (command === undefined) throw unknown(name.startsWith('-') ? 'flag' : 'command', name, COMMANDS.map(each => each.name))
   return command
 }
@@ -81,10 +86,13 @@ function interruption(): AbortSignal {
 }
 
 /** What to do next. */
-function hintFor(error: unknown, [name]: readonly string[]): string {
-  if (error instanceof Interrupted) {
-    return COMMANDS.find(command => command.name === name)?.resumes === true ? '; run the same command again to continue' : ''
-  }
+function hintFor(error: unknown, args: readonly string[]): string {
+  if (error instanceof Interrupted) return resumes(args) ? '; run the same command again to continue' : ''
   if (error instanceof ClientError && SET_UP_CODES.has(error.code)) return '; `tally doctor` looks into it'
   return ''
+}
+
+function resumes(args: readonly string[]): boolean {
+  const [name] = commandFirst(args, COMMON_FLAGS)
+  return COMMANDS.find(command => command.name === name)?.resumes === true
 }

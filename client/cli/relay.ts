@@ -57,8 +57,9 @@ export const relay: Command = {
 function endpointOf(name: string, text: string | undefined): Endpoint {
   if (text === undefined) throw new UsageError(`relay needs --${name}`)
   const endpoint = parseEndpoint(text)
-  if (endpoint === undefined) throw new UsageError(`--${name} is a path, tcp://HOST:PORT or tls://HOST:PORT, not ${JSON.stringify(text)}`)
-  return endpoint
+  if (endpoint !== undefined) return endpoint
+  const hint = text.includes(':') && !text.includes('://') ? ' (a path with a colon begins with / or ./)' : ''
+  throw new UsageError(`--${name} is a path, tcp://HOST:PORT or tls://HOST:PORT, not ${JSON.stringify(text)}${hint}`)
 }
 
 function placeOf(endpoint: Endpoint): string {

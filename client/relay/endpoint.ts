@@ -7,9 +7,12 @@ export type Endpoint =
 
 const PORT_MAX = 65_535
 
+/** `host:port` and the like: a path that is meant so begins with `/`, `./` or `../`. */
+const LOOKS_LIKE_ADDRESS = /^(?!\.{0,2}\/)[^/]*:/
+
 /** Undefined where it is none. An IPv6 address stands in brackets. */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  if (text !== '' && !text.includes('://') && !text.includes('\0')) return { kind: 'unix', path: text }
+  if (text !== '' && !LOOKS_LIKE_ADDRESS.test(text) && !text.includes('\0')) return { kind: 'unix', path: text }
   const [, kind, bracketed, plain, digits] = /^(tcp|tls):\/\/(?:\[([0-9a-f:.]+)\]|([^[\]:/@\s]+)):([0-9]{1,5})$/i.exec(text) ?? []
   const host = bracketed ?? plain
   const port = Number(digits)

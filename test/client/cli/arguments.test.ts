@@ -1,6 +1,6 @@
 /** The command line's grammar: what it takes, and what it refuses by name. */
 import t from 'tap'
-import { type Flag, UsageError, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
+import { type Flag, UsageError, commandFirst, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
 import { escaped, jsonText, sizeText } from '../../../client/cli/text.ts'
 
 const FLAGS: readonly Flag[] = [
@@ -15,6 +15,11 @@ t.test('takes flags and arguments in any order, values apart or after =', async 
   t.strictSame(given.all('tag'), ['x', 'y'])
   t.equal(given.one('name'), 'z=1')
   t.equal(given.has('force'), true)
+})
+
+t.test('flags may stand before the command, with their values', async t => {
+  t.strictSame(commandFirst(['-f', '--name', 'ls', '--tag=x', 'ls', '--force'], FLAGS), ['ls', '-f', '--name', 'ls', '--tag=x', '--force'])
+  for (const line of [['ls', '--name', 'x'], ['--unknown', 'ls'], ['--force'], ['--name'], []]) t.strictSame(commandFirst(line, FLAGS), line)
 })
 
 t.test('a lone dash is an argument or a value', async t => {

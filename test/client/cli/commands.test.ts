@@ -139,13 +139,13 @@ t.test('what stands where a directory must be made, and a full standard output, 
   t.match(got.stderr, /^tally: a: this is there already\n$/)
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
-  for (const command of [['ls'], ['get', '--tag', 'x', '--stdout']]) {
-    const child = spawn(process.execPath, [MAIN, ...command, '--socket', daemon.socket, '--secret-file', daemon.secretFile], {
+  for (const [expected, command] of [[1, ['ls']], [1, ['--help']], [5, ['get', '--tag', 'x', '--stdout']]] as const) {
+    const child = spawn(process.execPath, [MAIN, '--socket', daemon.socket, '--secret-file', daemon.secretFile, ...command], {
       stdio: ['ignore', full, 'pipe'],
     })
     let stderr = ''
     child.stderr?.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-    t.equal(await new Promise(resolve => child.once('close', resolve)), 5)
+    t.equal(await new Promise(resolve => child.once('close', resolve)), expected, command.join(' '))
     t.equal(stderr, 'tally: standard output: the disk is full\n')
   }
 })

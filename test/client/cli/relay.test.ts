@@ -138,6 +138,7 @@ t.test('what would not be safe, or would do nothing, is refused by name', async 
   for (const [args, reason] of [
     [[], 'needs --listen'],
     [['--listen', 'http://a:1'], '--listen is a path'],
+    [['--listen', '127.0.0.1:80'], 'a path with a colon begins with / or ./'],
     [['--listen', 'x.sock', '--to', 'tcp://example.com:1'], '--insecure'],
     [['--listen', 'tcp://0.0.0.0:0'], '--insecure'],
     [['--listen', 'tls://127.0.0.1:0'], '--cert and --key'],
