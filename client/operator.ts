@@ -16,15 +16,13 @@ export class Operator {
   }
 
   /** Transfers that are not finished, of a user or of all, newest first: each a map as docs/protocol.md has it. */
-  async *transfers(user?: string, options: CallOptions = {}): AsyncGenerator<ValueMap, void, void> {
-    let after: string | undefined
-    do {
-      const ok = await this.#link.askUntilAnswered({
-        type: MESSAGE_TYPE.STATUS, limit: PAGE, ...(user === undefined ? {} : { user }), ...(after === undefined ? {} : { after }),
-      }, options)
-      yield* maps(ok, 'transfers')
-      after = ok.next
-    } while (after !== undefined)
+  transfers(user?: string, options: CallOptions = {}): AsyncGenerator<ValueMap, void, void> {
+    return this.#pages(user === undefined ? {} : { user }, 'transfers', options)
+  }
+
+  /** The files of one transfer with the runs of chunks that each lacks, as docs/protocol.md has them. Throws `not-found`. */
+  files(user: string, fid: string, options: CallOptions = {}): AsyncGenerator<ValueMap, void, void> {
+    return this.#pages({ user, fid }, 'files', options)
   }
 
   /** Who is connected: at most 1000. */
@@ -43,6 +41,15 @@ export class Operator {
   async settings({ reload = false, ...options }: CallOptions & { readonly reload?: boolean } = {}): Promise<ValueMap> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.SETTINGS, reload }, options)
     return result ?? {}
+  }
+
+  async *#pages(about: { readonly user?: string; readonly fid?: string }, key: string, options: CallOptions): AsyncGenerator<ValueMap, void, void> {
+    let after: string | undefined
+    do {
+      const ok = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.STATUS, limit: PAGE, ...about, ...(after === undefined ? {} : { after }) }, options)
+      yield* maps(ok, key)
+      after = ok.next
+    } while (after !== undefined)
   }
 }
 

@@ -5,7 +5,7 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 
 /** sockaddr_un has 108 bytes with the closing zero. */
 export const SOCKET_PATH_BYTES_MAX = 107
@@ -59,13 +59,22 @@ export function createSocket(path: string, { mode, groupId }: SocketAccess, crea
 
 /** Makes the directory; one that is there must not be writable for everybody: clients would refuse the socket. */
 function prepareDirectory(path: string, groupId: number | undefined): void {
-  if (mkdirSync(path, { recursive: true, mode: 0o700 }) !== undefined) {
-    if (groupId !== undefined) chownSync(path, -1, groupId)
-    chmodSync(path, groupId === undefined ? 0o700 : 0o750)
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  // Also those made on the way: the group passes through each of them.
+  if (first !== undefined) for (const made of pathsFrom(first, path)) {
+    if (groupId !== undefined) chownSync(made, -1, groupId)
+    chmodSync(made, groupId === undefined ? 0o700 : 0o750)
   }
   if ((statSync(path).mode & 0o002) !== 0) {
     throw new ListenError(`the socket's directory is writable for everybody, so no client could trust the socket: ${path}`)
   }
+}
+
+/** A directory and those below it on the way to a path, which is the last. */
+function pathsFrom(first: string, path: string): readonly string[] {
+  const paths = [resolve(path)]
+  while ((paths[0] as string).length > resolve(first).length) paths.unshift(dirname(paths[0] as string))
+  return paths
 }
 
 /** Removes what a dead daemon left at the path. Throws where somebody answers there, or where it is no socket. */

@@ -3,7 +3,7 @@
  * transfers, and change nothing but what a reload of the settings changes.
  */
 import { TallyError } from '../../protocol/errors.ts'
-import { type Encoding, MESSAGE_TYPE, type Settings, type Status, type ValueMap, type Why } from '../../protocol/messages.ts'
+import { type Encoding, MESSAGE_TYPE, type OkFields, type Settings, type Status, type Why } from '../../protocol/messages.ts'
 import { checkScope } from '../auth/rights.ts'
 import type { Session } from '../session.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
@@ -16,10 +16,14 @@ const CONNECTIONS_MAX = 1000
 
 export function handleStatus(session: Session, message: Status, encoding: Encoding): void {
   checkScope(session.identity(), MESSAGE_TYPE.STATUS)
-  const { user, fid } = message
+  const { user, fid, limit, after } = message
+  const from = cursorOf(after)
   answerLater(session, message, encoding, async () => {
-    if (user === undefined || fid === undefined) return overview(session, message)
-    return { result: await ofTransfer(session, user, fid, transfer => transferMap(transfer, connectionsOf(session, transfer), session.services.nowMs())) }
+    if (user === undefined || fid === undefined) return overview(session, message, encoding, from)
+    return ofTransfer(session, user, fid, transfer => fitting(session, message, encoding, limit, filesMax => {
+      const { map, next } = transferMap(transfer, connectionsOf(session, transfer), session.services.nowMs(), from ?? 0, filesMax)
+      return { result: map, ...(next === undefined ? {} : { next: String(next) }) }
+    }))
   })
 }
 
@@ -43,22 +47,39 @@ export function handleSettings(session: Session, { messageId, reload }: Settings
   session.ok(messageId, encoding, { result: { ...operator.settings(), ...reloaded } })
 }
 
-async function overview(session: Session, { user, limit, after }: Status): Promise<{ result: ValueMap; next?: string }> {
+async function overview(session: Session, message: Status, encoding: Encoding, before: number | undefined): Promise<OkFields> {
+  const { user, limit } = message
   const { registry, sessions, nowMs } = session.services
-  const before = after === undefined ? undefined : Number(after)
-  if (before !== undefined && !Number.isSafeInteger(before)) throw new TallyError('malformed', 'after is no cursor of ours', { field: 'after' })
   const found = await registry.unfinished({ limit: limit + 1, ...(user === undefined ? {} : { user }), ...(before === undefined ? {} : { after: before }) })
-  const page = found.slice(0, limit)
-  const transfers = page.map(one => {
-    const live = registry.inMemory(one.user, one.fid)
-    return transferStatus(one, live, live === undefined ? [] : connectionsOf(session, live), nowMs())
-  })
   const all = [...sessions()].filter(({ state }) => user === undefined || (state.state === 'ready' && state.identity.user === user))
   const connections = all.slice(0, CONNECTIONS_MAX).map(({ id, state, transfers: open, downloads, watches, flow }) => ({
     id, user: state.state === 'ready' ? state.identity.user : null, transfers: open.awake.length, fetches: downloads.size, watches: watches.size, pending: flow.pendingChunks,
   }))
-  const next = found.length > limit ? page.at(-1)?.id : undefined
-  return { result: { transfers, connections, 'connection-count': all.length }, ...(next === undefined ? {} : { next: String(next) }) }
+  return fitting(session, message, encoding, limit, transfersMax => {
+    const page = found.slice(0, transfersMax)
+    const transfers = page.map(one => {
+      const live = registry.inMemory(one.user, one.fid)
+      return transferStatus(one, live, live === undefined ? [] : connectionsOf(session, live), nowMs())
+    })
+    const next = found.length > transfersMax ? page.at(-1)?.id : undefined
+    return { result: { transfers, connections, 'connection-count': all.length }, ...(next === undefined ? {} : { next: String(next) }) }
+  })
+}
+
+/** The longest page, of at most so many, that fits into one frame. */
+function fitting(session: Session, { messageId }: Status, encoding: Encoding, limit: number, pageOf: (countMax: number) => OkFields): OkFields {
+  for (let countMax = limit; ; countMax = Math.ceil(countMax / 2)) {
+    const page = pageOf(countMax)
+    if (countMax === 1 || session.fits(messageId, encoding, page)) return page
+  }
+}
+
+/** What `next` said. Throws `malformed`. */
+function cursorOf(after: string | undefined): number | undefined {
+  if (after === undefined) return undefined
+  const cursor = Number(after)
+  if (!Number.isSafeInteger(cursor) || cursor < 0) throw new TallyError('malformed', 'after is no cursor of ours', { field: 'after' })
+  return cursor
 }
 
 /** The transfer, held in memory for the question. Throws `not-found`. */

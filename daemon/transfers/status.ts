@@ -7,8 +7,9 @@ import type { UnfinishedTransfer } from '../storage/storage.ts'
 import type { LiveTransfer } from './live-transfer.ts'
 import type { Upload } from './upload.ts'
 
-/** Of one file in the map of a transfer; further ones only count. */
+/** Of one file in the map of a transfer, and of all files of one page. */
 const MAP_RUNS_MAX = 1024
+const PAGE_RUNS_MAX = 16_384
 /** Of one file in a sentence. */
 const SENTENCE_RUNS_MAX = 5
 const SENTENCES_MAX = 100
@@ -24,16 +25,26 @@ export function transferStatus(found: UnfinishedTransfer, live: LiveTransfer | u
   }
 }
 
-/** One transfer with each of its files: how many chunks it has, and the runs of those that are missing. */
-export function transferMap(transfer: LiveTransfer, connections: readonly number[], nowMs: number): ValueMap {
+/**
+ * One transfer with so many of its files, from one on: how many chunks each has, and the runs of those that are missing. `next` is the
+ * first file that is not listed.
+ */
+export function transferMap(transfer: LiveTransfer, connections: readonly number[], nowMs: number, from: number, limit: number): { map: ValueMap; next?: number } {
   const { user, fid, meter, uploads } = transfer
-  return {
-    user, fid, rate: Math.round(meter.perSecond(nowMs)), connections,
-    files: uploads.map(upload => ({
+  const files: ValueMap[] = []
+  let runsLeft = PAGE_RUNS_MAX
+  for (const upload of uploads.slice(from, from + limit)) {
+    const missing = gapsOf(upload)
+    runsLeft -= missing.length
+    if (runsLeft < 0) break
+    files.push({
       file: upload.number, name: upload.name, state: upload.isComplete ? 'finishing' : upload.state, size: upload.sizeBytes,
-      'chunk-size': upload.chunkSizeBytes, chunks: upload.chunkCount ?? null, missing: gapsOf(upload),
-    })),
+      'chunk-size': upload.chunkSizeBytes, chunks: upload.chunkCount ?? null, missing,
+    })
   }
+  const next = from + files.length
+  const map = { user, fid, rate: Math.round(meter.perSecond(nowMs)), connections, files }
+  return { map, ...(next < uploads.length ? { next } : {}) }
 }
 
 /** Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for `keptMs` after that. */

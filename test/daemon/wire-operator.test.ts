@@ -57,6 +57,34 @@ t.test('STATUS lists what is under way, of all users, a page at a time, and draw
   await ada.close()
 })
 
+t.test('STATUS of a transfer of thousands of files with long names and many gaps comes in pages that fit', async t => {
+  const daemon = await startDaemon(t)
+  const ada = await daemon.client()
+  const files = Array.from({ length: 4000 }, (_, i) => ({ name: `${i}`.padEnd(440, '\u0001'), size: i < 40 ? 2048 : 10 }))
+  t.equal((await ada.authenticate(daemon.token(), { fid: FID, files, 'chunk-size': 1 })).response, 'Ok')
+  // Every second chunk of 40 files: 40,960 gaps.
+  const sent: Promise<unknown>[] = []
+  for (let file = 0; file < 40; file++) for (let chunk = 0; chunk < 2048; chunk += 2) sent.push(ada.sendChunk(numberedChunk(FID, file, chunk), new Uint8Array(1)))
+  await Promise.all(sent)
+  const admin = await daemon.client()
+  await admin.authenticate(daemon.token({ sub: 'root', scope: 'admin' }))
+  const seen: unknown[] = []
+  let pages = 0
+  for (let after: unknown; pages === 0 || after !== undefined; pages++) {
+    const answer = await admin.request(TYPE.status, { user: 'ada', fid: FID, limit: 1000, ...(after === undefined ? {} : { after }) })
+    if (answer.response !== 'Ok') return t.fail(`${answer.code}`)
+    for (const { file, missing } of (answer['result'] as Map)['files'] as Map[]) {
+      seen.push(file)
+      if ((file as number) < 40) t.equal((missing as unknown[]).length, 1024)
+    }
+    after = answer['next']
+  }
+  t.same(seen, files.map((_, i) => i))
+  t.ok(pages > 4)
+  await admin.close()
+  await ada.close()
+})
+
 t.test('WHY says in sentences what a transfer waits for', async t => {
   const daemon = await startDaemon(t)
   const ada = await daemon.client()
