@@ -64,7 +64,7 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
     if (flag === undefined) throw unknown('flag', token.rawName, flags.map(({ name }) => `--${name}`))
     const given = values.get(flag.name) ?? []
     if (flag.value === undefined && token.value !== undefined) throw new UsageError(`--${flag.name} takes no value`)
-    if (flag.value !== undefined && (token.value === undefined || (!token.inlineValue && isFlagLike(token.value)))) {
+    if (flag.value !== undefined && (token.value === undefined || token.value === '' || (!token.inlineValue && isFlagLike(token.value)))) {
       throw new UsageError(`--${flag.name} needs a value: ${flag.value}`)
     }
     const { choices } = flag

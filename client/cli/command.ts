@@ -27,6 +27,8 @@ export interface Command {
   readonly flags: readonly Flag[]
   /** Whether the same command after an interruption goes on with what is missing. */
   readonly resumes?: boolean
+  /** Whether it goes on to its end when nobody reads its results any more, because it changes something; else that is its end. */
+  readonly outlivesReader?: (given: Arguments) => boolean
   run(context: Context): Promise<ExitCode>
 }
 

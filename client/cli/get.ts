@@ -1,5 +1,6 @@
 /** `tally get`: brings files here, by id or by tags, under harmless names; continues what broke off and verifies every digest. */
 import { mkdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { TallyError } from '../../protocol/index.ts'
 import type { FileId } from '../file-id.ts'
 import type { DownloadResult, FoundFile, GetAllTarget, GetTarget, Tally } from '../index.ts'
@@ -31,12 +32,14 @@ export const get: Command = {
     RETRY_FLAG,
   ],
   resumes: true,
+  outlivesReader: given => !given.has('stdout'),
   async run(context) {
     const { given } = context
     const ids = given.positionals.map(parseId)
     if ((ids.length > 0) === hasQuery(given)) throw new UsageError('get needs ID…, or --tag, --any, --not or --name, one of the two')
     const toFile = given.has('output') || given.has('force')
     if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')
+    if (given.has('stdout') && given.has('json')) throw new UsageError('--stdout excludes --json: both write there')
     await using tally = await connectAs(context)
     return await (ids.length > 0 ? getEach(context, tally, ids) : getFound(context, tally))
   },
@@ -100,12 +103,16 @@ async function filesOf(tally: Tally, id: FileId, signal: AbortSignal): Promise<r
   return found
 }
 
-async function targetOf({ given, output }: Context, files: number): Promise<GetTarget> {
-  if (given.has('stdout')) return { write: bytes => output.bytes(bytes) }
+async function targetOf({ given, output, signal }: Context, files: number): Promise<GetTarget> {
+  if (given.has('stdout')) return { write: bytes => output.bytes(bytes, signal) }
   const force = given.has('force')
   const path = given.one('output')
   const isDirectory = path === undefined || path.endsWith('/') || await stat(path).then(found => found.isDirectory(), () => false)
-  if (files === 1 && !isDirectory) return { path, force }
+  if (files === 1 && !isDirectory) {
+    // Else what is told to be missing is a name of ours.
+    await stat(dirname(path))
+    return { path, force }
+  }
   const restore = await restoreOf(path)
   return { pathOf: info => restore.pathOf(info), force }
 }

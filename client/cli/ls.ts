@@ -35,6 +35,7 @@ export const ls: Command = {
     await using tally = await connectAs(context)
     for await (const file of tally.find({ ...queryOf(given), ...(state === undefined ? {} : { state }) }, { signal, limit })) {
       output.result(output.results.isLive ? columns(output.results, file) : tabbed(file), fileValue(file))
+      await output.room(signal)
     }
     return EXIT.DONE
   },

@@ -17,15 +17,22 @@ import { escaped, jsonText } from './text.ts'
 /** What most often is wrong with the set-up. */
 const SET_UP_CODES: ReadonlySet<string> = new Set(['connect-failed', 'access-denied', 'untrusted-socket', 'no-token'])
 
-// Whoever read our output has gone: that is their decision, and no failure to speak of.
+/** How long what was said before an interruption may take to be read. */
+const LAST_WORDS_MS = 1000
+
+let outlivesReader = false
+// Whoever read our output has gone: that is their decision, and no failure to speak of. What changes something is not left half done.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' && outlivesReader) return
   if (error.code === 'EPIPE') process.exit(EXIT.DONE)
   process.stderr.write(`tally: standard output: ${escaped(reasonOf(error))}\n`)
   // Only who moves content has something that is incomplete.
   const exit = exitCodeOf(error)
   process.exit(exit === EXIT.INCOMPLETE && !resumes(process.argv.slice(2)) ? EXIT.FAILED : exit)
 })
+process.stderr.on('error', () => {})
 process.exitCode = await run(process.argv.slice(2))
+if (process.exitCode === EXIT.INTERRUPTED) setTimeout(() => process.exit(), LAST_WORDS_MS).unref()
 // A read of standard input that is under way would keep the process; nothing else does.
 process.stdin.unref?.()
 
@@ -53,6 +60,7 @@ async function dispatch(line: readonly string[]): Promise<ExitCode> {
   const command = commandOf(name)
   const given = readArguments(args, [...command.flags, ...COMMON_FLAGS])
   if (given.has('help')) return help(name)
+  outlivesReader = command.outlivesReader?.(given) === true
   const output = new Output(given.has('json'))
   try {
     return await command.run({ given, output, signal: interruption() })

@@ -33,9 +33,16 @@ export class Output {
     process.stdout.write(this.json ? `${jsonText(value)}\n` : `${text}\n`)
   }
 
-  /** Raw bytes; resolves when more may come. */
-  async bytes(bytes: Uint8Array): Promise<void> {
-    if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')
+  /** Raw bytes; resolves when more may come. Throws the signal's reason. */
+  async bytes(bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+    process.stdout.write(bytes)
+    await this.room(signal)
+  }
+
+  /** Resolves when whoever reads the results has taken enough of them that more may come. Throws the signal's reason. */
+  async room(signal: AbortSignal): Promise<void> {
+    // What else may go wrong with standard output is heard in main.ts.
+    if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain', { signal }).catch(() => signal.throwIfAborted())
   }
 
   /** To people, on standard error, whatever the form of the results. */

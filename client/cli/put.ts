@@ -32,6 +32,7 @@ export const put: Command = {
     RETRY_FLAG,
   ],
   resumes: true,
+  outlivesReader: () => true,
   async run(context) {
     const { given } = context
     const files = given.positionals

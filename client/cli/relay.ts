@@ -34,6 +34,7 @@ export const relay: Command = {
     { name: 'insecure', help: 'allow tcp:// beyond loopback, where tokens and files can be read on the way' },
     { name: 'max-connections', value: 'N', kind: 'count', help: `more are closed at once (default ${CONNECTIONS_MAX_DEFAULT})` },
   ],
+  outlivesReader: () => true,
   async run({ given, output, signal }) {
     const [extra] = given.positionals
     if (extra !== undefined) throw new UsageError(`relay takes no arguments besides flags: ${JSON.stringify(extra)}`)

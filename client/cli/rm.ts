@@ -23,6 +23,7 @@ export const rm: Command = {
     ...QUERY_FLAGS,
     { name: 'yes', short: 'y', help: 'with --tag, --any, --not or --name: do it; without it only the number of files is told' },
   ],
+  outlivesReader: () => true,
   async run(context) {
     const { given } = context
     const ids = given.positionals.map(parseId)

@@ -54,6 +54,7 @@ async function list({ output, signal }: Context, tally: Tally): Promise<ExitCode
         `${styled(terminal, 'bold', escaped(file.name))}${styled(terminal, 'dim', tagsText(file.tags, '  '))}`,
       ].join('  ')
       output.result(text, { ...fileValue(file), 'age-ms': ageMs })
+      await output.room(signal)
     }
   }
   return EXIT.DONE

@@ -20,6 +20,7 @@ export const tag: Command = {
     { name: 'add', short: 'a', value: 'T', kind: 'tag', repeatable: true, help: 'a tag to add; one that is there stays' },
     { name: 'remove', short: 'r', value: 'T', kind: 'tag', repeatable: true, help: 'a tag to take away; one that is not there is no error' },
   ],
+  outlivesReader: () => true,
   async run(context) {
     const { given, output, signal } = context
     const ids = given.positionals.map(parseId)

@@ -35,7 +35,10 @@ export const watch: Command = {
     await using tally = await connectAs(context)
     try {
       const events = tally.watch(queryOf(given), { ...since, signal, onEvent: told => meanwhile(output, told) })
-      for await (const event of events) tell(output, event)
+      for await (const event of events) {
+        tell(output, event)
+        await output.room(signal)
+      }
     } catch (error) {
       // Who watches ends it so; there is nothing to say.
       if (!(error instanceof Interrupted)) throw error

@@ -1,8 +1,10 @@
 /** The program `tally` as a process against a real daemon: what it prints, and what its exit codes say. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { connect } from '../../../client/index.ts'
 import { contentOf } from '../../support/random.ts'
 import { MAIN, setUp } from './run-cli.ts'
 
@@ -47,8 +49,8 @@ t.test('adds and removes tags, of a file, of a transfer, of every file with a co
   t.equal(mixed.code, 3, 'one is not there')
   t.match(mixed.json, [{ id: b.fid, error: { code: 'not-found' } }, { id: a.fid, tags: ['odd\u202e', 'y'] }])
   t.equal((await run(['tag', `sha256:${'0'.repeat(64)}`, '--add', 'z'])).code, 3)
-  t.match((await run(['tag', a.fid, '--add', '', '--json'])).json, [{ error: { code: 'tag-invalid' } }])
-  t.equal((await run(['tag', a.fid, '--add', ''])).code, 1)
+  t.match((await run(['tag', a.fid, '--add', 'a\nb', '--json'])).json, [{ error: { code: 'tag-invalid' } }])
+  t.equal((await run(['tag', a.fid, '--add', 'a\nb'])).code, 1)
   for (const wrong of [['--add', 'z'], [a.fid], [a.fid, '--add'], [a.fid, '--add', 'z', '--remove', 'z'], [a.fid, '--tag', 'z']])
     t.equal((await run(['tag', ...wrong])).code, 2, wrong.join(' '))
   writeFileSync(join(directory, 'token'), (await run(['token', '--user', 'ada', '--scope', 'find'])).stdout)
@@ -80,7 +82,9 @@ t.test('exit codes: usage, not there, denied, no daemon', async t => {
   t.match(unknown.stderr, 'did you mean put?')
   t.equal((await run(['put', '--tga', 'x', 'f'])).code, 2)
   t.equal((await run(['put'])).code, 2)
-  t.equal((await run(['get', 'not-an-id'])).code, 2)
+  for (const args of [['not-an-id'], ['--tag', 'x', '-o', ''], ['--tag', ''], ['--tag', 'x', '--stdout', '--json']]) {
+    t.equal((await run(['get', ...args])).code, 2, args.join(' '))
+  }
   t.match((await run(['ls', '--state', 'sotred'])).stderr, 'did you mean stored?')
   for (const state of ['x', 'removed']) t.equal((await run(['ls', '--state', state])).code, 2, 'what was removed is listed nowhere')
   t.match((await run(['ls', 'x', '--json'])).json, [{ error: { code: 'usage' } }])
@@ -130,6 +134,44 @@ t.test('a reader that goes away is no failure', async t => {
   t.equal(stderr, '')
 })
 
+t.test('what changes something goes on to its end when its reader goes away, and has its own exit code', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
+  const unread = async (args: readonly string[]): Promise<number | null> => {
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    child.stderr.destroy()
+    return new Promise(resolve => child.once('close', resolve))
+  }
+  const names = Array.from({ length: 12 }, (_, index) => `f${index}`)
+  for (const [index, name] of names.entries()) writeFileSync(join(directory, name), contentOf(index, 100_000))
+  t.equal(await unread(['put', ...names, '--tag', 'x']), 0)
+  t.equal((await run(['ls', '--json'])).json.length, names.length)
+  t.equal(await unread(['get', '--tag', 'x', '-o', 'back']), 0)
+  t.equal(readdirSync(join(directory, 'back')).length, names.length)
+  const ids = (await run(['ls', '--json'])).json.map(({ fid }) => String(fid))
+  t.equal(await unread(['rm', '0b6f7a3e-0000-4000-8000-000000000001', ...ids]), 3)
+  t.equal((await run(['ls', '--json'])).json.length, 0)
+})
+
+t.test('a reader that does not read is waited for, until the first interruption', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  await using tally = await connect({ socket: daemon.socket, secretFile: daemon.secretFile })
+  writeFileSync(join(directory, 'f'), contentOf(6, 5_000_000))
+  const fid = `${(await run(['put', 'f', '--json'])).json[0]?.['fid']}`
+  for (let index = 0; index < 600; index++) await tally.put(new Uint8Array(0), { name: `${index}`.padEnd(1000, '-') })
+  for (const args of [['get', fid, '--stdout'], ['ls'], ['watch', '--since', '0']]) {
+    const child = spawn(process.execPath, [MAIN, ...args, '--socket', daemon.socket, '--secret-file', daemon.secretFile], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const exited = once(child, 'exit')
+    await once(child.stdout, 'readable')
+    child.kill('SIGINT')
+    t.same(await exited, [130, null], args.join(' '))
+    child.stdout.destroy()
+  }
+})
+
 t.test('what stands where a directory must be made, and a full standard output, are told by name', async t => {
   const { daemon, directory, run } = await setUp(t)
   writeFileSync(join(directory, 'a'), 'content')
@@ -137,6 +179,8 @@ t.test('what stands where a directory must be made, and a full standard output, 
   const got = await run(['get', '--tag', 'x', '-o', 'a'])
   t.equal(got.code, 1)
   t.match(got.stderr, /^tally: a: this is there already\n$/)
+  const id = `${(await run(['ls', '--json'])).json[0]?.['fid']}`
+  t.match((await run(['get', id, '-o', 'no/such/x'])).stderr, /^tally: no\/such: there is no such file/)
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
   for (const [expected, command] of [[1, ['ls']], [1, ['--help']], [5, ['get', '--tag', 'x', '--stdout']]] as const) {
