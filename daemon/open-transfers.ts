@@ -9,6 +9,8 @@ import type { LiveTransfer } from './transfers/live-transfer.ts'
 
 /** Whole ones that stay in memory: chunks that come twice come soon. */
 const WHOLE_AWAKE_MAX = 16
+/** As many as a connection may have unanswered chunks; what is older is forgotten, and opened again by AUTHENTICATION. */
+const RESTING_MAX = 16_384
 /** More than one comes at a time, so that those that rest keep up with those that come. */
 const LOOKS = 4
 
@@ -38,6 +40,8 @@ export interface Place extends ChunkPlace {
 export class OpenTransfers {
   /** By what all chunk ids of a transfer end with. */
   readonly #entries = new Map<number, Entry[]>()
+  /** In the order in which they came to rest. */
+  readonly #resting = new Set<Entry>()
   /** In the order in which they were opened. */
   readonly #awake = new Map<LiveTransfer, OpenTransfer>()
   #latest: OpenTransfer | undefined
@@ -87,13 +91,18 @@ export class OpenTransfers {
 
   clear(): void {
     this.#entries.clear()
+    this.#resting.clear()
     this.#awake.clear()
     this.#latest = undefined
   }
 
   #set(chunkIds: ChunkIds, entry: Entry): void {
-    const others = (this.#entries.get(chunkIds.key) ?? []).filter(each => !each.chunkIds.isSame(chunkIds))
-    this.#entries.set(chunkIds.key, [...others, entry])
+    this.#forget(chunkIds)
+    this.#entries.set(chunkIds.key, [...this.#entries.get(chunkIds.key) ?? [], entry])
+    if (entry.resting === undefined) return
+    this.#resting.add(entry)
+    const [oldest] = this.#resting
+    if (oldest !== undefined && this.#resting.size > RESTING_MAX) this.#forget(oldest.chunkIds)
   }
 
   /** Looks at a few each time, in turn, so that opening costs the same however many are open. */
@@ -103,7 +112,7 @@ export class OpenTransfers {
     for (const [transfer, open] of [...take(this.#awake, LOOKS)]) {
       if (open === this.#latest) continue
       this.#awake.delete(transfer)
-      if (transfer.isGone) this.#forget(transfer)
+      if (transfer.isGone) this.#forget(transfer.chunkIds)
       else if (!transfer.mayRest) this.#awake.set(transfer, open)
       else {
         const { user, fid, chunkIds } = transfer
@@ -114,10 +123,14 @@ export class OpenTransfers {
     return resting
   }
 
-  #forget(transfer: LiveTransfer): void {
-    const left = (this.#entries.get(transfer.chunkIds.key) ?? []).filter(({ open }) => open?.transfer !== transfer)
-    if (left.length > 0) this.#entries.set(transfer.chunkIds.key, left)
-    else this.#entries.delete(transfer.chunkIds.key)
+  #forget(chunkIds: ChunkIds): void {
+    const left: Entry[] = []
+    for (const entry of this.#entries.get(chunkIds.key) ?? []) {
+      if (entry.chunkIds.isSame(chunkIds)) this.#resting.delete(entry)
+      else left.push(entry)
+    }
+    if (left.length > 0) this.#entries.set(chunkIds.key, left)
+    else this.#entries.delete(chunkIds.key)
   }
 }
 
