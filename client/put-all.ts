@@ -1,9 +1,10 @@
 /**
- * Many files by path into the store. Small ones travel in groups, each a transfer that is found again by the state of its files; the others,
- * and those of a group that cannot be stored as one, travel alone, as `put` has them.
+ * Many files by path into the store. Small ones travel in groups, each a transfer that is found again by the places of its files; the others,
+ * and those that are not what is stored at their place in the group, travel alone, as `put` has them.
  */
+import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
-import { TallyError } from '../protocol/index.ts'
+import { type FileReport, TallyError } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
 import { AllProgress } from './all-progress.ts'
 import { labelOf } from './content.ts'
@@ -14,7 +15,7 @@ import type { PutAllItem, PutAllOptions, PutAllResult } from './options.ts'
 import { SMALL_BYTES_MAX, type SmallFile, gathered } from './small-files.ts'
 import { BytesSource } from './source.ts'
 import type { Tally } from './tally.ts'
-import { groupId } from './transfer-id.ts'
+import { GENERATIONS_MAX, groupId } from './transfer-id.ts'
 import { Upload, noCounts } from './upload.ts'
 
 /** Groups, or single files. */
@@ -65,25 +66,32 @@ class Putting {
     }
   }
 
-  /** One transfer for all of them. What it cannot bring in is tried alone, so that each failure is told of the file that has it. */
+  /**
+   * One transfer for all of them, made anew where none of them is what an earlier one has. What is stored in an earlier one as it is stays
+   * there, and what has changed, or what a transfer cannot bring in, goes alone, so that each failure is told of the file that has it.
+   */
   async together(group: readonly SmallFile[], signal: AbortSignal): Promise<readonly PutAllResult[]> {
     if (group.length < GROUP_FILES_MIN) return Promise.all(group.map(({ item }) => this.alone(item, signal)))
-    try {
-      return await this.#upload(group, signal)
-    } catch (error) {
-      this.#throwIfOver(error)
-      if (!(error instanceof TallyError) || OF_ALL.has(error.code)) {
-        return group.map(({ item: { path } }) => ({ path, error: asError(error) }))
+    const stored = new Map<SmallFile, PutAllResult>()
+    let isTaken = true
+    for (let generation = 0; isTaken && generation <= GENERATIONS_MAX; generation++) {
+      const fid = groupId(this.#tally.user, group.map(({ place }) => place), generation)
+      try {
+        if (stored.size === 0) return await this.#upload(fid, group, signal)
+      } catch (error) {
+        this.#throwIfOver(error)
+        if (!(error instanceof TallyError) || OF_ALL.has(error.code)) return group.map(({ item: { path } }) => ({ path, error: asError(error) }))
+        isTaken = error.code === 'conflict'
       }
-      const stored = await this.#storedOf(group, signal)
-      return Promise.all(group.map(({ item }, file) => stored[file] ?? this.alone(item, signal)))
+      isTaken = await this.#addStored(stored, fid, group, signal) && isTaken
     }
+    return Promise.all(group.map(small => stored.get(small) ?? this.alone(small.item, signal)))
   }
 
-  async #upload(group: readonly SmallFile[], signal: AbortSignal): Promise<readonly PutAllResult[]> {
+  async #upload(fid: string, group: readonly SmallFile[], signal: AbortSignal): Promise<readonly PutAllResult[]> {
     const { tags = [], chunkSizeBytes = CHUNK_SIZE_BYTES, windowChunks, crc32, ...common } = this.#options
-    const { fid, files, counts } = await new Upload(this.#link, {
-      fid: groupId(this.#tally.user, group.map(({ identity }) => identity)),
+    const { files, counts } = await new Upload(this.#link, {
+      fid,
       files: group.map(({ item, bytes, modifiedMs }) => {
         const label = labelOf({ name: basename(item.path), modifiedMs }, { ...common, ...item })
         return { label: item.tags === undefined ? label : { ...label, tags: item.tags }, source: new BytesSource(bytes) }
@@ -98,16 +106,29 @@ class Putting {
     return files.map((stored, file) => ({ path: group[file]?.item.path ?? '', fid, file, ...stored, counts }))
   }
 
-  /** By their places in the group, those that are stored already. */
-  async #storedOf(group: readonly SmallFile[], signal: AbortSignal): Promise<readonly (PutAllResult | undefined)[]> {
-    const fid = groupId(this.#tally.user, group.map(({ identity }) => identity))
-    const reports = await this.#tally.report(fid, { signal }).catch(() => [])
-    return reports.map(({ state, digest = '' }, file) => {
-      const small = group[file]
-      if (state !== 'stored' || small === undefined) return undefined
-      const { path, name = basename(path) } = small.item
-      return { path, fid, file, name, sizeBytes: small.bytes.length, digest, counts: noCounts() }
-    })
+  /** Adds those that the transfer has with the very content, with their tags. False where there is no such transfer. */
+  async #addStored(stored: Map<SmallFile, PutAllResult>, fid: string, group: readonly SmallFile[], signal: AbortSignal): Promise<boolean> {
+    let reports: readonly FileReport[]
+    try {
+      reports = await this.#tally.report(fid, { signal })
+    } catch (error) {
+      this.#throwIfOver(error)
+      return error instanceof TallyError && error.code === 'conflict'
+    }
+    await Promise.all(group.map(async (small, file) => {
+      const { path, name = basename(path), tags = [] } = small.item
+      const digest = `sha256:${createHash('sha256').update(small.bytes).digest('hex')}`
+      if (stored.has(small) || reports[file]?.state !== 'stored' || reports[file].digest !== digest) return
+      const add = [...this.#options.tags ?? [], ...tags]
+      try {
+        if (add.length > 0) await this.#tally.tag({ fid, file }, { add }, { signal })
+        stored.set(small, { path, fid, file, name, sizeBytes: small.bytes.length, digest, counts: noCounts() })
+      } catch (error) {
+        // Whatever is wrong with it, such as a tag: it is told when the file goes alone.
+        this.#throwIfOver(error)
+      }
+    }))
+    return true
   }
 
   /** What concerns every file is not told of each. */

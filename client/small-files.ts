@@ -1,6 +1,7 @@
 /**
  * Small files, read whole and gathered into groups, each of which travels as one transfer. Where a group ends follows from the paths, so
- * that the same files, or most of them, make the same groups another time and are found again.
+ * that the same files, or most of them, make the same groups another time and are found again; but nobody waits for an item that is yet to
+ * come.
  */
 import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
@@ -17,13 +18,15 @@ const GROUP_LABEL_BYTES_MAX = 393_216
 const GROUP_FILES_MEAN = 96
 /** Files that are read side by side. */
 const READ_AHEAD = 32
+/** When no item came for so long, those that did go. A listing, however slow its disk, should not pause so long: its groups would differ. */
+const PAUSE_MS = 1000
 
 export interface SmallFile {
   readonly item: PutAllItem
   readonly bytes: Uint8Array
   readonly modifiedMs: number
-  /** Says which state of which file it is. */
-  readonly identity: string
+  /** Says which file it is, whatever its state. */
+  readonly place: string
 }
 
 /** A group of small files; or a single item that is not small, or that cannot be read, which is for others to find out. */
@@ -37,7 +40,7 @@ export async function* gathered(
   let groupBytes = 0
   let labelBytes = 0
   const all = Buffer.byteLength(JSON.stringify(common))
-  for await (const some of several(items)) {
+  for await (const { some, isPausing } of several(items)) {
     for (const found of await Promise.all(some.map(readSmall))) {
       if (!('bytes' in found)) {
         yield found
@@ -53,18 +56,58 @@ export async function* gathered(
       groupBytes = 0
       labelBytes = 0
     }
+    if (!isPausing || group.length === 0) continue
+    yield group
+    group = []
+    groupBytes = 0
+    labelBytes = 0
   }
   if (group.length > 0) yield group
 }
 
-async function* several(items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>): AsyncGenerator<PutAllItem[], void, void> {
+/** Pausing: the next item is not there yet. */
+async function* several(
+  items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>,
+): AsyncGenerator<{ some: PutAllItem[]; isPausing: boolean }, void, void> {
   let some: PutAllItem[] = []
-  for await (const item of items) {
-    if (some.push(item) < READ_AHEAD) continue
-    yield some
+  for await (const item of Symbol.asyncIterator in items ? withPauses(items) : items) {
+    const isPausing = item === undefined
+    if (!isPausing && some.push(item) < READ_AHEAD) continue
+    yield { some, isPausing }
     some = []
   }
-  if (some.length > 0) yield some
+  if (some.length > 0) yield { some, isPausing: false }
+}
+
+/** The items, and undefined before one that does not come soon. */
+async function* withPauses<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item | undefined, void, void> {
+  const input = items[Symbol.asyncIterator]()
+  let next: Promise<IteratorResult<Item>> | undefined
+  try {
+    for (;;) {
+      next = input.next()
+      if (!await comesSoon(next)) yield undefined
+      const { done, value } = await next
+      if (done === true) return
+      next = undefined
+      yield value
+    }
+  } finally {
+    // One that is over, or whose next item is awaited, has nothing to end, or does not hear of it.
+    if (next === undefined) await input.return?.()
+  }
+}
+
+function comesSoon(next: Promise<unknown>): Promise<boolean> {
+  return new Promise(resolve => {
+    // Where the process was busy so long, what came meanwhile is heard first.
+    const timer = setTimeout(() => setImmediate(() => resolve(false)), PAUSE_MS)
+    const came = (): void => {
+      clearTimeout(timer)
+      resolve(true)
+    }
+    next.then(came, came)
+  })
 }
 
 function endsGroup(path: string): boolean {
@@ -84,8 +127,8 @@ async function readSmall(item: PutAllItem): Promise<SmallFile | PutAllItem> {
     const { bytesRead } = await handle.read(bytes, 0, sizeBytes + 1, 0)
     const after = await handle.stat({ bigint: true })
     if (bytesRead !== sizeBytes || after.mtimeNs !== before.mtimeNs || after.ino !== before.ino) return item
-    const identity = JSON.stringify([resolve(item.path), sizeBytes, String(before.mtimeNs), String(before.ino), item.name])
-    return { item, bytes: bytes.subarray(0, sizeBytes), modifiedMs: Number(before.mtimeNs / 1_000_000n), identity }
+    const place = JSON.stringify([resolve(item.path), item.name])
+    return { item, bytes: bytes.subarray(0, sizeBytes), modifiedMs: Number(before.mtimeNs / 1_000_000n), place }
   } catch {
     return item
   } finally {

@@ -21,7 +21,7 @@ import { type Report, askReport } from './report.ts'
 import { StreamSink } from './sink.ts'
 import { FileSource } from './source.ts'
 import { withRetries } from './timings.ts'
-import { transferId } from './transfer-id.ts'
+import { GENERATIONS_MAX, transferId } from './transfer-id.ts'
 import { Upload, type UploadResult } from './upload.ts'
 import type { FileLabel } from './upload-file.ts'
 import { watch } from './watch.ts'
@@ -29,8 +29,6 @@ import { watch } from './watch.ts'
 /** A smaller one costs more of the processor, a larger one saves nothing (docs/design.md, "What the hot path costs"). */
 const PUT_CHUNK_SIZE_BYTES = 262_144
 const FIND_PAGE = 1000
-/** How often a transfer that was removed may be followed by a new one for the same file. */
-const GENERATIONS_MAX = 100
 
 /** Calls may run side by side; all share one connection, which is made again when it breaks. */
 export class Tally {

@@ -66,15 +66,55 @@ t.test('what was removed is stored again, and its neighbours stay where they are
   t.equal((await Array.fromAsync(tally.find())).length, FILES)
 })
 
-t.test('a file that changed concerns its own group only', async t => {
+t.test('of files that changed each alone is stored again, and the others of their groups stay where they are', async t => {
   const { tally, items } = await setUp(t)
+  const first = await putAll(tally, items, { tags: ['old'] })
+  const changed = [items[9], items[200]].map(item => (item as PutAllItem).path)
+  const [same, other] = changed as [string, string]
+  // One keeps its size, one does not; a third one is only touched.
+  writeFileSync(same, contentOf(9000, 109))
+  writeFileSync(other, contentOf(9001, 7))
+  utimesSync((items[201] as PutAllItem).path, 1, 1)
+  for (let run = 0; run < 2; run++) {
+    const second = await putAll(tally, items, { tags: ['new'] })
+    for (const { path } of items) t.equal(second.get(path)?.fid === first.get(path)?.fid, !changed.includes(path), path)
+    t.equal((await Array.fromAsync(tally.find())).length, FILES + changed.length)
+    t.equal((await Array.fromAsync(tally.find({ tags: ['new'] }))).length, FILES, 'each has the tags of this put')
+  }
+})
+
+t.test('where all files of a group changed, or were removed, they share a transfer again', async t => {
+  const { tally, items } = await setUp(t)
+  const transfers = (results: Map<string, Stored>): Set<string> => new Set([...results.values()].map(({ fid }) => fid))
   const first = await putAll(tally, items)
-  const { path } = items[200] as PutAllItem
-  utimesSync(path, 1, 1)
+  for (const { fid, file } of first.values()) await tally.remove({ fid, file })
   const second = await putAll(tally, items)
-  const moved = items.filter(item => second.get(item.path)?.fid !== first.get(item.path)?.fid)
-  t.ok(moved.some(item => item.path === path))
-  t.ok(moved.length <= 256, `${moved.length} files have a new place`)
+  t.equal(transfers(second).size, transfers(first).size)
+  for (const [index, { path }] of items.entries()) writeFileSync(path, contentOf(5000 + index, 50 + index))
+  const third = await putAll(tally, items)
+  t.equal(transfers(third).size, transfers(first).size)
+  const again = await putAll(tally, items)
+  for (const { path } of items) t.equal(again.get(path)?.fid, third.get(path)?.fid)
+  t.equal((await Array.fromAsync(tally.find())).length, 2 * FILES)
+})
+
+t.test('an item is not kept waiting for one that is yet to come', async t => {
+  const { tally, items } = await setUp(t)
+  let stored = (): void => {}
+  const one = async function* (): AsyncGenerator<PutAllItem> {
+    for (const item of items.slice(0, 2)) {
+      const isStored = new Promise<void>(resolve => { stored = resolve })
+      yield item
+      await isStored
+    }
+  }
+  const paths: string[] = []
+  for await (const { path, error } of tally.putAll(one())) {
+    t.equal(error, undefined)
+    paths.push(path)
+    stored()
+  }
+  t.same(paths, items.slice(0, 2).map(({ path }) => path))
 })
 
 t.test('a file that is refused is told alone, and the others are stored', async t => {
