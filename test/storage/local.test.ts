@@ -183,6 +183,23 @@ test('the pairs of a gone transfer are forgotten in slices, and its tombstone af
   t.equal(calls, 3)
 })
 
+test('content that arrives again is not dropped for a blob that is absent or short', async t => {
+  const directory = freshDirectory(t)
+  const { catalog, contents } = await openAt(t, directory)
+  const bytes = Buffer.alloc(3000, 7)
+  const blobs: number[] = []
+  for (let fid = 1; fid <= 3; fid++) {
+    const { id } = fileOf(await catalog.announce(newTransfer(fid, [newFile()])), 0)
+    await contents.write(id, 0, [bytes])
+    await catalog.store(id, sha256(bytes), bytes.length, 1)
+    blobs.push((await catalog.content('ann', { fid: fidOf(1), file: 0 }))?.blob as number)
+    await contents.release(id)
+    if (fid === 1) fs.truncateSync(path.join(directory, 'blobs', '000', id.toString(16).padStart(8, '0')), 2999)
+  }
+  t.same(blobs, [1, 2, 2])
+  t.same((await catalog.garbage(9)).toSorted(), [1, 3])
+})
+
 test('one call of expiry ends with the transfer that brings it to 1,000 files', async t => {
   const { catalog } = await openAt(t, freshDirectory(t))
   const files = Array.from({ length: 600 }, () => newFile())

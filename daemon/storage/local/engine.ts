@@ -20,11 +20,14 @@ const TOUCHED_REMEMBERED = 10_000
 
 export class Engine {
   readonly #db: Database
+  readonly #hasBlob: (blob: FileId, sizeBytes: number) => boolean
   readonly events: EventLog
   readonly #touchedMs = new Map<TransferId, number>()
 
-  constructor(db: Database) {
+  /** `hasBlob` says whether a blob is there with at least so many bytes. */
+  constructor(db: Database, hasBlob: (blob: FileId, sizeBytes: number) => boolean = () => true) {
     this.#db = db
+    this.#hasBlob = hasBlob
     this.events = new EventLog(db)
   }
 
@@ -155,12 +158,17 @@ export class Engine {
     this.#touch(row.transfer as TransferId, nowMs)
     const owner = row.owner as number
     const twin = this.#db.get('SELECT blob, damaged FROM content WHERE owner = ? AND digest = ?', owner, digest)
-    const isReplaced = twin !== undefined && twin.damaged !== null && row.size !== 0
+    const isReplaced = twin !== undefined && row.size !== 0 && (twin.damaged !== null || this.#isWorse(twin.blob as FileId, file, sizeBytes))
     if (twin === undefined) this.#addContent(file, owner, digest, sizeBytes, sums)
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', isReplaced ? twin.blob as FileId : file)
     if (isReplaced) this.#replaceContent(twin.blob as FileId, file, sums)
     this.#dropReceipts(file)
     this.#showStored(file, (isReplaced ? file : twin?.blob ?? file) as FileId, sizeBytes, nowMs)
+  }
+
+  /** The other blob was read just now: it is not given up for one that is absent or short. */
+  #isWorse(blob: FileId, other: FileId, sizeBytes: number): boolean {
+    return !this.#hasBlob(blob, sizeBytes) && this.#hasBlob(other, sizeBytes)
   }
 
   #showStored(file: FileId, content: FileId, sizeBytes: number, nowMs: number): void {

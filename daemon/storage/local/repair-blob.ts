@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
+import { TallyError } from '../../../protocol/errors.ts'
 import { BLOCK_BYTES, type ByteRange } from '../blocks.ts'
 import { blobPath } from './blob-path.ts'
 import { openForReading, readWhole } from './check-blob.ts'
@@ -21,7 +22,7 @@ export function repairBlob(blobs: string, { blob, content, digest, sizeBytes, ra
     const actual = digestOf(source, openForReading(file), ranges, sizeBytes)
     if (actual !== digest) return actual
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const target = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600)
+    const target = openTarget(file, ranges.length === 1 && ranges[0]?.[1] === sizeBytes)
     try {
       for (const range of ranges) {
         forEachPiece(range, (bytes, offsetBytes) => {
@@ -39,6 +40,16 @@ export function repairBlob(blobs: string, { blob, content, digest, sizeBytes, ra
     return actual
   } finally {
     fs.closeSync(source)
+  }
+}
+
+/** One of which only a part is to be written was there when it was read: absent now, it was removed, and is not made again. */
+function openTarget(file: string, isWhole: boolean): number {
+  try {
+    return fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW | (isWhole ? fs.constants.O_CREAT : 0), 0o600)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    throw new TallyError('not-found', 'the content was removed meanwhile', {}, { cause })
   }
 }
 

@@ -1,8 +1,10 @@
 /**
  * The thread-independent half of writing: the connection, the engine and the transactions, made and closed together.
  */
+import fs from 'node:fs'
 import path from 'node:path'
-import type { Durability } from '../storage.ts'
+import type { Durability, FileId } from '../storage.ts'
+import { blobPath } from './blob-path.ts'
 import { Database } from './database.ts'
 import { Engine } from './engine.ts'
 import { storageError } from './failures.ts'
@@ -40,7 +42,12 @@ export function openWriter(options: WriterOptions, beforeCommit?: () => void): W
     db = openCatalog(options)
   }
   reserve.restore()
-  const transactions = new Transactions(db, new Engine(db), reserve, beforeCommit)
+  const blobs = path.join(options.directory, 'blobs')
+  const hasBlob = (blob: FileId, sizeBytes: number): boolean => {
+    const found = fs.statSync(blobPath(blobs, blob).file, { throwIfNoEntry: false })
+    return found !== undefined && found.size >= sizeBytes
+  }
+  const transactions = new Transactions(db, new Engine(db, hasBlob), reserve, beforeCommit)
   return { run: changes => transactions.run(changes), close: () => db.close() }
 }
 
