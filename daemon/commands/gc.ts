@@ -17,7 +17,7 @@ export const gc: StoreCommand = {
   ],
   flags: [
     { name: 'dry-run', env: false, help: 'change nothing' },
-    { name: 'expire-unfinished', value: 'TIME', env: true, help: 'remove unfinished transfers that got no chunk for so long (default: 7d)' },
+    { name: 'expire-unfinished', value: 'TIME', env: true, help: 'remove unfinished transfers that got no chunk for so long (default: as configured, else 7d)' },
   ],
   run: async ({ storePath, settings, given, tell }) => {
     const isDryRun = given.has('dry-run')

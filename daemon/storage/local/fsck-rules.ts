@@ -1,6 +1,13 @@
 /** What holds between the records of a catalog beside what its schema enforces: for each rule, a query of those that break it. */
 import { RECEIVING, REMOVED, STORED } from './schema.ts'
 
+const FILES_OF_USER = `(SELECT count(*) FROM file f WHERE f.owner = user.id AND f.state <> ${REMOVED})`
+const BYTES_OF_USER = `((SELECT coalesce(sum(size), 0) FROM content WHERE owner = user.id)
+  + (SELECT coalesce(sum(coalesce(size, received)), 0) FROM file WHERE owner = user.id AND state = ${RECEIVING}))`
+
+/** What users count is derived from the rest, so it can be put right. */
+export const USAGE_CORRECTION = `UPDATE user SET files = ${FILES_OF_USER}, bytes = ${BYTES_OF_USER}`
+
 export const RECORD_RULES: readonly (readonly [what: string, sql: string])[] = [
   ['file is stored without a content', `SELECT id FROM file WHERE state = ${STORED} AND content IS NULL`],
   ['file is not stored and has a content', `SELECT id FROM file WHERE state <> ${STORED} AND content IS NOT NULL`],
@@ -13,11 +20,8 @@ export const RECORD_RULES: readonly (readonly [what: string, sql: string])[] = [
   ['file is under repair and not stored', `SELECT f.id FROM file f JOIN repair r ON r.file = f.id WHERE f.state <> ${STORED}`],
   ['content belongs to no file', 'SELECT c.blob AS id FROM content c WHERE NOT EXISTS (SELECT 1 FROM file f WHERE f.content = c.blob)'],
   ['content is garbage and in use', 'SELECT c.blob AS id FROM content c JOIN garbage g ON g.blob = c.blob'],
-  ['user counts other files than there are', `SELECT u.id FROM user u
-    WHERE u.files <> (SELECT count(*) FROM file f WHERE f.owner = u.id AND f.state <> ${REMOVED})`],
-  ['user counts other bytes than there are', `SELECT u.id FROM user u
-    WHERE u.bytes <> (SELECT coalesce(sum(size), 0) FROM content WHERE owner = u.id)
-      + (SELECT coalesce(sum(coalesce(size, received)), 0) FROM file WHERE owner = u.id AND state = ${RECEIVING})`],
+  ['user counts other files than there are', `SELECT id FROM user WHERE files <> ${FILES_OF_USER}`],
+  ['user counts other bytes than there are', `SELECT id FROM user WHERE bytes <> ${BYTES_OF_USER}`],
   ['tag counts other files than have it', 'SELECT l.id FROM label l WHERE l.files <> (SELECT count(*) FROM tagged d WHERE d.label = l.id)'],
   ['tagged file is not there', `SELECT d.file AS id FROM tagged d LEFT JOIN file f ON f.id = d.file
     WHERE f.id IS NULL OR f.state = ${REMOVED}`],

@@ -17,7 +17,7 @@ import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
 import { loadSums, writeSums } from './records.ts'
-import { RECORD_RULES } from './fsck-rules.ts'
+import { RECORD_RULES, USAGE_CORRECTION } from './fsck-rules.ts'
 import { RECEIVING, STORED } from './schema.ts'
 import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
 import { checkVersion } from './version.ts'
@@ -126,9 +126,10 @@ class Check {
     return this.#problems === 0
   }
 
-  /** What no constraint of the schema holds. */
+  /** What no constraint of the schema holds; what users count is put right. */
   #checkRecords(): void {
     for (const [what, sql] of RECORD_RULES) for (const { id } of this.#db.all(sql)) this.#found({ kind: 'catalog', problem: `${what} (${id})` })
+    if (!this.#isDryRun) this.#db.run(USAGE_CORRECTION)
   }
 
   #checkContents(): { contents: number; bytes: number } {
