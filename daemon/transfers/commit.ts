@@ -159,7 +159,7 @@ export class GroupCommit {
     const { contents } = this.#store
     const { blob, held } = upload
     held.move(async list => {
-      await Promise.all(list.map(({ offsetBytes, bytes }) => contents.write(blob, offsetBytes, [bytes])))
+      await allEnded(list.map(({ offsetBytes, bytes }) => contents.write(blob, offsetBytes, [bytes])))
       await contents.sync([blob])
     }, () => this.#advance(upload))
     const { moving } = held
@@ -215,9 +215,7 @@ export class GroupCommit {
       for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.blob, offsetBytes, pieces))
     }
     if (writes.length > 0) {
-      // All have to end, also after a failure: their buffers are used again.
-      const failed = (await Promise.allSettled(writes)).find(result => result.status === 'rejected')
-      if (failed !== undefined) throw failed.reason
+      await allEnded(writes)
       await contents.sync(shares.filter(({ toBlob }) => toBlob).map(({ upload }) => upload.blob))
     }
   }
@@ -227,6 +225,12 @@ export class GroupCommit {
     for (const { upload, group, change } of shares) if (group.order.length > 0) marks.push(upload.mark(group, change))
     if (marks.length > 0) await this.#store.catalog.mark(marks, this.#nowMs(), this.#quotaOf(shares))
   }
+}
+
+/** All have to end, also after a failure: their buffers and places are used again. Throws the first failure then. */
+async function allEnded(writes: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(writes)).find(result => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 /** Its size is not told, so each chunk counts anew. */

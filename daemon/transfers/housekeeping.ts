@@ -38,6 +38,10 @@ export class Housekeeping {
   #timers: NodeJS.Timeout[] = []
   #collecting: Promise<void> | undefined
   #collectAgain = false
+  #expiring: Promise<void> = Promise.resolve()
+  /** Of expiry, that have not ended. */
+  #rounds = 0
+  #isStopping = false
 
   constructor(store: Store, registry: Registry, nowMs: () => number, unfinishedKeptMs: () => number, onFailure: (what: string, cause: unknown) => void) {
     this.#store = store
@@ -49,7 +53,9 @@ export class Housekeeping {
 
   /** Does what the last run left undone, then keeps at it. Resolves when the first round is done. */
   async start(): Promise<void> {
-    this.#every(EXPIRE_EVERY_MS, () => void this.expire(false))
+    this.#every(EXPIRE_EVERY_MS, () => {
+      if (this.#rounds === 0) void this.expire(false)
+    })
     this.#every(LET_GO_EVERY_MS, () => {
       this.#registry.letGo(this.#nowMs())
       // A file that was shared when it was stored, or removed by a connection since.
@@ -60,16 +66,24 @@ export class Housekeeping {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     for (const timer of this.#timers) clearInterval(timer)
+    await this.#expiring
     await this.#collecting
   }
 
-  /** Applies every expiry as of now. */
-  async expire(dropMade: boolean): Promise<void> {
+  /** Applies every expiry as of now, after the rounds that were begun before. */
+  expire(dropMade: boolean): Promise<void> {
+    this.#rounds++
+    this.#expiring = this.#expiring.then(() => this.#expireAll(dropMade)).finally(() => this.#rounds--)
+    return this.#expiring
+  }
+
+  async #expireAll(dropMade: boolean): Promise<void> {
     const limits = expiryLimits(this.#nowMs(), this.#unfinishedKeptMs(), dropMade)
     try {
       // As long as there is much of it; others come between.
-      for (let went = 1; went > 0;) {
+      for (let went = 1; went > 0 && !this.#isStopping;) {
         await this.#registry.expire(async inUse => {
           went = (await this.#store.catalog.expire({ ...limits, inUse })).files
         })
@@ -108,14 +122,18 @@ export class Housekeeping {
 
   /** Opening a transfer whose file has every chunk marked finishes it; its client may never come back to ask. */
   async #finishComplete(): Promise<void> {
-    try {
-      for (const { user, fid } of await this.#store.catalog.complete()) {
+    const complete = await this.#store.catalog.complete().catch(cause => {
+      this.#onFailure('looking for what an earlier run received', cause)
+      return []
+    })
+    for (const { user, fid } of complete) {
+      try {
         const holder = {}
         const opened = await this.#registry.open(holder, user, fid)
         if (opened !== undefined) await this.#registry.leave(opened.transfer, holder)
+      } catch (cause) {
+        this.#onFailure('finishing what an earlier run received', cause)
       }
-    } catch (cause) {
-      this.#onFailure('finishing what an earlier run received', cause)
     }
   }
 

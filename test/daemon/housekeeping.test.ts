@@ -5,8 +5,9 @@ import { openMemoryStore } from '../../daemon/storage/memory.ts'
 import { Housekeeping } from '../../daemon/transfers/housekeeping.ts'
 import { Registry } from '../../daemon/transfers/registry.ts'
 import { openLocal } from '../storage/support.ts'
-import { digestOf, newFile, newTransfer, USER } from '../storage/samples.ts'
-import type { Store } from '../../daemon/storage/storage.ts'
+import { digestOf, fidOf, newFile, newTransfer, USER } from '../storage/samples.ts'
+import type { ExpiryLimits, Store } from '../../daemon/storage/storage.ts'
+import { TallyError } from '../../protocol/errors.ts'
 
 const DAY_MS = 86_400_000
 
@@ -66,4 +67,38 @@ t.test('one round takes all files that have expired, also where their transfers 
   await housekeeping.expire(false)
   t.same(await catalog.usage(USER), { bytes: 0, files: 3 })
   await housekeeping.stop()
+})
+
+t.test('what cannot be finished at the start does not keep others from it, and stopping waits for the round of expiry', async t => {
+  const store = openMemoryStore()
+  const catalog = new Proxy(store.catalog, {
+    get(target, name) {
+      if (name === 'complete') return async () => [{ user: USER, fid: fidOf(1) }, { user: USER, fid: fidOf(2) }]
+      if (name === 'load') return async (user: string, fid: string) => {
+        asked.push(fid)
+        if (fid === fidOf(1)) throw new TallyError('storage-failed', 'made by a test')
+        return target.load(user, fid)
+      }
+      if (name === 'expire') return async (limits: ExpiryLimits) => {
+        await new Promise(resolve => setTimeout(resolve, 20))
+        rounds++
+        return target.expire(limits)
+      }
+      const value: unknown = Reflect.get(target, name)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const asked: string[] = []
+  let rounds = 0
+  const faulty: Store = { catalog, contents: store.contents, durability: store.durability, close: () => store.close() }
+  const failures: string[] = []
+  const { registry } = keeping(t, faulty, () => DAY_MS)
+  const housekeeping = new Housekeeping(faulty, registry, () => 1, () => DAY_MS, what => failures.push(what))
+  await housekeeping.start()
+  t.same(asked, [fidOf(1), fidOf(2)])
+  t.equal(failures.length, 1)
+  void housekeeping.expire(false)
+  await new Promise(resolve => setImmediate(resolve))
+  await housekeeping.stop()
+  t.equal(rounds, 2)
 })
