@@ -55,7 +55,13 @@ export class LocalContents implements Contents {
     this.#handles = new Handles({
       open: blob => this.#open(blob),
       sync: handle => this.#sync(handle),
-      close: fd => fileSystem.close(fd).catch(() => {}),
+      close: async fd => {
+        try {
+          fileSystem.closeNow(fd)
+        } catch {
+          // What was written was synced before, or is not wanted any more.
+        }
+      },
     }, HANDLES_MAX)
   }
 

@@ -152,7 +152,7 @@ export class Engine {
   }
 
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums: Uint8Array = new Uint8Array(0)): void {
-    const row = this.#db.get('SELECT transfer, owner, state, size FROM file WHERE id = ?', file)
+    const row = this.#db.get('SELECT transfer, owner, state, size, kind FROM file WHERE id = ?', file)
     if (row === undefined || row.state === REMOVED) throw notFound()
     if (row.state === STORED) return
     this.#touch(row.transfer as TransferId, nowMs)
@@ -162,7 +162,8 @@ export class Engine {
     if (twin === undefined) this.#addContent(file, owner, digest, sizeBytes, sums)
     else if (row.size !== 0) this.#db.run('INSERT OR IGNORE INTO garbage (blob) VALUES (?)', isReplaced ? twin.blob as FileId : file)
     if (isReplaced) this.#replaceContent(twin.blob as FileId, file, sums)
-    this.#dropReceipts(file)
+    // Without a kind nothing was ever marked.
+    if (row.kind !== null) this.#dropReceipts(file)
     this.#showStored(file, (isReplaced ? file : twin?.blob ?? file) as FileId, sizeBytes, nowMs)
   }
 

@@ -1,6 +1,7 @@
 /**
  * The file operations that contents are made of, as a small interface: a test can hand in one that fails, writes short, or only
- * pretends to sync. Every method but `writeNow` and `readNow` runs on the thread pool; all reject with Node's system errors.
+ * pretends to sync. Those whose names end with `Now` run on the calling thread, all others on the thread pool; all fail with Node's
+ * system errors.
  */
 import fs from 'node:fs'
 import { promisify } from 'node:util'
@@ -24,6 +25,8 @@ export interface FileSystem {
   /** 0700; one that exists is no error. */
   makeDirectory(path: string): Promise<void>
   close(fd: number): Promise<void>
+  /** The same at once, where the file has another name left: the last close of a removed one may take long. */
+  closeNow(fd: number): void
   unlink(path: string): Promise<void>
 }
 
@@ -61,5 +64,6 @@ export const realFileSystem: FileSystem = {
     await fs.promises.mkdir(path, { recursive: true, mode: 0o700 })
   },
   close: fd => close(fd),
+  closeNow: fd => fs.closeSync(fd),
   unlink: path => fs.promises.unlink(path),
 }
