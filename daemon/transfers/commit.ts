@@ -246,6 +246,7 @@ function divide(upload: Upload, group: Group, mayHold: boolean): Share {
     return { upload, group, change: upload.held.releasing(), toBlob: true }
   }
   const held = group.extents.seal().map(extent => ({ offsetBytes: extent.offsetBytes, bytes: joined(extent) }))
+  group.extents.recycle()
   return { upload, group, change: upload.held.adding(held), toBlob: false }
 }
 

@@ -3,6 +3,7 @@
  * a thousand chunks are one write and what they came in is free again; blocks are used again because fresh memory costs a page fault
  * per 4 KiB, and its end the collector's time.
  */
+import { free } from '../../protocol/free.ts'
 
 /** A contiguous piece of a file: the pieces follow each other from the offset on. */
 export interface Extent {
@@ -14,18 +15,29 @@ export interface Extent {
 /** The first block of a group is small, so that a thousand trickling transfers cost little; a flood soon takes large ones. */
 const SMALL_BLOCK_BYTES = 16_384
 const LARGE_BLOCK_BYTES = 262_144
+/** 16 MiB of large ones, 4 MiB of small ones. */
 const FREE_LARGE_BLOCKS_MAX = 64
+const FREE_SMALL_BLOCKS_MAX = 256
 
 const freeLargeBlocks: Uint8Array[] = []
+const freeSmallBlocks: Uint8Array[] = []
 
 function takeBlock(lengthBytes: number): Uint8Array {
-  return (lengthBytes === LARGE_BLOCK_BYTES ? freeLargeBlocks.pop() : undefined) ?? new Uint8Array(lengthBytes)
+  return (lengthBytes === LARGE_BLOCK_BYTES ? freeLargeBlocks : freeSmallBlocks).pop() ?? new Uint8Array(lengthBytes)
+}
+
+function giveBlock(block: Uint8Array): void {
+  if (block.length === LARGE_BLOCK_BYTES && freeLargeBlocks.length < FREE_LARGE_BLOCKS_MAX) freeLargeBlocks.push(block)
+  else if (block.length === SMALL_BLOCK_BYTES && freeSmallBlocks.length < FREE_SMALL_BLOCKS_MAX) freeSmallBlocks.push(block)
+  else free(block)
 }
 
 export class Extents {
   readonly list: Extent[] = []
   lengthBytes = 0
   #blocks: Uint8Array[] = []
+  /** Pieces with memory of their own. */
+  #copies: Uint8Array[] = []
   /** Where the next small chunk goes if it follows on. */
   #block: Uint8Array | undefined
   /** The extent whose newest bytes are in the block but not among its pieces yet. */
@@ -42,7 +54,7 @@ export class Extents {
     const extent = follows ? this.#last() : this.#open(offsetBytes)
     // A small chunk that follows nothing may be one of many strewn ones, or all that comes: a whole block for it would be wasted.
     if (follows || bytes.length >= SMALL_BLOCK_BYTES) this.#copy(extent, bytes)
-    else extent.pieces.push(new Uint8Array(bytes))
+    else this.#copyAlone(extent, bytes)
     extent.lengthBytes += bytes.length
     this.lengthBytes += bytes.length
     this.#endBytes = offsetBytes + bytes.length
@@ -58,10 +70,10 @@ export class Extents {
 
   /** Gives the blocks back; nothing may use the pieces any more. */
   recycle(): void {
-    for (const block of this.#blocks) {
-      if (block.length === LARGE_BLOCK_BYTES && freeLargeBlocks.length < FREE_LARGE_BLOCKS_MAX) freeLargeBlocks.push(block)
-    }
+    for (const block of this.#blocks) giveBlock(block)
+    for (const copy of this.#copies) free(copy)
     this.#blocks = []
+    this.#copies = []
     this.list.length = 0
   }
 
@@ -73,6 +85,12 @@ export class Extents {
     const extent = { offsetBytes, pieces: [], lengthBytes: 0 }
     this.list.push(extent)
     return extent
+  }
+
+  #copyAlone(extent: Extent, bytes: Uint8Array): void {
+    const copy = new Uint8Array(bytes)
+    this.#copies.push(copy)
+    extent.pieces.push(copy)
   }
 
   #copy(extent: Extent, bytes: Uint8Array): void {

@@ -2,6 +2,7 @@
  * The bytes of one file that are durable in the catalog only, in the order in which they came there, and what of them is on its way to the
  * blob. They move beside the commit cycles: a client that waits for each answer would wait for the move, too.
  */
+import { free } from '../../protocol/free.ts'
 import type { HeldBytes } from '../storage/storage.ts'
 
 /** From here on what is held moves to the blob. */
@@ -85,6 +86,7 @@ export class Held {
       if (this.#list[0] !== first) return
       this.#keep(this.#list.slice(list.length))
       this.#hasMoved = true
+      for (const { bytes } of list) free(bytes)
       moved()
     }, () => {}).finally(() => {
       this.#moving = undefined

@@ -31,6 +31,8 @@ export function workerUrl(importMetaUrl: string, name: string): URL {
   return new URL(`./${name}${importMetaUrl.endsWith('.ts') ? '.ts' : '.js'}`, importMetaUrl)
 }
 
+/** What a thread makes lives no longer than a call; V8 by itself lets this garbage grow to ten times as much before it looks. */
+const YOUNG_MIB_MAX = 6
 /** Answers do not wait longer than this for others of their message. */
 const ANSWER_DELAY_MS = 1
 
@@ -95,7 +97,7 @@ export class WorkerLink {
 
   #started(): Worker {
     if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(this.#url, { workerData: this.#workerData })
+    const worker = new Worker(this.#url, { workerData: this.#workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX } })
     worker.on('message', (message: readonly Answer[] | typeof STARTED) => {
       if (message === STARTED) this.#hasStarted = true
       else for (const answer of message) this.#answered(answer)
