@@ -35,8 +35,11 @@ export type ClientEvent =
     readonly totalBytes: number | null
     readonly counts?: Readonly<UploadCounts>
   }
-  /** A watch begins, or goes on, after events that the daemon keeps no longer: some were missed. */
-  | { readonly type: 'truncated'; readonly since: number }
+  /**
+   * A watch begins, or goes on, after events that the daemon keeps no longer: some were missed. Where `sequence`, the number of the latest
+   * event, is below `since`, there never was such a number in this store: it is another one, or an older state of it.
+   */
+  | { readonly type: 'truncated'; readonly since: number; readonly sequence?: number }
   | { readonly type: 'stored'; readonly fid: string; readonly file: number; readonly digest: string }
 
 export type OnEvent = (event: ClientEvent) => void

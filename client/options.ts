@@ -122,7 +122,7 @@ export interface FindOptions extends CallOptions {
   readonly limit?: number
 }
 
-/** Without `state`: an event is told for a file in any. */
+/** The query's `state`: absent: `stored`; `receiving` tells of files under way, with the event `receiving`, until they are stored. */
 export interface WatchOptions extends CallOptions {
   /** After the event with this number; default: only what happens from now on. */
   readonly since?: number

@@ -3,12 +3,10 @@ import type { FileState, FoundFile } from '../../protocol/index.ts'
 import { UsageError, countOf } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
 import { EXIT } from './exit.ts'
-import { QUERY_FLAGS, fileValue, queryOf } from './query.ts'
+import { FILE_STATES, QUERY_FLAGS, fileValue, queryOf } from './query.ts'
 import { type Terminal, styled } from './terminal.ts'
 import { dateText, escaped, sizeText } from './text.ts'
 
-/** What was removed is listed nowhere: only `watch` tells of it. */
-const STATES = ['receiving', 'finishing', 'stored'] as const satisfies readonly FileState[]
 /** Narrower terminals have the size and the name, without the date. */
 const DATE_COLUMNS_MIN = 90
 
@@ -23,7 +21,7 @@ export const ls: Command = {
   ],
   flags: [
     ...QUERY_FLAGS,
-    { name: 'state', value: 'STATE', kind: 'choice', choices: STATES, help: 'receiving, finishing or stored (default)' },
+    { name: 'state', value: 'STATE', kind: 'choice', choices: FILE_STATES, help: 'receiving, finishing or stored (default)' },
     { name: 'limit', value: 'N', kind: 'count', help: 'at most so many' },
   ],
   async run(context) {

@@ -1,6 +1,9 @@
 /** Which files are meant, by tags and names: the flags that `ls`, `get`, `rm` and `watch` share, and how files look in JSON. */
-import type { FoundFile, Query } from '../../protocol/index.ts'
+import type { FileState, FoundFile, Query } from '../../protocol/index.ts'
 import type { Arguments, Flag } from './arguments.ts'
+
+/** For `--state`. What was removed is listed nowhere: only `watch` tells of it. */
+export const FILE_STATES = ['receiving', 'finishing', 'stored'] as const satisfies readonly FileState[]
 
 export const QUERY_FLAGS: readonly Flag[] = [
   { name: 'tag', short: 't', value: 'T', kind: 'tag', repeatable: true, help: 'has this tag (all of them, when given more than once)' },

@@ -10,6 +10,9 @@ import type { ContentReader, FoundRecord, Store, StoredContent } from '../storag
 import type { Damage } from './damage.ts'
 import { openVerified, readerOf } from './verified.ts'
 
+/** What `next` says: a file's id. */
+const CURSOR = /^[0-9]{1,16}$/
+
 export interface Found {
   /** Of the user's last event when this was asked: a WATCH since then misses nothing. */
   readonly sequence: number
@@ -28,9 +31,10 @@ export class Library {
     this.#damage = damage
   }
 
-  /** Files of this user that match, newest first. */
+  /** Files of this user that match, newest first. Throws `malformed` (field `after`) for what was no `next`. */
   async find(user: string, query: Find): Promise<Found> {
     const { limit, after } = query
+    if (after !== undefined && !CURSOR.test(after)) throw new TallyError('malformed', '`after` is what a `next` said', { field: 'after' })
     // One more than asked for tells whether there is a next page.
     const { files: records, sequence } = await this.#store.catalog.find({ ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }) })
     const page = records.slice(0, limit)

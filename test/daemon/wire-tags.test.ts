@@ -34,6 +34,14 @@ t.test('a FIND sent right behind a TAG sees what it changed', async t => {
   t.strictSame(await found, [['all', 'own', 'behind']])
 })
 
+t.test('FIND refuses an `after` that was no `next`', async t => {
+  const client = await announced(t, await startDaemon(t))
+  for (const after of ['', 'garbage', '-1', '1.5', '0x10', '9'.repeat(17)]) {
+    t.match(await client.request(TYPE.find, { after }), { code: 'malformed', field: 'after' }, after)
+  }
+  t.equal((await client.request(TYPE.find, { after: '1' })).response, 'Ok')
+})
+
 t.test('an announcement after a TAG adds its own tags again, and no others', async t => {
   const daemon = await startDaemon(t)
   const client = await announced(t, daemon)

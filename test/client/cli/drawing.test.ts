@@ -1,7 +1,7 @@
 /** What is drawn on terminals: the map of chunks, the progress line, and text that fits whatever characters it has. */
 import fc from 'fast-check'
 import t from 'tap'
-import { cellParts, chunkMap } from '../../../client/cli/chunk-map.ts'
+import { cellParts, chunkMap, legend } from '../../../client/cli/chunk-map.ts'
 import { Rate, progressLine } from '../../../client/cli/progress.ts'
 import { type Terminal, styled, terminalOf } from '../../../client/cli/terminal.ts'
 import { ageText, clockText, columnsOf, fitted } from '../../../client/cli/text.ts'
@@ -18,6 +18,11 @@ t.test('a cell is full only when all of its chunks are there, and empty only whe
   t.same(chunkMap(plain, 7, [[6, 1]], 3, 8), ['###', '###', '.'])
   t.same(chunkMap(plain, 2 ** 31, [[0, 2 ** 31 - 1]], 4, 1), ['...-'])
   t.same(chunkMap({ ...plain, hasUnicode: true }, 4, [[1, 1]], 2, 1), ['▒█'])
+})
+
+t.test('the legend has every shade that a map may have', async t => {
+  t.equal(legend(plain), '# here   -+* partly   . missing')
+  t.equal(legend({ ...plain, hasUnicode: true }), '█ here   ░▒▓ partly   · missing')
 })
 
 t.test('the cells of a map account for every chunk, whatever is missing', async t => {

@@ -28,12 +28,16 @@ class Watching {
   }
 
   /** The next numbered event. */
-  async next(): Promise<Told> {
+  next(): Promise<Told> {
+    return this.nextThat(({ event }) => event !== 'receiving')
+  }
+
+  async nextThat(isWanted: (told: Told) => boolean): Promise<Told> {
     for (;;) {
       const { value, done } = await this.#lines.next()
       if (done === true) throw new Error(`watch ended: ${this.stderr}`)
       const told = JSON.parse(value) as Told
-      if (told['event'] !== 'receiving') return told
+      if (isWanted(told)) return told
     }
   }
 
@@ -73,4 +77,36 @@ t.test('a token without the right, and flags that mean nothing, are refused', as
   t.equal((await run(['watch', '--token-file', 'token'])).code, 4)
   t.equal((await run(['watch', '--since', 'x'])).code, 2)
   t.equal((await run(['watch', 'x'])).code, 2)
+})
+
+for (const args of [[], ['--state', 'receiving']]) {
+  t.test(`tally watch ${args.join(' ')} tells what arrives, then that it is stored, once`, async t => {
+    const setting = await setUp(t)
+    const { daemon, directory } = setting
+    const watching = new Watching(t, setting, ['--since', '0', ...args])
+    const put = spawn(process.execPath, [MAIN, 'put', '-', '--name', 'stream', '--chunk-size', '1K'], {
+      cwd: directory, stdio: ['pipe', 'ignore', 'ignore'],
+      env: { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile },
+    })
+    t.teardown(() => put.kill('SIGKILL'))
+    // Whoever is faster, the watcher or the put: pieces come until one was told.
+    const pieces = setInterval(() => put.stdin.write(new Uint8Array(4096)), 100)
+    t.teardown(() => clearInterval(pieces))
+    t.match(await watching.nextThat(() => true), { event: 'receiving', name: 'stream', sequence: undefined })
+    clearInterval(pieces)
+    put.stdin.end()
+    const stored = await watching.next()
+    t.match(stored, { event: 'stored', name: 'stream' })
+    await setting.run(['rm', `${stored['fid']}`])
+    if (args.length === 0) t.match(await watching.next(), { event: 'removed' }, 'stored was told once')
+    t.equal(await watching.interrupt(), 130)
+  })
+}
+
+t.test('a number that was never given is told as such', async t => {
+  const setting = await setUp(t)
+  const watching = new Watching(t, setting, ['--since', '99999999'])
+  t.match(await watching.nextThat(() => true), { event: 'truncated', since: 99_999_999, sequence: 0 })
+  t.equal(await watching.interrupt(), 130)
+  t.match(watching.stderr, /there is no event 99999999/)
 })
