@@ -68,6 +68,10 @@ export class ForgetfulDisk {
         this.#paths.delete(fd)
         await realFileSystem.close(fd)
       },
+      closeNow: fd => {
+        this.#paths.delete(fd)
+        realFileSystem.closeNow(fd)
+      },
       ...overrides,
     }
   }
