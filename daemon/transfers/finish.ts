@@ -28,7 +28,11 @@ export async function finish(upload: Upload, store: Store, nowMs: () => number):
 }
 
 async function storeWhole(upload: Upload, store: Store, nowMs: () => number): Promise<string> {
-  const { digest, sums } = await computeDigest(upload, store)
+  const { digest, sums } = await computeDigest(upload, store).catch(async (cause: unknown) => {
+    // The blob is absent or short, and stays so unless its chunks come again.
+    if (asTallyError(cause).code === 'content-damaged') await refuse(upload, store, upload.digest, undefined)
+    throw cause
+  })
   if (upload.digest !== null && upload.digest !== digest) await refuse(upload, store, upload.digest, digest)
   await store.catalog.store(upload.id, digest, upload.sizeBytes as number, nowMs(), sums)
   return digest
@@ -65,11 +69,13 @@ async function repairWhole(upload: Upload, store: Store): Promise<string> {
 }
 
 /** Throws `digest-mismatch`; no chunk is marked any more. */
-async function refuse(upload: Upload, store: Store, expected: string, actual: string | undefined): Promise<never> {
+async function refuse(upload: Upload, store: Store, expected: string | null, actual: string | undefined): Promise<never> {
   await store.catalog.reset(upload.id)
   store.contents.restart(upload.blob)
-  const reason = 'the file differs from its digest: all of its chunks are missing again'
-  throw new TallyError('digest-mismatch', reason, { expected, ...(actual === undefined ? {} : { actual }) })
+  const reason = 'what is here is not the whole file as it was announced: all of its chunks are missing again'
+  throw new TallyError('digest-mismatch', reason, {
+    ...(expected === null ? {} : { expected }), ...(actual === undefined ? {} : { actual }),
+  })
 }
 
 /** A size told late, or the last chunk of a repair, can complete a file whose newest bytes are still held; `store` or `reset` drops them there. */

@@ -206,3 +206,25 @@ async function fetchCounting(client: RawClient, fid: string, file: number): Prom
   const { answer } = await client.fetch({ fid, file }, CHUNK_BYTES)
   return { answer, chunks: Math.floor((client.bytesRead - before) / CHUNK_BYTES) }
 }
+
+t.test('the blob of an unfinished file that is gone: its chunks are missing again, and the file can be finished', async t => {
+  const random = new Random(chooseSeed())
+  t.comment(`TALLY_TEST_SEED=${random.seed}`)
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  const [fid, bytes] = [random.uuid(), random.bytes(3 * 65_536)]
+  const announced = { fid, files: [{ name: 'a', size: bytes.length }], 'chunk-size': 65_536 }
+  const send = (to: typeof client, chunk: number) => to.sendChunk(numberedChunk(fid, 0, chunk), bytes.subarray(chunk * 65_536, (chunk + 1) * 65_536))
+  await client.authenticate(daemon.token(), announced)
+  for (const chunk of [1, 2]) t.equal((await send(client, chunk)).response, 'Ok')
+  await daemon.kill()
+  rmSync(join(daemon.store, 'blobs', '000', '00000001'))
+  await daemon.start()
+  const again = await daemon.client()
+  await again.authenticate(daemon.token(), announced)
+  t.match(await send(again, 0), { response: 'Error', code: 'digest-mismatch' })
+  t.strictSame((await again.authenticate(daemon.token(), announced)).files?.[0]?.missing, [[0, 3]])
+  for (const chunk of [0, 1]) t.equal((await send(again, chunk)).response, 'Ok')
+  t.match(await send(again, 2), { stored: { file: 0 } })
+  t.ok((await again.fetch({ fid, file: 0 })).bytes.equals(bytes))
+})

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startDaemon, type TestDaemon } from '../../support/daemon.ts'
@@ -76,6 +77,14 @@ t.test('--expire-unfinished says what counts as given up', async t => {
   await put(daemon, random, {}, { size: 2000 })
   await daemon.kill()
   t.match(gc(daemon.store, '--dry-run'), [{ files: 0 }])
+  const db = new DatabaseSync(join(daemon.store, 'catalog.db'))
+  db.prepare('UPDATE transfer SET touched = ?').run(Date.now() - 2 * 86_400_000)
+  db.close()
+  const config = join(daemon.directory, 'config.toml')
+  writeFileSync(config, 'expire-unfinished = "1d"\n')
+  t.match(gc(daemon.store, '--dry-run'), [{ files: 0 }], 'by default after 7 days')
+  t.match(gc(daemon.store, '--dry-run', '--config', config), [{ kind: 'expired' }, { files: 1 }], 'or as configured')
+  t.match(gc(daemon.store, '--dry-run', '--config', config, '--expire-unfinished', '3d'), [{ files: 0 }], 'the flag wins')
   t.match(tallyd('gc', '--store', daemon.store, '--expire-unfinished', '0d'), { status: 2, stderr: /--expire-unfinished/ })
   t.match(tallyd('gc', '--store', daemon.store, '--expire-unfinished=7'), { status: 2 })
 })
