@@ -5,6 +5,7 @@
  */
 import { homedir } from 'node:os'
 import { TallyError, secretPath, socketPath, userName } from '../protocol/index.ts'
+import { checkOptions } from './known-options.ts'
 import { Link } from './link.ts'
 import type { ConnectOptions } from './options.ts'
 import { Tally } from './tally.ts'
@@ -36,6 +37,7 @@ export { safeName } from './safe-name.ts'
  * is thrown at once. Throws also `access-denied`, `untrusted-socket`, `no-token`, `token-invalid`, or the signal's reason.
  */
 export async function connect(options: ConnectOptions = {}): Promise<Tally> {
+  checkOptions('connect', options)
   const { retry = false, signal, onEvent } = options
   const timings = { ...TIMINGS_DEFAULT, ...options.timings }
   const link = new Link({

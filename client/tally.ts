@@ -2,7 +2,7 @@
  * A user's files at one daemon, as an app sees them: each call of the library, put into terms of uploads, downloads and single requests.
  */
 import { v4 } from 'uuid'
-import { CHUNK_SIZE_BYTES_DEFAULT, CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError } from '../protocol/index.ts'
+import { CHUNK_SIZE_BYTES_DEFAULT, CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError, uuidToWords } from '../protocol/index.ts'
 import { byteStream } from './byte-stream.ts'
 import { type Content, type PutContent, labelOf, openContent } from './content.ts'
 import { Download, type DownloadResult } from './download.ts'
@@ -10,6 +10,7 @@ import type { OnEvent } from './events.ts'
 import { type FileId, parseFileId } from './file-id.ts'
 import { FileSink } from './file-sink.ts'
 import { getAll } from './get-all.ts'
+import { checkOptions } from './known-options.ts'
 import type { Link } from './link.ts'
 import type {
   ByteRange, CallOptions, FileOfTransfer, FindOptions, FindQuery, GetAllOptions, GetAllResult, GetAllTarget, GetOptions, GetTarget,
@@ -57,7 +58,11 @@ export class Tally {
    * threw, or the daemon's refusal.
    */
   async put(content: PutContent, options: PutOptions = {}): Promise<PutResult> {
+    checkOptions('put', options)
     options.signal?.throwIfAborted()
+    if (options.fid !== undefined && uuidToWords(options.fid) === undefined) {
+      throw new TallyError('malformed', `${JSON.stringify(options.fid)} is no UUID`, { field: 'fid' })
+    }
     const opened = await openContent(content)
     const { source } = opened
     try {
@@ -79,6 +84,7 @@ export class Tally {
    * all of them. What is stored already is not sent again. Leaving the loop ends what is under way.
    */
   putAll(files: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, options: PutAllOptions = {}): AsyncGenerator<PutAllResult, void, void> {
+    checkOptions('putAll', options)
     return putAll(this, this.#link, files, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
@@ -88,6 +94,7 @@ export class Tally {
    * (both: the same get goes on), `unsafe-target`, `digest-mismatch`, `content-damaged`, what the file system or `write` throws.
    */
   async get(id: string | FileId, target: GetTarget, options: GetOptions = {}): Promise<DownloadResult> {
+    checkOptions('get', options)
     const wanted = typeof id === 'string' ? parseFileId(id) : id
     const sink = 'write' in target ? new StreamSink(target.write) : new FileSink(target)
     return new Download(this.#link, { ...options, id: wanted, sink, onEvent: options.onEvent ?? this.#onEvent }).run()
@@ -97,6 +104,7 @@ export class Tally {
   getAll(
     files: Iterable<FoundFile | FileId> | AsyncIterable<FoundFile | FileId>, target: GetAllTarget, options: GetAllOptions = {},
   ): AsyncGenerator<GetAllResult, void, void> {
+    checkOptions('getAll', options)
     return getAll(this, files, target, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
@@ -105,11 +113,14 @@ export class Tally {
    * read. A whole file is verified: where its digest differs, the stream fails after its last byte instead of ending.
    */
   stream(id: string | FileId, options: ByteRange & CallOptions = {}): ReadableStream<Uint8Array> & AsyncIterable<Uint8Array> {
+    checkOptions('get', options)
     return byteStream((write, signal) => this.get(id, { write }, { ...options, signal }), options.signal)
   }
 
   /** The files that match, newest first. */
   async *find(query: FindQuery = {}, options: FindOptions = {}): AsyncGenerator<FoundFile, void, void> {
+    checkOptions('query', query)
+    checkOptions('find', options)
     let after: string | undefined
     let left = options.limit ?? Infinity
     do {
@@ -130,6 +141,8 @@ export class Tally {
    * `truncated` tells. Throws `gave-up` and the daemon's refusals.
    */
   watch(query: FindQuery = {}, options: WatchOptions = {}): AsyncGenerator<TallyEvent, void, void> {
+    checkOptions('query', query)
+    checkOptions('watch', options)
     return watch(this.#link, query, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 

@@ -143,3 +143,21 @@ t.test('a put that is aborted ends its stream, and goes on under the same fid', 
   t.equal(result.digest, digestOf(bytes))
   t.ok((await bytesOf(tally, fid)).equals(bytes))
 })
+
+t.test('options that a call does not have, and a fid that is none, are refused before anything happens', async t => {
+  const fake = await fakeDaemon(t)
+  await using tally = await connect({ socket: fake.socket, token: 'any' })
+  const misspelt = { tag: ['x'] } as object
+  const bytes = new Uint8Array(3)
+  await t.rejects(connect({ socket: fake.socket, tokn: 'any' } as object), TypeError)
+  await t.rejects(tally.put(bytes, { name: 'a', ...misspelt }), { name: 'TypeError', message: /"tag"/ })
+  await t.rejects(tally.find(misspelt).next(), TypeError)
+  await t.rejects(tally.find({}, misspelt).next(), TypeError)
+  t.throws(() => tally.watch(misspelt), TypeError)
+  t.throws(() => tally.putAll([], misspelt), TypeError)
+  t.throws(() => tally.getAll([], { directory: '.' }, misspelt), TypeError)
+  t.throws(() => tally.stream({ fid: 'x' }, misspelt), TypeError)
+  await t.rejects(tally.get({ fid: 'x' }, { path: 'x' }, misspelt), TypeError)
+  await t.rejects(tally.put(bytes, { name: 'a', fid: 'zz' }), { code: 'malformed', details: { field: 'fid' } })
+  t.ok(fake.log.every(({ type }) => type === MESSAGE_TYPE.AUTHENTICATION))
+})

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import nodeIpc from 'node-ipc'
 import t, { type Test } from 'tap'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
@@ -26,7 +26,7 @@ t.test('the script stores files of every length', async t => {
     const bytes = random.bytes(size)
     writeFileSync(name, bytes)
     t.match(await run(daemon, name), { code: 0, stderr: '' }, `${size} bytes`)
-    t.match(await found(t, daemon, name), [{ name, digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` }])
+    t.match(await found(t, daemon, basename(name)), [{ name: basename(name), digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}` }])
   }
 })
 
