@@ -32,6 +32,17 @@ export class ChunkSet {
     return this.#end
   }
 
+  /** How many pages it keeps in memory: those that are neither empty nor among the full ones at the start. */
+  get pageCount(): number {
+    return this.#pages.size
+  }
+
+  /** Whether adding the chunk takes no further page. */
+  hasPageOf(index: number): boolean {
+    const number = index >>> PAGE_BITS
+    return number < this.#fullPages || this.#pages.has(number)
+  }
+
   /** True where the chunk was not there before. */
   add(index: number): boolean {
     check(index, index + 1)

@@ -14,6 +14,7 @@ import { finish } from './finish.ts'
 import type { Group } from './group.ts'
 import { Meter } from './meter.ts'
 import { OpaqueChunks } from './opaque.ts'
+import { Pages } from './pages.ts'
 import type { ChunkReply } from './reply.ts'
 import { commonTags, retagged } from './tags.ts'
 import { Upload, type UploadHost } from './upload.ts'
@@ -58,8 +59,12 @@ export class LiveTransfer implements UploadHost {
   #changes: Promise<unknown> = Promise.resolve()
   /** Changes that have not ended. */
   #changing = 0
+  readonly #allPages: Pages
+  #pages = 0
+  #isForgotten = false
 
-  constructor(record: TransferRecord, parts: TransferParts) {
+  /** `pages`: those of all transfers. */
+  constructor(record: TransferRecord, parts: TransferParts, pages = new Pages()) {
     this.id = record.id
     this.user = record.user
     this.fid = record.fid
@@ -67,6 +72,7 @@ export class LiveTransfer implements UploadHost {
     this.acks = record.acks
     this.isMade = record.madeByDaemon
     this.#parts = parts
+    this.#allPages = pages
     this.#commit = new GroupCommit(parts.store, this, parts.nowMs, {
       failed: parts.onCommitFailure,
       succeeded: (chunks, bytes, durationMs) => {
@@ -260,7 +266,23 @@ export class LiveTransfer implements UploadHost {
     return { files, ...(more === undefined ? {} : { more }) }
   }
 
+  /** It is not in memory any more, but for what still ends. */
+  forgotten(): void {
+    this.#allPages.count(this.user, -this.#pages)
+    this.#isForgotten = true
+  }
+
   // What the uploads need (UploadHost).
+
+  pagesTaken(pages: number): void {
+    if (this.#isForgotten) return
+    this.#pages += pages
+    this.#allPages.count(this.user, pages)
+  }
+
+  get hasRoomForPage(): boolean {
+    return this.#allPages.hasRoom(this.user)
+  }
 
   gathered(upload: Upload): void {
     this.#commit.add(upload)

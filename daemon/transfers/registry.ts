@@ -6,6 +6,7 @@ import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Quota } from '../storage/quota.ts'
 import type { NewTransfer, TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage/storage.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
+import { Pages } from './pages.ts'
 
 /** Files of transfers in memory: what `busy` protects. One user may take half of it. */
 const LIVE_FILES_MAX = 100_000
@@ -24,15 +25,19 @@ export class Registry {
   readonly #idleSinceMs = new Map<LiveTransfer, number>()
   #expiring: Promise<void> | undefined
   readonly #filesMax: number
+  readonly #pages: Pages
   readonly #onDropped: (user: string, fid: string) => void
   #files = 0
   readonly #filesOf = new Map<string, number>()
 
   /** `onDropped`: a transfer of this user is not in memory any more. */
-  constructor(parts: TransferParts, filesMax = LIVE_FILES_MAX, onDropped: (user: string, fid: string) => void = () => undefined) {
+  constructor(
+    parts: TransferParts, filesMax = LIVE_FILES_MAX, onDropped: (user: string, fid: string) => void = () => undefined, pages = new Pages(),
+  ) {
     this.#parts = parts
     this.#filesMax = filesMax
     this.#onDropped = onDropped
+    this.#pages = pages
   }
 
   /**
@@ -152,7 +157,7 @@ export class Registry {
   }
 
   #add(key: string, record: TransferRecord, holder: object, quota: Quota | undefined): LiveTransfer {
-    const transfer = new LiveTransfer(record, this.#parts)
+    const transfer = new LiveTransfer(record, this.#parts, this.#pages)
     transfer.quota = quota ?? transfer.quota
     transfer.openedBy.add(holder)
     this.#live.set(key, transfer)
@@ -165,12 +170,13 @@ export class Registry {
     this.#live.delete(key)
     this.#idleSinceMs.delete(transfer)
     this.#count(transfer.user, -transfer.uploads.length)
+    transfer.forgotten()
     this.#onDropped(transfer.user, transfer.fid)
   }
 
   /** Counts so many files more. Who is idle makes room at once. Throws `busy`. */
   #claim(user: string, files: number): void {
-    const hasRoom = (): boolean => this.#files + files <= this.#filesMax && (this.#filesOf.get(user) ?? 0) + files <= this.#filesMax / 2
+    const hasRoom = (): boolean => this.#files + files <= this.#filesMax && (this.#filesOf.get(user) ?? 0) + files <= this.#filesMax / 2 && this.#pages.hasRoom(user)
     for (const transfer of this.#live.values()) {
       if (hasRoom()) break
       if (!transfer.isBusy) this.#letGoOf(transfer)

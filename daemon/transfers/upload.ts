@@ -25,6 +25,10 @@ export interface UploadHost {
   /** The digest of a file that was filled with opaque chunks differed. */
   opaqueMismatched(upload: Upload): void
   readonly fileBytesMax: number
+  /** So many pages of chunk sets more, or fewer. */
+  pagesTaken(pages: number): void
+  /** A chunk may take one page more. */
+  readonly hasRoomForPage: boolean
 }
 
 export class Upload {
@@ -60,6 +64,8 @@ export class Upload {
   #lastFailure: TallyError | undefined
   #wasStored: boolean
   readonly #wasNeverSent: boolean
+  /** As told to the host. */
+  #pages = 0
 
   constructor(record: FileRecord, transfer: TransferId, chunkSizeBytes: number, host: UploadHost) {
     this.id = record.id
@@ -79,6 +85,7 @@ export class Upload {
     this.#wasNeverSent = this.#wasStored && record.kind === null && record.sizeBytes !== 0
     this.#chunkSizeAnnouncedBytes = chunkSizeBytes
     this.#host = host
+    this.#tellPages()
   }
 
   /** What its chunks are written to. */
@@ -173,6 +180,11 @@ export class Upload {
       this.#answerMarked(chunk, reply)
       return
     }
+    // Opaque ones come in order.
+    if (kind === 'numbered' && this.#takesPage(chunk) && !this.#host.hasRoomForPage) {
+      reply.refused(new TallyError('busy', 'too many chunks that are far apart are known of unfinished files: send them in order', { 'retry-after': 5_000 }))
+      return
+    }
     const group = this.#gathering()
     if (this.marking.has(chunk) || group.chunks.has(chunk)) {
       group.addDuplicate(chunk, reply)
@@ -187,7 +199,9 @@ export class Upload {
   take(): Group | undefined {
     const group = this.#group
     this.#group = undefined
-    if (group !== undefined) for (const [first, count] of group.chunks.runs()) this.marking.addRun(first, count)
+    if (group === undefined) return undefined
+    for (const [first, count] of group.chunks.runs()) this.marking.addRun(first, count)
+    this.#tellPages()
     return group
   }
 
@@ -243,6 +257,7 @@ export class Upload {
   failed(group: Group, error: TallyError): void {
     this.#lastFailure = error
     for (const chunk of group.order) this.marking.delete(chunk)
+    this.#tellPages()
     if (group.pairs.length > 0) this.#host.opaqueFailed(group)
     if (this.isUntouched) {
       this.kind = null
@@ -276,6 +291,7 @@ export class Upload {
       this.marked.addRun(first, count)
       this.marking.addRun(first, count)
     }
+    this.#tellPages()
   }
 
   /** The digest was computed and agreed, and the catalog shows the file. */
@@ -284,9 +300,7 @@ export class Upload {
     this.repair = null
     this.#wasStored = true
     this.digest = digest
-    this.held.clear()
-    this.marked.clear()
-    this.marking.clear()
+    this.#clear()
     for (const { chunk, reply } of this.#waiting.splice(0)) reply.acknowledged(this.number, chunk, { file: this.number, digest })
   }
 
@@ -294,9 +308,7 @@ export class Upload {
   finishFailed(error: TallyError): void {
     this.#lastFailure = error
     if (error.code === 'digest-mismatch') {
-      this.held.clear()
-      this.marked.clear()
-      this.marking.clear()
+      this.#clear()
       if (this.kind === 'opaque') this.#host.opaqueMismatched(this)
     }
     for (const { reply } of this.#waiting.splice(0)) reply.refused(error)
@@ -319,9 +331,7 @@ export class Upload {
   removed(): void {
     this.close()
     this.state = 'removed'
-    this.held.clear()
-    this.marked.clear()
-    this.marking.clear()
+    this.#clear()
   }
 
   /** Its part of a report: at most so many runs of what is not marked, from a chunk on. Pending chunks are missing still. */
@@ -380,6 +390,23 @@ export class Upload {
       else if (this.state === 'stored' || this.marked.has(chunk)) this.#answerMarked(chunk, reply)
       else reply.refused(this.#lastFailure ?? new TallyError('storage-failed', 'the chunk could not be stored'))
     }
+  }
+
+  /** No chunk is marked any more. */
+  #clear(): void {
+    this.held.clear()
+    this.marked.clear()
+    this.marking.clear()
+    this.#tellPages()
+  }
+
+  #takesPage(chunk: number): boolean {
+    return !this.marking.hasPageOf(chunk) && !(this.#group?.chunks.hasPageOf(chunk) ?? false)
+  }
+
+  #tellPages(): void {
+    this.#host.pagesTaken(this.marking.pageCount - this.#pages)
+    this.#pages = this.marking.pageCount
   }
 
   #gathering(): Group {

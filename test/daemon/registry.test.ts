@@ -4,6 +4,8 @@ import t from 'tap'
 import { openMemoryStore } from '../../daemon/storage/memory.ts'
 import { Feed } from '../../daemon/transfers/feed.ts'
 import type { LiveTransfer } from '../../daemon/transfers/live-transfer.ts'
+import { newTransfer } from '../../daemon/transfers/announcement.ts'
+import { Pages } from '../../daemon/transfers/pages.ts'
 import { Registry } from '../../daemon/transfers/registry.ts'
 import { Underway } from '../../daemon/transfers/underway.ts'
 import { startInner } from '../support/inner-daemon.ts'
@@ -69,4 +71,28 @@ t.test('what arrives is told although the clock was set back', async t => {
     feed.arrived('ada', 1)
   }
   t.equal(arrivals.length, 3)
+})
+
+t.test('chunks that are far apart are busy where their user has too many pages, in order they go on, and what leaves memory makes room', async t => {
+  const parts = { store: openMemoryStore(), nowMs: () => 0, fileBytesMax: 2 ** 40, onArrival() {}, onCommitFailure() {}, onCommit() {}, onStored() {} }
+  const registry = new Registry(parts, undefined, undefined, new Pages(8))
+  const holder = {}
+  const open = async (user: string) => {
+    const fid = randomUUID()
+    const message = { type: 1, messageId: fid, token: '', files: [{ name: 'a', sizeBytes: 2 ** 20 }], tags: [], fid, chunkSizeBytes: 1 } as const
+    return (await registry.open(holder, user, fid, () => newTransfer(message, user, fid, 2 ** 40, 1)))?.transfer as LiveTransfer
+  }
+  const send = (transfer: LiveTransfer, chunk: number) => new Promise<string>(resolve => {
+    transfer.receiveNumbered(0, chunk, new Uint8Array(1), { acknowledged: () => resolve('ok'), refused: ({ code }) => resolve(code) })
+  })
+  const ada = await open('ada')
+  const codes: string[] = []
+  for (let page = 0; page < 6; page++) codes.push(await send(ada, page * 16_384 + 5))
+  t.same(codes, ['ok', 'ok', 'ok', 'ok', 'busy', 'busy'])
+  t.equal(await send(ada, 6), 'ok', 'a page that is there takes more')
+  t.equal(await send(ada, 16_384 + 5), 'ok', 'also what came before')
+  t.equal(await send(await open('bob'), 0), 'ok', 'others have theirs')
+  await t.rejects(open('ada'), { code: 'busy' })
+  await registry.remove(ada, undefined)
+  t.equal(await send(await open('ada'), 40_000), 'ok')
 })

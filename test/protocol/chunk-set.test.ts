@@ -258,3 +258,13 @@ test('every second of 1,048,576 chunks absent: 524,288 gaps, to the limit', asyn
   t.strictSame([gaps.length, gaps[0], gaps.at(-1)], [524_288, [1, 1], [1_048_575, 1]])
   t.equal(set.missing(1_048_576, 65_536).length, 65_536)
 })
+
+test('says how many pages it keeps, and whether a chunk would take one more', async t => {
+  const set = new ChunkSet()
+  t.equal(set.hasPageOf(5), false)
+  set.add(5)
+  set.add(3 * 16_384)
+  t.same([set.pageCount, set.hasPageOf(6), set.hasPageOf(16_384), set.hasPageOf(3 * 16_384 + 1)], [2, true, false, true])
+  set.addRun(0, 16_384)
+  t.same([set.pageCount, set.hasPageOf(6)], [1, true], 'a full page at the start is not kept')
+})
