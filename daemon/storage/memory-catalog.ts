@@ -170,11 +170,6 @@ export class MemoryCatalog implements Catalog {
     return uuids.flatMap(uuid => pairs?.get(uuid) ?? [])
   }
 
-  async recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]> {
-    const pairs = [...(this.state.transfers.get(transfer)?.pairs.values() ?? [])]
-    return pairs.sort((a, b) => b.file - a.file || b.chunk - a.chunk).slice(0, limit)
-  }
-
   async store(id: FileId, digest: string, sizeBytes: number, nowMs: number, sums = new Uint8Array(0)): Promise<void> {
     const file = this.state.files.get(id)
     if (file === undefined || file.state === 'removed') throw notFound()

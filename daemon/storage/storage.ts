@@ -302,8 +302,6 @@ export interface Catalog {
   usage(user: string): Promise<Usage>
   /** The pairs among these UUIDs that were marked. */
   pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]>
-  /** The pairs of a transfer, highest places first, at most so many: places are given in order, so these are the newest. */
-  recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]>
   /**
    * Makes a file stored and visible under its computed digest, marked before or not, and drops its receipts and held bytes. If the user has the digest
    * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob

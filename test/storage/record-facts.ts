@@ -58,7 +58,6 @@ export function recordFacts(fact: Fact): void {
       t.match([zero.kind, zero.chunkSizeBytes, one.kind, one.chunkSizeBytes], ['opaque', 1024, 'numbered', 1000])
       t.equal(loaded.pairCount, 2)
       t.same(await catalog.pairs(loaded.id, [pairOf(2, 0, 0).uuid, pairOf(7, 0, 0).uuid, pairOf(1, 0, 0).uuid]), [pairOf(2, 0, 1), pairOf(1, 0, 0)])
-      t.same(await catalog.recentPairs(loaded.id, 1), [pairOf(2, 0, 1)])
     }
     await check(under.store)
     const store = await under.reopen()
@@ -233,7 +232,6 @@ export function recordFacts(fact: Fact): void {
     const store = await under.reopen()
     t.match(await store.catalog.load(USER, fidOf(1)), { state: 'gone', files: [], pairCount: 0 })
     t.same(await store.catalog.pairs(transfer.id, [pairOf(1, 0, 0).uuid]), [])
-    t.same(await store.catalog.recentPairs(transfer.id, 10), [])
     t.same((await store.catalog.garbage(10)).toSorted((a, b) => a - b), [first, second])
     t.same((await store.catalog.garbage(1)).length, 1)
     t.equal(await store.catalog.remove(transfer.id, undefined, 5), 0)

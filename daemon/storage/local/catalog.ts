@@ -90,10 +90,6 @@ export class LocalCatalog implements Catalog {
     return this.#parts.reader.call('pairs', [transfer, uuids]) as Promise<readonly Pair[]>
   }
 
-  recentPairs(transfer: TransferId, limit: number): Promise<readonly Pair[]> {
-    return this.#parts.reader.call('recentPairs', [transfer, limit]) as Promise<readonly Pair[]>
-  }
-
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void> {
     return this.#change('store', [file, digest, sizeBytes, nowMs, sums]) as Promise<void>
   }

@@ -61,11 +61,6 @@ export class Queries {
     return this.#atomic(() => uuids.flatMap(uuid => this.#db.all(sql, transfer, Buffer.from(uuid, 'hex')).map(toPair)))
   }
 
-  recentPairs(transfer: TransferId, limit: number): Pair[] {
-    return this.#db.all(`SELECT p.uuid, p.file, p.chunk FROM pair p JOIN transfer t ON t.id = p.transfer
-      WHERE p.transfer = ? AND t.state = ${OPEN} ORDER BY p.file DESC, p.chunk DESC LIMIT ?`, transfer, limit).map(toPair)
-  }
-
   find(query: FindQuery): FoundPage {
     return this.#atomic(() => {
       const sequence = (this.#db.get('SELECT sequence FROM user WHERE name = ?', query.user)?.sequence ?? 0) as number

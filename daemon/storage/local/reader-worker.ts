@@ -24,7 +24,6 @@ serveLink({
   complete: queries.complete.bind(queries),
   unfinished: queries.unfinished.bind(queries),
   pairs: queries.pairs.bind(queries),
-  recentPairs: queries.recentPairs.bind(queries),
   find: queries.find.bind(queries),
   found: queries.found.bind(queries),
   events: queries.events.bind(queries),
