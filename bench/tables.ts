@@ -1,6 +1,6 @@
 /**
- * Tables out of what `npm run bench -- --json` wrote. Of one run: each figure as the bench prints it. Of several, on different occasions: one
- * table, with a column for each run, in which a goal is reached only where every run reached it.
+ * Tables out of what `npm run bench -- --json` wrote. Of one run: each figure as the bench prints it. Of several, on different occasions:
+ * one table, with a column for each run, in which a goal is reached only where every run reached it.
  *
  *     node bench/tables.ts run1.json run2.json run3.json
  */

@@ -156,9 +156,9 @@ export class Connection {
   }
 
   /**
-   * From now on, while somebody waits and nothing comes for a while, a RESPONSE that answers nothing is sent: it gets no answer either, unless
-   * a relay made its link anew, behind which nobody knows us, what we sent, or what we wait for (protocol, 3). Then whatever was asked
-   * before is rejected with `unauthenticated`, and whoever waits for more is told that it is lost.
+   * From now on, while somebody waits and nothing comes for a while, a RESPONSE that answers nothing is sent: it gets no answer either,
+   * unless a relay made its link anew, behind which nobody knows us, what we sent, or what we wait for (protocol, 3). Then whatever was
+   * asked before is rejected with `unauthenticated`, and whoever waits for more is told that it is lost.
    */
   probeSilence(everyMs: number): void {
     this.#probing = setInterval(() => {

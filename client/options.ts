@@ -52,7 +52,10 @@ export interface PutOptions extends PutLabel, CallOptions {
   readonly chunkSizeBytes?: number
   /** At most so many chunks are sent before one of them is answered; default: what the daemon allows. */
   readonly windowChunks?: number
-  /** Each chunk bears a checksum, so that one that is damaged on its way is refused and sent again. Default: only the whole file is compared. */
+  /**
+   * Each chunk bears a checksum, so that one that is damaged on its way is refused and sent again. Default: only the whole file is
+   * compared.
+   */
   readonly crc32?: boolean
   /** Default: for a path derived from it and the file's state, so that the same put resumes after a break; else fresh. */
   readonly fid?: string
@@ -129,8 +132,8 @@ export interface WatchOptions extends CallOptions {
 }
 
 /**
- * Something happened to a file, with the file as it was then (`removed`: as it was before). `sequence` counts per user; `receiving`, which is
- * told at most once a second and never replayed, has none.
+ * Something happened to a file, with the file as it was then (`removed`: as it was before). `sequence` counts per user; `receiving`, which
+ * is told at most once a second and never replayed, has none.
  */
 export type TallyEvent = Omit<Event, 'type' | 'messageId' | 'watch'>
 

@@ -20,8 +20,8 @@ export interface PartialFile {
 }
 
 /**
- * A new file, or our own partial one, for us alone; undefined where somebody writes into it already. A link is not followed, and a file with
- * other names or another owner not touched. Throws `unsafe-target`, `no-space`, what the file system says.
+ * A new file, or our own partial one, for us alone; undefined where somebody writes into it already. A link is not followed, and a file
+ * with other names or another owner not touched. Throws `unsafe-target`, `no-space`, what the file system says.
  */
 export async function openPartial(path: string): Promise<PartialFile | undefined> {
   for (let another = NAMED_TRIES; ; another--) {

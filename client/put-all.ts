@@ -1,6 +1,6 @@
 /**
- * Many files by path into the store. Small ones travel in groups, each a transfer that is found again by the places of its files; the others,
- * and those that are not what is stored at their place in the group, travel alone, as `put` has them.
+ * Many files by path into the store. Small ones travel in groups, each a transfer that is found again by the places of its files; the
+ * others, and those that are not what is stored at their place in the group, travel alone, as `put` has them.
  */
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'

@@ -18,7 +18,9 @@ const GROUP_LABEL_BYTES_MAX = 393_216
 const GROUP_FILES_MEAN = 96
 /** Files that are read side by side. */
 const READ_AHEAD = 32
-/** When no item came for so long, those that did go. A listing, however slow its disk, should not pause so long: its groups would differ. */
+/**
+ * When no item came for so long, those that did go. A listing, however slow its disk, should not pause so long: its groups would differ.
+ */
 const PAUSE_MS = 1000
 
 export interface SmallFile {

@@ -9,7 +9,9 @@ import { ClientError } from './errors.ts'
 
 const WORLD_WRITABLE = 0o002
 
-/** Throws `connect-failed` where nothing is there, `access-denied` where we may not look, `untrusted-socket` where it is not to be trusted. */
+/**
+ * Throws `connect-failed` where nothing is there, `access-denied` where we may not look, `untrusted-socket` where it is not to be trusted.
+ */
 export async function checkSocket(path: string, trustedUids: readonly number[] = []): Promise<void> {
   const trusted = new Set([0, process.getuid?.() ?? 0, ...trustedUids])
   for (const checked of [path, dirname(path)]) {

@@ -1,6 +1,6 @@
 /**
- * Where an upload's bytes come from: a file, a blob, memory, or a stream that ends some time. A source is hashed once, in order, however its chunks
- * are asked for, so the digest is known as soon as the last byte was read.
+ * Where an upload's bytes come from: a file, a blob, memory, or a stream that ends some time. A source is hashed once, in order, however
+ * its chunks are asked for, so the digest is known as soon as the last byte was read.
  */
 import { type Hash, createHash } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'

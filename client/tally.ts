@@ -52,9 +52,9 @@ export class Tally {
   }
 
   /**
-   * Stores a file (by path), a blob, bytes, or a stream of unknown length, which is read as fast as the daemon takes it. Resolves when it is
-   * stored, as durable as the daemon promises. What was acknowledged stays when it fails or is aborted, and putting the same path (or any
-   * content under the same `fid`) again goes on. Throws `gave-up` where that may help, `file-changed`, `not-bytes`, what the stream
+   * Stores a file (by path), a blob, bytes, or a stream of unknown length, which is read as fast as the daemon takes it. Resolves when it
+   * is stored, as durable as the daemon promises. What was acknowledged stays when it fails or is aborted, and putting the same path (or
+   * any content under the same `fid`) again goes on. Throws `gave-up` where that may help, `file-changed`, `not-bytes`, what the stream
    * threw, or the daemon's refusal.
    */
   async put(content: PutContent, options: PutOptions = {}): Promise<PutResult> {
@@ -80,8 +80,8 @@ export class Tally {
   }
 
   /**
-   * Stores many files by path, several at a time. Yields for each, as it ends, where it is or why it failed; only an abort, or `close`, ends
-   * all of them. What is stored already is not sent again. Leaving the loop ends what is under way.
+   * Stores many files by path, several at a time. Yields for each, as it ends, where it is or why it failed; only an abort, or `close`,
+   * ends all of them. What is stored already is not sent again. Leaving the loop ends what is under way.
    */
   putAll(files: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, options: PutAllOptions = {}): AsyncGenerator<PutAllResult, void, void> {
     checkOptions('putAll', options)
@@ -147,8 +147,8 @@ export class Tally {
   }
 
   /**
-   * The state of each file of a transfer, with all of its gaps and its chunk size. Who asks with a right to put takes over the filling of the
-   * transfer with opaque chunks. Throws `unknown-fid` or `conflict` (gone).
+   * The state of each file of a transfer, with all of its gaps and its chunk size. Who asks with a right to put takes over the filling of
+   * the transfer with opaque chunks. Throws `unknown-fid` or `conflict` (gone).
    */
   async report(fid: string, { signal, onEvent = this.#onEvent }: CallOptions = {}): Promise<Report['files']> {
     const link = this.#link

@@ -27,7 +27,9 @@ export class UploadFile {
   readonly #acknowledged = new ChunkSet()
   /** Acknowledged since the report at hand was asked for: it may not know of them yet. */
   #acknowledgedSince = new ChunkSet()
-  /** Whether the report at hand was asked for with the file's size: without it, it does not list what lies behind the last chunk that came. */
+  /**
+   * Whether the report at hand was asked for with the file's size: without it, it does not list what lies behind the last chunk that came.
+   */
   #isSizeTold = false
   readonly #sent = new ChunkSet()
   #cursor = 0

@@ -106,7 +106,9 @@ export class Connection {
     this.sendFrame(encodeFrame(this.framing, type, payload))
   }
 
-  /** Sends what is a whole frame already, in one part or, to a peer that uses ext, in several, which stay as they are until it is written. */
+  /**
+   * Sends what is a whole frame already, in one part or, to a peer that uses ext, in several, which stay as they are until it is written.
+   */
   sendFrame(...parts: readonly Uint8Array[]): void {
     if (this.#isClosed) return
     for (const part of parts) {

@@ -191,8 +191,8 @@ export class Daemon {
   }
 
   /**
-   * Limits hold for what comes from now on. Tokens are checked with these keys (`TokenKey.id`) only: whose key went is told `token-invalid`.
-   * Answers how many connections that concerned.
+   * Limits hold for what comes from now on. Tokens are checked with these keys (`TokenKey.id`) only: whose key went is told
+   * `token-invalid`. Answers how many connections that concerned.
    */
   reconfigure(limits: Limits, keyIds: ReadonlySet<string>): number {
     this.#limits = limits

@@ -52,7 +52,9 @@ export class LiveConfig {
     return this.#rules
   }
 
-  /** For an operator: each setting with its values, where they come from and whether a new one holds at HUP; the keys by their fingerprints. */
+  /**
+   * For an operator: each setting with its values, where they come from and whether a new one holds at HUP; the keys by their fingerprints.
+   */
   described(): ValueMap {
     const settings = [...this.#settings].map(([name, { values, origin }]) => ({ name, values, origin, live: isLive(name) }))
     return { settings, keys: [...this.#rules.keys.ids] }

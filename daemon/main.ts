@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The program `tallyd`: what its arguments ask for. The daemon (`serve.ts`) runs in the foreground and ends with exit code 0 after INT or TERM,
- * 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
+ * The program `tallyd`: what its arguments ask for. The daemon (`serve.ts`) runs in the foreground and ends with exit code 0 after INT or
+ * TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'

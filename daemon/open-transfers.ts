@@ -1,7 +1,7 @@
 /**
- * The transfers that one connection has open: which of them a numbered chunk is for, at the cost of one look-up however many they are. Most of
- * those that are whole rest: they leave memory, and come back when a chunk for them arrives, so that a connection may bring any number of
- * files after one another.
+ * The transfers that one connection has open: which of them a numbered chunk is for, at the cost of one look-up however many they are. Most
+ * of those that are whole rest: they leave memory, and come back when a chunk for them arrives, so that a connection may bring any number
+ * of files after one another.
  */
 import type { ChunkIds, ChunkPlace } from '../protocol/chunk-id.ts'
 import type { Acks, ChunkWords } from '../protocol/messages.ts'

@@ -1,6 +1,6 @@
 /**
- * Runs the daemon from its start to its end: opens the store, listens, answers monitors where that is wanted, and does what signals ask: INT and
- * TERM stop it in order (the second one at once), HUP reads the settings again.
+ * Runs the daemon from its start to its end: opens the store, listens, answers monitors where that is wanted, and does what signals ask:
+ * INT and TERM stop it in order (the second one at once), HUP reads the settings again.
  */
 import { isatty } from 'node:tty'
 import type { ValueMap } from '../protocol/messages.ts'

@@ -1,6 +1,6 @@
 /**
- * What a service manager and a service tell each other, as systemd has it: sockets that were made before we started (sd_listen_fds), and that
- * we are ready or stopping (sd_notify). Without a service manager none of it happens.
+ * What a service manager and a service tell each other, as systemd has it: sockets that were made before we started (sd_listen_fds), and
+ * that we are ready or stopping (sd_notify). Without a service manager none of it happens.
  */
 import { spawn } from 'node:child_process'
 import type { Logger } from './log.ts'

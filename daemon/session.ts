@@ -181,7 +181,9 @@ export class Session {
     return true
   }
 
-  /** A place among the user's connections: the one that this connection has, or another, to be given to `become` or `giveUp`. Throws `busy`. */
+  /**
+   * A place among the user's connections: the one that this connection has, or another, to be given to `become` or `giveUp`. Throws `busy`.
+   */
   enter(user: string): UserShare {
     return this.#share?.user === user ? this.#share : this.services.users.enter(user)
   }
@@ -192,8 +194,8 @@ export class Session {
   }
 
   /**
-   * An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. Throws `token-invalid` where its
-   * key was taken away while it was judged.
+   * An AUTHENTICATION was accepted. Another user ends what the earlier one had open here; it stays resumable. Throws `token-invalid` where
+   * its key was taken away while it was judged.
    */
   become(identity: Identity, share: UserShare): void {
     if (!this.services.isKeyKnown(identity.keyId)) throw keyGone()

@@ -24,8 +24,8 @@ export type Settings = ReadonlyMap<string, Setting>
 export const KEY_SETTINGS: readonly string[] = ['secret-file', 'public-key', 'jwks']
 
 /**
- * Every setting, from `flags` (as given), the environment and the configuration file: the one that `--config` or `TALLY_CONFIG` names, which
- * must be there, else the default one, which need not. Throws a UsageError.
+ * Every setting, from `flags` (as given), the environment and the configuration file: the one that `--config` or `TALLY_CONFIG` names,
+ * which must be there, else the default one, which need not. Throws a UsageError.
  */
 export function readSettings(flags: FlagValues, env: Environment, home: string): Settings {
   const variables = readEnvironment(env)

@@ -1,6 +1,6 @@
 /**
- * What each user has of this daemon just now, over all of their connections: how many those are, what they have pending, how fast bytes come.
- * Nothing durable: what a user has stored is the catalog's `usage`.
+ * What each user has of this daemon just now, over all of their connections: how many those are, what they have pending, how fast bytes
+ * come. Nothing durable: what a user has stored is the catalog's `usage`.
  */
 import { TallyError } from '../protocol/errors.ts'
 import type { LimitsOf } from './limits.ts'

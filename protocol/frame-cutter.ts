@@ -18,7 +18,10 @@ export interface CutterOptions {
   readonly isSingly?: boolean
 }
 
-/** Invariant: between two pushes it holds the bytes of at most one unfinished frame. After a throw, a close frame or `dispose` it ignores all. */
+/**
+ * Invariant: between two pushes it holds the bytes of at most one unfinished frame. After a throw, a close frame or `dispose` it ignores
+ * all.
+ */
 export class FrameCutter {
   framing: Framing | undefined
   /** A close frame (framing A) was seen; it is not given. */

@@ -65,8 +65,8 @@ export class FrameDecoder {
 
   /**
    * Takes the next bytes and calls `onFrame` for each frame that they finish, in order. A payload is a view, on `bytes` or on memory of the
-   * decoder's (see `OnFrame`). `onFrame` must not throw. Throws a fatal `TallyError`: `malformed`, `message-too-large` with `limit`, or what
-   * the budget throws; earlier frames were delivered then.
+   * decoder's (see `OnFrame`). `onFrame` must not throw. Throws a fatal `TallyError`: `malformed`, `message-too-large` with `limit`, or
+   * what the budget throws; earlier frames were delivered then.
    */
   push(bytes: Uint8Array, onFrame: OnFrame): void {
     try {

@@ -204,7 +204,9 @@ export interface Watch extends Query {
 
 export type EventName = 'receiving' | 'stored' | 'tagged' | 'removed'
 
-/** What happened to a file, with the file as it was then: `removed` as it was before. Ours has every field; another daemon's may lack some. */
+/**
+ * What happened to a file, with the file as it was then: `removed` as it was before. Ours has every field; another daemon's may lack some.
+ */
 export interface Event extends Omit<FoundFile, 'state' | 'receivedBytes' | 'createdMs'>, Partial<Pick<FoundFile, 'state' | 'receivedBytes' | 'createdMs'>> {
   readonly type: typeof MESSAGE_TYPE.EVENT
   readonly messageId: string

@@ -19,7 +19,10 @@ export function encodingOf(payload: Uint8Array): Encoding {
   throw malformed('a payload is a map, in JSON or msgpack')
 }
 
-/** `takeData`: `data` is wanted as bytes, whatever its form (JSON). `base64` tells that it was that form. Throws `malformed`, but for `data` in JSON, see `ParsedJson`. */
+/**
+ * `takeData`: `data` is wanted as bytes, whatever its form (JSON). `base64` tells that it was that form. Throws `malformed`, but for `data`
+ * in JSON, see `ParsedJson`.
+ */
 export function decodePayload(payload: Uint8Array, encoding: Encoding, takeData: boolean): ParsedJson {
   if (encoding === 'json') return parseJson(payload, takeData ? 'bytes' : 'value')
   return { map: parseMsgpack(payload), base64: false }

@@ -55,7 +55,9 @@ export class Unfinished {
     this.#length = neededBytes
   }
 
-  /** Lets go of everything and gives the budget back what it was charged. Where nobody looks at `bytes` any more, others may use the buffer. */
+  /**
+   * Lets go of everything and gives the budget back what it was charged. Where nobody looks at `bytes` any more, others may use the buffer.
+   */
   forget(isSpare: boolean): void {
     if (this.#bytes === EMPTY) return
     if (this.#chargedBytes > 0) this.#budget?.release(this.#chargedBytes)

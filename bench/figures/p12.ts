@@ -1,6 +1,6 @@
 /**
- * P12: how many durable answers of 1 KiB a second the daemon gives one client that may have 1, 64 or 1024 of them unanswered, against a redis
- * that syncs before each answer; and beside it what the disk itself does, by fio.
+ * P12: how many durable answers of 1 KiB a second the daemon gives one client that may have 1, 64 or 1024 of them unanswered, against a
+ * redis that syncs before each answer; and beside it what the disk itself does, by fio.
  */
 import { Daemon } from '../support/daemon.ts'
 import type { BenchContext, Figure, Row } from '../support/figure.ts'

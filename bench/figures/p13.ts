@@ -1,4 +1,6 @@
-/** P13: how many files of 4 KiB a second an app puts and gets through the library (`putAll`, `getAll`), 10,000 of them over one connection. */
+/**
+ * P13: how many files of 4 KiB a second an app puts and gets through the library (`putAll`, `getAll`), 10,000 of them over one connection.
+ */
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

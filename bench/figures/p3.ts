@@ -1,6 +1,6 @@
 /**
- * P3: how fast a file goes in with the default chunk size: through the library, as a user puts it, and with the lean client, which shows the
- * daemon alone. Against a pipe; and beside what else moves a file from here to there.
+ * P3: how fast a file goes in with the default chunk size: through the library, as a user puts it, and with the lean client, which shows
+ * the daemon alone. Against a pipe; and beside what else moves a file from here to there.
  */
 import { setTimeout } from 'node:timers/promises'
 import { Daemon } from '../support/daemon.ts'

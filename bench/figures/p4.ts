@@ -1,6 +1,6 @@
 /**
- * P4: how fast a stored file comes out with the default chunk size, into a file: through the library, which verifies its digest, and with the
- * lean client, which does not (the bench compares its file afterwards). Against a pipe.
+ * P4: how fast a stored file comes out with the default chunk size, into a file: through the library, which verifies its digest, and with
+ * the lean client, which does not (the bench compares its file afterwards). Against a pipe.
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * P7: how much memory the built daemon takes: idle, with 1,000 transfers at once, and whether a larger file takes more of it. Each sample is
- * that of a daemon of its own, because memory once taken is seldom given back.
+ * P7: how much memory the built daemon takes: idle, with 1,000 transfers at once, and whether a larger file takes more of it. Each sample
+ * is that of a daemon of its own, because memory once taken is seldom given back.
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

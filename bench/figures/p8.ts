@@ -1,6 +1,6 @@
 /**
- * P8: how fast files go in over 1, 16 and 256 connections of one app, a file each, through the library with its default chunk size. The sum of
- * the files is the same, so what differs is the crowd.
+ * P8: how fast files go in over 1, 16 and 256 connections of one app, a file each, through the library with its default chunk size. The sum
+ * of the files is the same, so what differs is the crowd.
  */
 import { Daemon } from '../support/daemon.ts'
 import type { BenchContext, Figure, Row } from '../support/figure.ts'

@@ -1,6 +1,6 @@
 /**
- * Fills a daemon's store through the wire: many unfinished transfers, and many stored files with tags. The tags are drawn so that each class
- * has a known share of the files, independent of the other classes.
+ * Fills a daemon's store through the wire: many unfinished transfers, and many stored files with tags. The tags are drawn so that each
+ * class has a known share of the files, independent of the other classes.
  */
 import { randomUUID } from 'node:crypto'
 import { encodeTransferFrame, FILES_MAX, MESSAGE_TYPE } from '../../protocol/index.ts'
@@ -52,8 +52,8 @@ export function tagOf(tagClass: TagClass, random: () => number = Math.random): s
 const FILES_PER_START = 24 * FILES_MAX
 
 /**
- * So many stored files of the token's user with five tags each, one of each class. They have 0 bytes, because such a file is stored as soon as
- * it is announced: 4,096 with one message; to FIND they are like any other.
+ * So many stored files of the token's user with five tags each, one of each class. They have 0 bytes, because such a file is stored as soon
+ * as it is announced: 4,096 with one message; to FIND they are like any other.
  */
 export async function storeMany(daemon: Daemon, token: string, count: number, progress: (done: number) => void): Promise<void> {
   for (let done = 0; done < count; ) {

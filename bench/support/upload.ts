@@ -45,7 +45,10 @@ export class LibraryClient {
     return this.#child.run(task)
   }
 
-  /** Puts the files, each over a connection of its own, and removes them again; MB/s until the last was stored. Throws where a digest is not the input's. */
+  /**
+   * Puts the files, each over a connection of its own, and removes them again; MB/s until the last was stored. Throws where a digest is not
+   * the input's.
+   */
   async rate(access: Access, inputs: readonly InputFile[]): Promise<number> {
     const { seconds, files } = await this.run({ access, do: 'put', paths: inputs.map(({ path }) => path) })
     checkDigests(files, inputs)

@@ -1,6 +1,6 @@
 /**
- * What `tally doctor` looks at, one function for each thing. A check reads and asks, and changes nothing; what it cannot see, such as another
- * user's store, it leaves out.
+ * What `tally doctor` looks at, one function for each thing. A check reads and asks, and changes nothing; what it cannot see, such as
+ * another user's store, it leaves out.
  */
 import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'

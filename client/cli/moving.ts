@@ -1,4 +1,6 @@
-/** The progress of a command that moves one file or many: what the library tells, and how many files there are in all once that is known. */
+/**
+ * The progress of a command that moves one file or many: what the library tells, and how many files there are in all once that is known.
+ */
 import type { ClientEvent } from '../events.ts'
 import type { Output } from './output.ts'
 import type { Amounts } from './progress.ts'

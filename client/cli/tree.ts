@@ -1,6 +1,6 @@
 /**
- * What `tally put` finds below the paths it was given: regular files, each with the name that it has in the store. Links, sockets, FIFOs and
- * devices below a directory are skipped and told: following a link could leave the tree, or never end. A path that was given itself is
+ * What `tally put` finds below the paths it was given: regular files, each with the name that it has in the store. Links, sockets, FIFOs
+ * and devices below a directory are skipped and told: following a link could leave the tree, or never end. A path that was given itself is
  * followed, whatever it is.
  */
 import type { Dirent } from 'node:fs'

@@ -1,7 +1,7 @@
 /**
- * One near connection and the far links that serve it, one after the other. Whole frames go both ways as they came; when the far link breaks
- * the near connection stays, a new link is made with back-off, and what was not written yet goes there. It neither reads messages nor makes
- * them, but for the refusal of what is no frame.
+ * One near connection and the far links that serve it, one after the other. Whole frames go both ways as they came; when the far link
+ * breaks the near connection stays, a new link is made with back-off, and what was not written yet goes there. It neither reads messages
+ * nor makes them, but for the refusal of what is no frame.
  */
 import type { Socket } from 'node:net'
 import { FrameCutter, HEADER_BYTES, MESSAGE_TYPE, type MemoryBudget, TallyError, encodeFrame, encodeMessage } from '../../protocol/index.ts'

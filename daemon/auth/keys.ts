@@ -1,5 +1,6 @@
 /**
- * The keys that tokens are checked with, read from the file that the operator named, and for each key the algorithms that it allows. Whatever a token's header says about its own key, other than `kid`, is never looked at (protocol, section 5).
+ * The keys that tokens are checked with, read from the file that the operator named, and for each key the algorithms that it allows.
+ * Whatever a token's header says about its own key, other than `kid`, is never looked at (protocol, section 5).
  */
 import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * `tallyd export` and `tallyd import`: a copy of a store that is a store itself, taken beside a daemon that goes on, and a store made of such
- * a copy. What is copied, and in which order, is `storage/local/export.ts`'s matter.
+ * `tallyd export` and `tallyd import`: a copy of a store that is a store itself, taken beside a daemon that goes on, and a store made of
+ * such a copy. What is copied, and in which order, is `storage/local/export.ts`'s matter.
  */
 import { resolve } from 'node:path'
 import { UsageError } from '../flags.ts'

@@ -10,7 +10,10 @@ export const COMMANDS: readonly StoreCommand[] = [fsck, gc, exportCommand, impor
 /** The rows of tallyd's help. */
 export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])
 
-/** The command that the arguments begin with; undefined where they begin with a flag or there are none. Throws a UsageError for an unknown one. */
+/**
+ * The command that the arguments begin with; undefined where they begin with a flag or there are none. Throws a UsageError for an unknown
+ * one.
+ */
 export function commandOf([name]: readonly string[]): StoreCommand | undefined {
   if (name === undefined || name.startsWith('-')) return undefined
   const command = COMMANDS.find(each => each.name === name)

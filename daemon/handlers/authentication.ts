@@ -71,8 +71,8 @@ async function openTransfer(session: Session, holder: object, message: Authentic
 }
 
 /**
- * The Ok with as much of the report as fits into one frame to this peer: an entry for every file, and of the runs as many as then fit; where
- * not even the entries do, as thousands to an original client, the first files.
+ * The Ok with as much of the report as fits into one frame to this peer: an entry for every file, and of the runs as many as then fit;
+ * where not even the entries do, as thousands to an original client, the first files.
  */
 function fittingReport(session: Session, message: Authentication, encoding: Encoding, transfer: LiveTransfer, user: string): Uint8Array {
   const bytesMax = (session.connection.usesExt ? FRAME_BYTES_MAX : PLAIN_FRAME_BYTES_MAX) - HEADER_BYTES_MAX

@@ -8,7 +8,10 @@ import type { Session } from '../session.ts'
 
 const REQUESTS_MAX = 64
 
-/** Answers the message with what the work gives, and calls `after` then, or with its error. Throws `busy` where too many are under way on this connection. */
+/**
+ * Answers the message with what the work gives, and calls `after` then, or with its error. Throws `busy` where too many are under way on
+ * this connection.
+ */
 export function answerLater(
   session: Session, message: { messageId: string }, encoding: Encoding, work: () => Promise<OkFields>, after: () => void = () => {},
 ): void {

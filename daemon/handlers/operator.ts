@@ -1,6 +1,6 @@
 /**
- * STATUS, WHY and SETTINGS: what an operator asks (docs/protocol.md, "Operator's messages"). They need the scope `admin`, look at every user's
- * transfers, and change nothing but what a reload of the settings changes.
+ * STATUS, WHY and SETTINGS: what an operator asks (docs/protocol.md, "Operator's messages"). They need the scope `admin`, look at every
+ * user's transfers, and change nothing but what a reload of the settings changes.
  */
 import { TallyError } from '../../protocol/errors.ts'
 import { type Encoding, MESSAGE_TYPE, type OkFields, type Settings, type Status, type Why } from '../../protocol/messages.ts'

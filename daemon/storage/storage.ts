@@ -15,7 +15,9 @@ import type { Quota, Usage } from './quota.ts'
 export type FileId = number
 export type TransferId = number
 export type Durability = 'power' | 'process'
-/** Which of the two kinds of chunks a file takes; null until its first one, and for ever where it was stored without any (protocol, 3.2). */
+/**
+ * Which of the two kinds of chunks a file takes; null until its first one, and for ever where it was stored without any (protocol, 3.2).
+ */
 export type ChunkKind = 'numbered' | 'opaque'
 
 export interface NewFile {
@@ -303,10 +305,10 @@ export interface Catalog {
   /** The pairs among these UUIDs that were marked. */
   pairs(transfer: TransferId, uuids: readonly string[]): Promise<readonly Pair[]>
   /**
-   * Makes a file stored and visible under its computed digest, marked before or not, and drops its receipts and held bytes. If the user has the digest
-   * already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new blob
-   * instead. `not-found` if the file was removed meanwhile; a file that is stored already stays as it is. `sums` are those of the content's blocks; without them damage is found by the digest alone.
-   * Told as `stored`.
+   * Makes a file stored and visible under its computed digest, marked before or not, and drops its receipts and held bytes. If the user has
+   * the digest already, the file shares that content and its own blob becomes garbage; a content that is damaged is replaced by the new
+   * blob instead. `not-found` if the file was removed meanwhile; a file that is stored already stays as it is. `sums` are those of the
+   * content's blocks; without them damage is found by the digest alone. Told as `stored`.
    */
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
   /** Whether a stored file of the transfer is damaged and can be repaired, or is under repair. */
@@ -319,8 +321,8 @@ export interface Catalog {
   /** Undefined where the file is not under repair (any more). */
   repair(file: FileId): Promise<Repair | undefined>
   /**
-   * The repair with this blob has written, durably, the blocks that were damaged when it began: they are damaged no more, and no repair of the
-   * content goes on. Changes nothing where that repair is over already, even if a later one of the file has begun.
+   * The repair with this blob has written, durably, the blocks that were damaged when it began: they are damaged no more, and no repair of
+   * the content goes on. Changes nothing where that repair is over already, even if a later one of the file has begun.
    */
   endRepair(file: FileId, blob: FileId): Promise<void>
   /** After a digest mismatch: no chunk of the file is marked any more. Pairs, kind and chunk size stay. Also of a file under repair. */
@@ -342,7 +344,9 @@ export interface Catalog {
   content(user: string, wanted: { fid: string; file: number } | { digest: string }): Promise<StoredContent | undefined>
   /** A page of the sums of a stored content's blocks; empty where it has none. */
   sums(blob: FileId, page: number): Promise<Uint8Array>
-  /** The content with the lowest blob from this one on that has bytes and no damage that is known, and whose it is: what a scrub reads next. */
+  /**
+   * The content with the lowest blob from this one on that has bytes and no damage that is known, and whose it is: what a scrub reads next.
+   */
   contentFrom(blob: FileId): Promise<OwnedContent | undefined>
   /** Where the scrub is, as `scrubbed` was told last. */
   scrubPosition(): Promise<ScrubPosition | undefined>
@@ -353,9 +357,9 @@ export interface Catalog {
    * Applies what time does (product.md, promise 6): the unfinished files of transfers whose last chunk (or announcement; to the minute)
    * is older than `unfinishedBeforeMs` are removed, and with its last file a transfer is gone; repairs without a chunk since then are
    * dropped; stored files with `expires` before `nowMs` are removed; pairs of transfers all of whose files were stored before
-   * `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without any chunk, left by an earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`.
-   * Events older than `eventsBeforeMs` are forgotten. Works on a full disk.
-   * One call does a bounded amount of work, so it is called again for as long as files went.
+   * `pairsBeforeMs` and tombstones older than `tombstonesBeforeMs` are forgotten; transfers of a made fid without any chunk, left by an
+   * earlier run, are dropped when `dropMade`. Skips the transfers in `inUse`. Events older than `eventsBeforeMs` are forgotten. Works on a
+   * full disk. One call does a bounded amount of work, so it is called again for as long as files went.
    */
   expire(limits: ExpiryLimits): Promise<Expired>
   /** Blobs that no record refers to any more, at most so many; each is listed until `forget` was called for it. */

@@ -1,6 +1,6 @@
 /**
- * The group commit of one transfer: one cycle at a time over its files. Bytes first, then the mark, then the answer (product.md, promise 1).
- * What arrives while a cycle runs is the next one's group, so the size of the groups adapts to the disk and no timer is needed.
+ * The group commit of one transfer: one cycle at a time over its files. Bytes first, then the mark, then the answer (product.md, promise
+ * 1). What arrives while a cycle runs is the next one's group, so the size of the groups adapts to the disk and no timer is needed.
  * Transfers have a cycle each, so that one that trickles does not wait for another's flood; the catalog joins their marks into one
  * transaction.
  */
@@ -176,8 +176,8 @@ export class GroupCommit {
   }
 
   /**
-   * What would lead files of unknown size beyond the quota is refused before a byte of it is written: it would take room that nobody counts.
-   * Whether it fits is decided by `mark`, as other transfers of the user grow meanwhile.
+   * What would lead files of unknown size beyond the quota is refused before a byte of it is written: it would take room that nobody
+   * counts. Whether it fits is decided by `mark`, as other transfers of the user grow meanwhile.
    */
   async #affordable(taken: readonly Taken[]): Promise<readonly Taken[]> {
     const growing = taken.filter(isGrowing)

@@ -1,6 +1,6 @@
 /**
- * The bytes of chunks that wait for their commit cycle, as few contiguous extents as their order allows. They are copied into blocks, so that
- * a thousand chunks are one write and what they came in is free again; blocks are used again because fresh memory costs a page fault
+ * The bytes of chunks that wait for their commit cycle, as few contiguous extents as their order allows. They are copied into blocks, so
+ * that a thousand chunks are one write and what they came in is free again; blocks are used again because fresh memory costs a page fault
  * per 4 KiB, and its end the collector's time.
  */
 import { free } from '../../protocol/free.ts'

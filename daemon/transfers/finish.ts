@@ -39,8 +39,8 @@ async function storeWhole(upload: Upload, store: Store, nowMs: () => number): Pr
 }
 
 /**
- * A file whose only chunk is in the blob, synced and not marked: its digest is computed, and if it agrees the file is stored, which needs no
- * mark. Answers the digest; undefined where it does not agree, and nothing has changed.
+ * A file whose only chunk is in the blob, synced and not marked: its digest is computed, and if it agrees the file is stored, which needs
+ * no mark. Answers the digest; undefined where it does not agree, and nothing has changed.
  */
 export async function storeUnmarked(upload: Upload, store: Store, nowMs: () => number): Promise<string | undefined> {
   // From here on its digest can no longer be told.
@@ -78,7 +78,10 @@ async function refuse(upload: Upload, store: Store, expected: string | null, act
   })
 }
 
-/** A size told late, or the last chunk of a repair, can complete a file whose newest bytes are still held; `store` or `reset` drops them there. */
+/**
+ * A size told late, or the last chunk of a repair, can complete a file whose newest bytes are still held; `store` or `reset` drops them
+ * there.
+ */
 async function releaseHeld(upload: Upload, { contents }: Store): Promise<void> {
   await upload.held.moving
   if (upload.held.list.length === 0) return

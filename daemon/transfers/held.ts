@@ -74,8 +74,8 @@ export class Held {
   }
 
   /**
-   * Writes and syncs what is held with `toBlob`, if it is enough to be worth it, and calls `moved` then. A failure is nobody's: the bytes stay
-   * held, and a cycle that has to write them meets it.
+   * Writes and syncs what is held with `toBlob`, if it is enough to be worth it, and calls `moved` then. A failure is nobody's: the bytes
+   * stay held, and a cycle that has to write them meets it.
    */
   move(toBlob: (list: readonly HeldBytes[]) => Promise<void>, moved: () => void): void {
     if (this.#lengthBytes < MOVED_BYTES || this.#hasMoved || this.#moving !== undefined) return

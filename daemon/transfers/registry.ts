@@ -120,7 +120,10 @@ export class Registry {
     return removed
   }
 
-  /** Runs an expiry, one after the other, that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under anybody's feet. */
+  /**
+   * Runs an expiry, one after the other, that leaves alone what is in memory; nothing is loaded meanwhile, so nothing can expire under
+   * anybody's feet.
+   */
   async expire(run: (inUse: ReadonlySet<TransferId>) => Promise<unknown>): Promise<void> {
     const before = this.#expiring
     const expiring = (async () => {

@@ -47,7 +47,10 @@ export function transferMap(transfer: LiveTransfer, connections: readonly number
   return { map, ...(next < uploads.length ? { next } : {}) }
 }
 
-/** Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for `keptMs` after that. */
+/**
+ * Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for
+ * `keptMs` after that.
+ */
 export function whyUnfinished(transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number, keptMs: number): readonly string[] {
   const { uploads } = transfer
   const open = uploads.filter(({ state }) => state === 'receiving')

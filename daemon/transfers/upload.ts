@@ -123,7 +123,10 @@ export class Upload {
     return (this.isClosing || this.state === 'removed') && !this.#wasStored
   }
 
-  /** It was stored without a chunk, as its content was there already, or it was given up: whoever does not know that sends its chunks all the same. */
+  /**
+   * It was stored without a chunk, as its content was there already, or it was given up: whoever does not know that sends its chunks all
+   * the same.
+   */
   get mayGetStrayChunks(): boolean {
     return this.#wasGivenUp || this.#wasNeverSent
   }

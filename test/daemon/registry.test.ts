@@ -1,4 +1,7 @@
-/** Which transfers are in memory and counted: nothing is announced for who is told `busy`, expiries go one after the other, who left is forgotten. */
+/**
+ * Which transfers are in memory and counted: nothing is announced for who is told `busy`, expiries go one after the other, who left is
+ * forgotten.
+ */
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { openMemoryStore } from '../../daemon/storage/memory.ts'

@@ -1,4 +1,6 @@
-/** A digest that the user has, announced over a real socket: stored without a byte, after a kill too, and nothing told about other users. */
+/**
+ * A digest that the user has, announced over a real socket: stored without a byte, after a kill too, and nothing told about other users.
+ */
 import { createHash, randomUUID } from 'node:crypto'
 import { readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * A bad link between two relays: it passes frames of framing A, and now and then delays them, splits them into single writes, sends one twice,
- * damages a chunk on its way up, or breaks in the middle of one. What it does follows from its seed and from what passes.
+ * A bad link between two relays: it passes frames of framing A, and now and then delays them, splits them into single writes, sends one
+ * twice, damages a chunk on its way up, or breaks in the middle of one. What it does follows from its seed and from what passes.
  */
 import { type Server, type Socket, connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'

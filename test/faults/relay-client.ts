@@ -1,4 +1,7 @@
-/** The client that `relay-campaign.ts` kills: puts one file, or gets one, over a socket, with checksums. `put SOCKET FILE TAG`, `get SOCKET ID TARGET`. */
+/**
+ * The client that `relay-campaign.ts` kills: puts one file, or gets one, over a socket, with checksums. `put SOCKET FILE TAG`, `get SOCKET
+ * ID TARGET`.
+ */
 import { connect } from '../../client/index.ts'
 
 const [command, socket = '', first = '', second = ''] = process.argv.slice(2)

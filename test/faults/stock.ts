@@ -33,7 +33,9 @@ export class Stock {
     return this.#noted(planJob(random, this.planned++, this.#nowMs))
   }
 
-  /** A finished job some of whose content is damaged; for one with opaque chunks, which is not repaired in place, the same content again. */
+  /**
+   * A finished job some of whose content is damaged; for one with opaque chunks, which is not repaired in place, the same content again.
+   */
   takeSpoilt(random: Random): Job | undefined {
     const index = this.finished.findIndex(isSpoilt)
     const job = this.finished[index]
@@ -45,8 +47,8 @@ export class Stock {
   }
 
   /**
-   * Takes out the job, an open one, or another, that is removed so that a refused one gets its room; undefined where others are at work there.
-   * Throws `Violation` where there was room.
+   * Takes out the job, an open one, or another, that is removed so that a refused one gets its room; undefined where others are at work
+   * there. Throws `Violation` where there was room.
    */
   takeForRoom(job: Job, { limit, used, message }: NoRoom): Job | undefined {
     const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => transfer.removalOf(file) !== 'done'))

@@ -1,7 +1,7 @@
 /**
  * The promises of product.md and protocol.md 3.1 to 3.3 as the model checks them: what an Ok or a report says is judged when it is
- * given (`acknowledge`, `report`), and again in every state after it (`brokenPromise`). A state is judged by what is durable in it, so what holds
- * in every state holds after a crash in any of them.
+ * given (`acknowledge`, `report`), and again in every state after it (`brokenPromise`). A state is judged by what is durable in it, so what
+ * holds in every state holds after a crash in any of them.
  */
 import { contentByte } from './disk.ts'
 import {

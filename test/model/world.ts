@@ -127,7 +127,9 @@ export const BROKEN = field(1)
 
 export const WIDTH = width
 
-/** Makes copies to change and to hand to `step`. Each is used again 64 copies later: small arrays that are thrown away cost most of a run. */
+/**
+ * Makes copies to change and to hand to `step`. Each is used again 64 copies later: small arrays that are thrown away cost most of a run.
+ */
 export function copier(stateWidth: number): (state: State) => State {
   const copies = Array.from({ length: 64 }, () => new Uint8Array(stateWidth))
   let copied = 0

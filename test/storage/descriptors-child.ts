@@ -1,6 +1,6 @@
 /**
- * A store in a process that may open few files: uses up its descriptors, asks for what opens one, gives them back and asks again. Prints the
- * outcomes as JSON. Run by descriptors.test.ts, with the store's directory as its argument.
+ * A store in a process that may open few files: uses up its descriptors, asks for what opens one, gives them back and asks again. Prints
+ * the outcomes as JSON. Run by descriptors.test.ts, with the store's directory as its argument.
  */
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'

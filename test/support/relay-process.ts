@@ -1,4 +1,6 @@
-/** A relay for a test: `tally relay` as a process of its own, between two Unix sockets, that can be killed at any moment and started again. */
+/**
+ * A relay for a test: `tally relay` as a process of its own, between two Unix sockets, that can be killed at any moment and started again.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 

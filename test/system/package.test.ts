@@ -1,6 +1,6 @@
 /**
- * The packed tarball, installed into an empty project: it type-checks with strict settings, runs with the oldest and the newest Node that it
- * promises, and its daemon and command line work from dist/. Needs the npm registry.
+ * The packed tarball, installed into an empty project: it type-checks with strict settings, runs with the oldest and the newest Node that
+ * it promises, and its daemon and command line work from dist/. Needs the npm registry.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

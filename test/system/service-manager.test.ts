@@ -1,6 +1,6 @@
 /**
- * tallyd under a service manager: systemd's own tools judge the units, pass the socket on, and receive the notification. (No systemd runs here as
- * process 1; what it would do between these is not tested.)
+ * tallyd under a service manager: systemd's own tools judge the units, pass the socket on, and receive the notification. (No systemd runs
+ * here as process 1; what it would do between these is not tested.)
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'

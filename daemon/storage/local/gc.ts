@@ -1,6 +1,6 @@
 /**
- * Reclaims the room of a store that no daemon serves, all of it at once: what expired, blobs that were removed, blobs that nobody refers to.
- * A running daemon does the first two by itself, a little at a time. A dry run does the same and takes it back.
+ * Reclaims the room of a store that no daemon serves, all of it at once: what expired, blobs that were removed, blobs that nobody refers
+ * to. A running daemon does the first two by itself, a little at a time. A dry run does the same and takes it back.
  */
 import fs from 'node:fs'
 import path from 'node:path'

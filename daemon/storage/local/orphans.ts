@@ -1,4 +1,7 @@
-/** Blobs that no record refers to. There should be none: a crash leaves garbage, which is a record. A loss of power with durability `process` may. */
+/**
+ * Blobs that no record refers to. There should be none: a crash leaves garbage, which is a record. A loss of power with durability
+ * `process` may.
+ */
 import fs from 'node:fs'
 import path from 'node:path'
 import { blobPath } from './blob-path.ts'

@@ -67,8 +67,8 @@ export function repairOf(db: Database, file: FileId): Repair | undefined {
 }
 
 /**
- * What was damaged when this repair began is whole again, and every repair of that content is over. Another block may be known as damaged since;
- * and a later repair of the same file has another blob.
+ * What was damaged when this repair began is whole again, and every repair of that content is over. Another block may be known as damaged
+ * since; and a later repair of the same file has another blob.
  */
 export function endRepair(db: Database, file: FileId, blob: FileId): void {
   const row = db.get(`SELECT f.content, c.damaged, r.runs FROM repair r JOIN file f ON f.id = r.file JOIN content c ON c.blob = f.content

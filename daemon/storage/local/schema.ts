@@ -1,6 +1,6 @@
 /**
- * The catalog's tables, version 2 of the store's format (migrations/ leads there from older ones). States are small numbers so that partial indexes stay small; everything
- * that a person would look for by hand (names, tags, digests) is text.
+ * The catalog's tables, version 2 of the store's format (migrations/ leads there from older ones). States are small numbers so that partial
+ * indexes stay small; everything that a person would look for by hand (names, tags, digests) is text.
  */
 
 import { USAGE_TRIGGERS } from './usage.ts'

@@ -1,4 +1,6 @@
-/** Everything that can happen next to what a user has: what its clients send, what the daemon does a step at a time, and what goes wrong. */
+/**
+ * Everything that can happen next to what a user has: what its clients send, what the daemon does a step at a time, and what goes wrong.
+ */
 import type { Step } from '../checker.ts'
 import { at, type State } from '../world.ts'
 import {

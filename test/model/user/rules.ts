@@ -1,4 +1,6 @@
-/** The rules of docs/design.md for what a user has, each of which the model can be made to break (`../rules.ts` has those for a transfer). */
+/**
+ * The rules of docs/design.md for what a user has, each of which the model can be made to break (`../rules.ts` has those for a transfer).
+ */
 export const USER_RULES = {
   /** What is counted changes in the transaction of what it counts: a content once, however many files show it. */
   countsSharedOnce: true,
