@@ -1,7 +1,7 @@
 /** What every catalog promises about announcing what the user has already: stored at once, at no cost, and only the user's own. */
 import type { Catalog } from '../../daemon/storage/storage.ts'
 import type { Fact } from './conformance.ts'
-import { USER, digestOf, fidOf, fileOf, newFile, newTransfer, query } from './samples.ts'
+import { USER, digestOf, fidOf, fileOf, markOf, newFile, newTransfer, query } from './samples.ts'
 
 const known = newFile({ name: 'again', digest: digestOf('x'), tags: ['t'] })
 
@@ -40,6 +40,17 @@ export function knownContentFacts(fact: Fact): void {
     t.equal(await stateOf(6, {}), 'receiving')
     await catalog.remove(first.id, undefined, 3)
     t.equal(await stateOf(7, {}), 'receiving')
+  })
+
+  fact('a repair gives no kind to a file that was stored without a chunk: nobody could tell afterwards that its chunks may still come', async (t, { catalog }) => {
+    const first = await stored(catalog)
+    const again = await catalog.announce(newTransfer(2, [known]))
+    await catalog.damaged(fileOf(first, 0).id, [[0, 1]])
+    const records = await catalog.beginRepairs(again.id, 3)
+    t.match(records, [{ state: 'stored', kind: null }])
+    await catalog.mark([markOf(again, 0)], 4)
+    await catalog.endRepair(fileOf(again, 0).id, records[0]?.repair as number)
+    t.match((await catalog.load(USER, fidOf(2)))?.files, [{ state: 'stored', kind: null }])
   })
 
   fact('of one announcement with the same unknown content twice both are received', async (t, { catalog }) => {
