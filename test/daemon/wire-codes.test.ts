@@ -128,8 +128,12 @@ const PROVOCATIONS: Readonly<Record<ErrorCode, Provocation>> = {
   'content-damaged': {
     daemon: t => onDisk(t, { openForReading: () => Promise.reject(systemError('ENOENT', 'open')) }),
     run: async (_t, inner) => {
-      await putOne(inner)
-      return (await inner.client()).request(TYPE.fetch, { fid: FID, file: 0 })
+      // Larger than what is read without being opened for it.
+      const size = 20_000
+      const client = await inner.connect()
+      await client.authenticate(inner.token(), { fid: FID, files: [{ name: 'a', size }], 'chunk-size': size })
+      await client.sendChunk(numberedChunk(FID, 0, 0), Buffer.alloc(size))
+      return client.request(TYPE.fetch, { fid: FID, file: 0 })
     },
     details: { file: 0 },
   },
