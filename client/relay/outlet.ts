@@ -122,6 +122,7 @@ export class Outlet {
   }
 }
 
+/** A frame that came in pieces is a view on a buffer that is up to twice as long. */
 function costOf(frames: Uint8Array): number {
-  return frames.length + PIECE_OVERHEAD_BYTES
+  return Math.min(frames.buffer.byteLength, 2 * frames.length) + PIECE_OVERHEAD_BYTES
 }
