@@ -43,7 +43,9 @@ export class Operator {
     return result ?? {}
   }
 
-  async *#pages(about: { readonly user?: string; readonly fid?: string }, key: string, options: CallOptions): AsyncGenerator<ValueMap, void, void> {
+  async *#pages(
+    about: { readonly user?: string; readonly fid?: string }, key: string, options: CallOptions,
+  ): AsyncGenerator<ValueMap, void, void> {
     let after: string | undefined
     do {
       const ok = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.STATUS, limit: PAGE, ...about, ...(after === undefined ? {} : { after }) }, options)

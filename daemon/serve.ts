@@ -84,7 +84,9 @@ function liveLogger(live: LiveConfig): Logger {
   return withoutRepeats(log, Date.now)
 }
 
-async function answerMonitors(address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined): Promise<void> {
+async function answerMonitors(
+  address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined,
+): Promise<void> {
   const metrics = await createMetrics(daemon.counts, () => daemon.gauges, storePath)
   const server = new MetricsServer({ metrics, unready })
   await server.listen(address)

@@ -3,7 +3,9 @@
  * are read leniently, because a newer peer may have codes that we do not know.
  */
 import { type ErrorDetails, isErrorCode } from './errors.ts'
-import { arrayOf, count, counts, digest, fid, list, meta, oneOf, optional, place, plainMap, required, runs, text, valueMap } from './fields.ts'
+import {
+  arrayOf, count, counts, digest, fid, list, meta, oneOf, optional, place, plainMap, required, runs, text, valueMap,
+} from './fields.ts'
 import { type ErrorResponse, type FileReport, type FoundFile, MESSAGE_TYPE, type OkFields, type OkResponse,
   type Response } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'

@@ -50,7 +50,9 @@ export class Relay {
   }
 
   /** Resolves when connections are taken. Throws `ListenError`. */
-  static async start({ listen: near, to, identity = {}, connectionsMax = CONNECTIONS_MAX_DEFAULT, timings, onEvent }: RelayOptions): Promise<Relay> {
+  static async start(
+    { listen: near, to, identity = {}, connectionsMax = CONNECTIONS_MAX_DEFAULT, timings, onEvent }: RelayOptions,
+  ): Promise<Relay> {
     const conduits = new Set<Conduit>()
     const shared = { budget: new UnfinishedBudget(), waiting: new WaitingTotal(), timings: { ...TIMINGS_DEFAULT, ...timings } }
     let lastNumber = 0

@@ -39,7 +39,9 @@ export const COMMON_FLAGS: readonly Flag[] = [
 ]
 
 /** Reads the arguments and runs the command. Throws a UsageError, and what `run` throws. */
-export async function runCommand(command: StoreCommand, args: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<CommandExit> {
+export async function runCommand(
+  command: StoreCommand, args: readonly string[], env: Readonly<Record<string, string | undefined>>,
+): Promise<CommandExit> {
   const flags = [...command.flags, ...COMMON_FLAGS]
   const given = readArguments(args, flags, `tallyd ${command.name}`)
   if (given.has('help')) {

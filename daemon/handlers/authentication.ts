@@ -32,7 +32,9 @@ export async function handleAuthentication(session: Session, message: Authentica
   }
 }
 
-async function openAndReport(session: Session, message: Authentication, encoding: Encoding, identity: Identity, share: UserShare): Promise<void> {
+async function openAndReport(
+  session: Session, message: Authentication, encoding: Encoding, identity: Identity, share: UserShare,
+): Promise<void> {
   // Whoever may not put may still ask what there is.
   const mayPut = identity.scope.has('put')
   if (message.files.length > 0 || message.tags.length > 0) checkScope(identity, MESSAGE_TYPE.TRANSFER)

@@ -6,7 +6,9 @@ import type { LiveTransfer } from '../transfers/live-transfer.ts'
 /**
  * Does the work with the transfer, which stays in memory meanwhile. Throws `not-found` where the user has none of this fid, or it is gone.
  */
-export async function withKnownTransfer(session: Session, user: string, fid: string, work: (known: LiveTransfer) => Promise<void>): Promise<void> {
+export async function withKnownTransfer(
+  session: Session, user: string, fid: string, work: (known: LiveTransfer) => Promise<void>,
+): Promise<void> {
   const { registry } = session.services
   const holder = {}
   const opened = await registry.open(holder, user, fid).catch(cause => {

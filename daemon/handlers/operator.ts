@@ -67,7 +67,9 @@ async function overview(session: Session, message: Status, encoding: Encoding, b
 }
 
 /** The longest page, of at most so many, that fits into one frame. */
-function fitting(session: Session, { messageId }: Status, encoding: Encoding, limit: number, pageOf: (countMax: number) => OkFields): OkFields {
+function fitting(
+  session: Session, { messageId }: Status, encoding: Encoding, limit: number, pageOf: (countMax: number) => OkFields,
+): OkFields {
   for (let countMax = limit; ; countMax = Math.ceil(countMax / 2)) {
     const page = pageOf(countMax)
     if (countMax === 1 || session.fits(messageId, encoding, page)) return page

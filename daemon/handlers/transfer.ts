@@ -34,14 +34,18 @@ function handleNumbered(session: Session, message: Transfer, encoding: Encoding)
 }
 
 /** Its transfer is whole and not in memory: the chunk comes a second time. */
-async function receiveResting(session: Session, message: Transfer, encoding: Encoding, resting: RestingTransfer, place: Place): Promise<void> {
+async function receiveResting(
+  session: Session, message: Transfer, encoding: Encoding, resting: RestingTransfer, place: Place,
+): Promise<void> {
   // They outlast the call, and the frame's bytes do not.
   const data = new Uint8Array(message.data)
   const open = await session.wake(resting)
   receiveNumbered(session, { ...message, data }, encoding, open, place)
 }
 
-function receiveNumbered(session: Session, { messageId, data }: Transfer, encoding: Encoding, open: OpenTransfer, { file, chunk }: Place): void {
+function receiveNumbered(
+  session: Session, { messageId, data }: Transfer, encoding: Encoding, open: OpenTransfer, { file, chunk }: Place,
+): void {
   const reply = open.acks === 'each'
     ? new EachReply(session, messageId, encoding, data.length)
     : new RangesReply(session, open, messageId, encoding, data.length)

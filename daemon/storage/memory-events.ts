@@ -16,7 +16,9 @@ export interface MemoryEvents {
 }
 
 /** Notes what happened to a file, which is given as it is after the change, but before a removal. */
-export function tellEvent(log: MemoryEvents, event: EventRecord['event'], file: FoundRecord, nowMs: number, tagsBefore?: readonly string[]): void {
+export function tellEvent(
+  log: MemoryEvents, event: EventRecord['event'], file: FoundRecord, nowMs: number, tagsBefore?: readonly string[],
+): void {
   const { id: _id, cursor: _cursor, chunkSizeBytes: _chunkSize, ...rest } = file
   const isRemoval = event === 'removed'
   const told: EventRecord = {

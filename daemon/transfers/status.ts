@@ -15,7 +15,9 @@ const SENTENCE_RUNS_MAX = 5
 const SENTENCES_MAX = 100
 
 /** An unfinished transfer in a list; `live` where it is in memory, `connections` the ids of those that have it open. */
-export function transferStatus(found: UnfinishedTransfer, live: LiveTransfer | undefined, connections: readonly number[], nowMs: number): ValueMap {
+export function transferStatus(
+  found: UnfinishedTransfer, live: LiveTransfer | undefined, connections: readonly number[], nowMs: number,
+): ValueMap {
   const { user, fid, createdMs, touchedMs, files, sizeBytes, receivedBytes } = found
   return {
     user, fid, files, size: sizeBytes, received: receivedBytes, created: createdMs, touched: live?.meter.lastMs ?? touchedMs,
@@ -29,7 +31,9 @@ export function transferStatus(found: UnfinishedTransfer, live: LiveTransfer | u
  * One transfer with so many of its files, from one on: how many chunks each has, and the runs of those that are missing. `next` is the
  * first file that is not listed.
  */
-export function transferMap(transfer: LiveTransfer, connections: readonly number[], nowMs: number, from: number, limit: number): { map: ValueMap; next?: number } {
+export function transferMap(
+  transfer: LiveTransfer, connections: readonly number[], nowMs: number, from: number, limit: number,
+): { map: ValueMap; next?: number } {
   const { user, fid, meter, uploads } = transfer
   const files: ValueMap[] = []
   let runsLeft = PAGE_RUNS_MAX
@@ -51,7 +55,9 @@ export function transferMap(transfer: LiveTransfer, connections: readonly number
  * Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for
  * `keptMs` after that.
  */
-export function whyUnfinished(transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number, keptMs: number): readonly string[] {
+export function whyUnfinished(
+  transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number, keptMs: number,
+): readonly string[] {
   const { uploads } = transfer
   const open = uploads.filter(({ state }) => state === 'receiving')
   const count = (state: Upload['state']): number => uploads.filter(upload => upload.state === state).length

@@ -63,7 +63,9 @@ export async function compareBlobs(storePath: string, finished: readonly Job[]):
 }
 
 /** Its report, and the bytes of its files. */
-export async function compareJob(world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY): Promise<void> {
+export async function compareJob(
+  world: World, job: Job, tally: { filesCompared: number }, filesMax = Number.POSITIVE_INFINITY,
+): Promise<void> {
   const { transfer } = job
   const client = await RawClient.connect(world.socket)
   try {

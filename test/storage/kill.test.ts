@@ -49,7 +49,9 @@ for (const durability of ['power', 'process'] as const) {
 }
 
 /** Kills the child after it has told so many lines. */
-async function runAndKill(directory: string, durability: Durability, seed: number, first: number, lines: number, told: Map<number, Told>): Promise<void> {
+async function runAndKill(
+  directory: string, durability: Durability, seed: number, first: number, lines: number, told: Map<number, Told>,
+): Promise<void> {
   const script = fileURLToPath(new URL('./kill-child.ts', import.meta.url))
   const child = spawn(process.execPath, [script, directory, durability, String(seed), String(first)], { stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = new Promise(resolve => child.on('exit', resolve))

@@ -6,7 +6,9 @@ import { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { mergeRuns } from '../blocks.ts'
 import type { Quota } from '../quota.ts'
-import type { Amendment, Expired, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, ScrubPosition, Tagging, TransferId, TransferRecord } from '../storage.ts'
+import type {
+  Amendment, Expired, ExpiryLimits, FileId, FileRecord, Mark, NewFile, NewTransfer, ScrubPosition, Tagging, TransferId, TransferRecord,
+} from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { EventLog } from './event-log.ts'
 import { applyTime } from './expiry.ts'

@@ -43,7 +43,9 @@ export function applyTime(db: Database, engine: Engine, limits: ExpiryLimits): E
 }
 
 /** Answers how many files went, and adds the transfer to those that went with all of them. */
-function expireTransfer(db: Database, engine: Engine, transfer: TransferId, limits: ExpiryLimits, went: { user: string; fid: string }[]): number {
+function expireTransfer(
+  db: Database, engine: Engine, transfer: TransferId, limits: ExpiryLimits, went: { user: string; fid: string }[],
+): number {
   const row = db.get('SELECT u.name, t.fid, t.touched, t.made FROM transfer t JOIN user u ON u.id = t.owner WHERE t.id = ?', transfer)
   if (row === undefined) return 0
   const isAbandoned = (row.touched as number) < limits.unfinishedBeforeMs

@@ -57,7 +57,9 @@ export function reclaimStore({ path: directory, limits, isDryRun, found }: Recla
   }
 }
 
-function reclaim(db: Database, directory: string, limits: Omit<ExpiryLimits, 'inUse'>, isDryRun: boolean, found: (what: Reclaimed) => void): ReclaimedSum {
+function reclaim(
+  db: Database, directory: string, limits: Omit<ExpiryLimits, 'inUse'>, isDryRun: boolean, found: (what: Reclaimed) => void,
+): ReclaimedSum {
   const engine = new Engine(db)
   const sum = { transfers: 0, files: 0 }
   /** A bounded amount of what has expired; answers whether there may be more. */

@@ -48,7 +48,9 @@ interface Committer {
  * Opens or makes a store. Throws an Error with a sentence for the operator: of a newer version, in use by another daemon, or a
  * directory of something else; `storage-full` or `storage-failed` where the disk fails.
  */
-export async function openLocalStore({ path: directory, durability, minFreeBytes = 0, log = () => {}, faults = {} }: LocalStoreOptions): Promise<Store> {
+export async function openLocalStore(
+  { path: directory, durability, minFreeBytes = 0, log = () => {}, faults = {} }: LocalStoreOptions,
+): Promise<Store> {
   const root = path.resolve(directory)
   prepareDirectory(root)
   const lock = lockStore(root)
