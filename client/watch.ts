@@ -25,7 +25,9 @@ export async function* watch(
     try {
       connection = await link.connection(signal)
       feed = await Feed.open(link, connection, query, seen, signal)
-      if (feed.isTruncated && seen !== undefined) onEvent?.({ type: 'truncated', since: seen, ...(feed.sequence === undefined ? {} : { sequence: feed.sequence }) })
+      if (feed.isTruncated && seen !== undefined) {
+        onEvent?.({ type: 'truncated', since: seen, ...(feed.sequence === undefined ? {} : { sequence: feed.sequence }) })
+      }
       // A number that was never given is another store's, or an older state's of this one: it says nothing about what comes.
       if (seen === undefined || (feed.sequence ?? seen) < seen) seen = feed.sequence
       for (let event = await feed.next(); event !== undefined; event = await feed.next()) {

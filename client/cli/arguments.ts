@@ -90,7 +90,8 @@ export function commandFirst(args: readonly string[], flags: readonly Flag[]): r
 }
 
 function flagOf(text: string | undefined, flags: readonly Flag[]): Flag | undefined {
-  return flags.find(({ name, short }) => text === `--${name}` || text?.startsWith(`--${name}=`) === true || (short !== undefined && text === `-${short}`))
+  const [start] = text?.split('=') ?? []
+  return flags.find(({ name, short }) => start === `--${name}` || (short !== undefined && text === `-${short}`))
 }
 
 /** Of a flag whose value may be a list. */

@@ -39,7 +39,8 @@ export function chunkMap(terminal: Terminal, chunks: number, missing: readonly R
 /** What the shades mean, for the line below. */
 export function legend(terminal: Terminal): string {
   const cells = terminal.hasUnicode ? UNICODE : ASCII
-  return `${cell(terminal, cells, FULL)} here   ${[1, 2, 3].map(level => cell(terminal, cells, level)).join('')} partly   ${cell(terminal, cells, 0)} missing`
+  const partly = [1, 2, 3].map(level => cell(terminal, cells, level)).join('')
+  return `${cell(terminal, cells, FULL)} here   ${partly} partly   ${cell(terminal, cells, 0)} missing`
 }
 
 function drawn(terminal: Terminal, parts: readonly number[]): string {

@@ -50,7 +50,8 @@ async function openAndReport(
     // Whatever came before, on any connection, is marked or missing by now: a report never promises what is only in memory.
     await transfer.settled()
     session.connection.send(MESSAGE_TYPE.RESPONSE, fittingReport(session, message, encoding, transfer, identity.user))
-    const about = { connection: session.id, messageId: message.messageId, transfer: transfer.fid, user: identity.user, files: transfer.uploads.length }
+    const { fid, uploads } = transfer
+    const about = { connection: session.id, messageId: message.messageId, transfer: fid, user: identity.user, files: uploads.length }
     session.services.log.debug(isNew ? 'announced' : 'opened', about)
   } finally {
     await registry.leave(transfer, holder)

@@ -36,7 +36,9 @@ export class Library {
     const { limit, after } = query
     if (after !== undefined && !CURSOR.test(after)) throw new TallyError('malformed', '`after` is what a `next` said', { field: 'after' })
     // One more than asked for tells whether there is a next page.
-    const { files: records, sequence } = await this.#store.catalog.find({ ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }) })
+    const { files: records, sequence } = await this.#store.catalog.find({
+      ...query, user, limit: limit + 1, ...(after === undefined ? {} : { after }),
+    })
     const page = records.slice(0, limit)
     const next = records.length > limit ? page.at(-1)?.cursor : undefined
     return { files: page.map(toFoundFile), sequence, ...(next === undefined ? {} : { next }) }
