@@ -50,7 +50,7 @@ export const RETRY_FLAG: Flag = {
  * A connection as the common flags, and RETRY_FLAG where the command has it, say.
  * @param scope what a token that is minted for this may do; absent: everything but admin. A token that was given is used as it is
  */
-export function connectAs({ given, signal }: Pick<Context, 'given' | 'signal'>, scope?: readonly string[]): Promise<Tally> {
+export function connectAs({ given, signal, output }: Pick<Context, 'given' | 'signal'> & Partial<Context>, scope?: readonly string[]): Promise<Tally> {
   const retryFor = given.one(RETRY_FLAG.name)
   const { socket, token, trustedUids } = settingsOf(given, process.env, homedir())
   return connect({
@@ -59,5 +59,9 @@ export function connectAs({ given, signal }: Pick<Context, 'given' | 'signal'>, 
     trustedUids,
     token: tokenSource(token, scope),
     signal,
+    // Whoever waits wants to know what for: a daemon that is busy, say.
+    onEvent: event => {
+      if (event.type === 'retry') output?.event('', event)
+    },
   })
 }

@@ -63,7 +63,7 @@ async function listQuietly(context: Context, kind: ListKind): Promise<ExitCode> 
   const found = new Map<string, string>()
   let exit: ExitCode = EXIT.DONE
   try {
-    await using tally = await connectAs({ ...context, given: connectionOf(context.given.positionals), signal }, ['find'])
+    await using tally = await connectAs({ given: connectionOf(context.given.positionals), signal }, ['find'])
     await (kind === 'tag' ? findTags : kind === 'id' ? findIds : findUnfinished)(tally, signal, found)
   } catch (error) {
     exit = exitCodeOf(error)

@@ -226,3 +226,12 @@ t.test('put --expires says when a file is to go', async t => {
   t.equal(Math.round((Number(file?.['expires']) - beforeMs) / 600_000), 12)
   t.equal((await run(['put', 'f', '--expires', 'soon'])).code, 2)
 })
+
+t.test('a command that waits for a busy daemon says so', async t => {
+  const { daemon, run } = await setUp(t, ['--user-connections', '1'])
+  const holder = await daemon.client()
+  t.teardown(() => holder.destroy())
+  await holder.authenticate(daemon.token({ sub: String(process.getuid?.()) }))
+  const { stderr } = await run(['ls'], { started: child => child.stderr?.once('data', () => child.kill('SIGINT')) })
+  t.match(stderr, /connections at once; trying again in/)
+})

@@ -24,8 +24,8 @@ export interface Setting {
   run(args: readonly string[], options?: { input?: Uint8Array; started?: (child: ChildProcess) => void }): Promise<Outcome>
 }
 
-export async function setUp(t: Test): Promise<Setting> {
-  const daemon = await startDaemon(t)
+export async function setUp(t: Test, daemonArgs: readonly string[] = []): Promise<Setting> {
+  const daemon = await startDaemon(t, { args: daemonArgs })
   const directory = mkdtempSync(join(tmpdir(), 'tally-cli-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
