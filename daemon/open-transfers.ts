@@ -7,8 +7,9 @@ import type { ChunkIds, ChunkPlace } from '../protocol/chunk-id.ts'
 import type { Acks, ChunkWords } from '../protocol/messages.ts'
 import type { LiveTransfer } from './transfers/live-transfer.ts'
 
-/** Whole ones that stay in memory: chunks that come twice come soon. */
+/** Whole ones that stay in memory, and how many files they may have in all: chunks that come twice come soon. */
 const WHOLE_AWAKE_MAX = 16
+const FILES_AWAKE_MAX = 4096
 /** As many as a connection may have unanswered chunks; what is older is forgotten, and opened again by AUTHENTICATION. */
 const RESTING_MAX = 16_384
 /** More than one comes at a time, so that those that rest keep up with those that come. */
@@ -44,6 +45,8 @@ export class OpenTransfers {
   readonly #resting = new Set<Entry>()
   /** In the order in which they were opened. */
   readonly #awake = new Map<LiveTransfer, OpenTransfer>()
+  /** Of those that are awake. */
+  #files = 0
   #latest: OpenTransfer | undefined
 
   /** The transfer that takes the connection's opaque chunks: opened last. */
@@ -66,9 +69,7 @@ export class OpenTransfers {
     const open = { transfer, acks }
     this.#latest = open
     this.#set(transfer.chunkIds, { chunkIds: transfer.chunkIds, open, resting: undefined })
-    // Again at the end: it was used just now.
-    this.#awake.delete(transfer)
-    this.#awake.set(transfer, open)
+    this.#keepAwake(transfer, open)
     return this.#rest()
   }
 
@@ -76,7 +77,7 @@ export class OpenTransfers {
   wake(transfer: LiveTransfer, acks: Acks): OpenTransfer {
     const open = { transfer, acks }
     this.#set(transfer.chunkIds, { chunkIds: transfer.chunkIds, open, resting: undefined })
-    this.#awake.set(transfer, open)
+    this.#keepAwake(transfer, open)
     return open
   }
 
@@ -93,7 +94,19 @@ export class OpenTransfers {
     this.#entries.clear()
     this.#resting.clear()
     this.#awake.clear()
+    this.#files = 0
     this.#latest = undefined
+  }
+
+  /** At the end, also what is there already: it was used just now. */
+  #keepAwake(transfer: LiveTransfer, open: OpenTransfer): void {
+    this.#letGo(transfer)
+    this.#awake.set(transfer, open)
+    this.#files += transfer.uploads.length
+  }
+
+  #letGo(transfer: LiveTransfer): void {
+    if (this.#awake.delete(transfer)) this.#files -= transfer.uploads.length
   }
 
   #set(chunkIds: ChunkIds, entry: Entry): void {
@@ -107,13 +120,13 @@ export class OpenTransfers {
 
   /** Looks at a few each time, in turn, so that opening costs the same however many are open. */
   #rest(): readonly LiveTransfer[] {
-    if (this.#awake.size <= WHOLE_AWAKE_MAX) return []
+    if (this.#awake.size <= WHOLE_AWAKE_MAX && this.#files <= FILES_AWAKE_MAX) return []
     const resting: LiveTransfer[] = []
     for (const [transfer, open] of [...take(this.#awake, LOOKS)]) {
       if (open === this.#latest) continue
-      this.#awake.delete(transfer)
+      this.#letGo(transfer)
       if (transfer.isGone) this.#forget(transfer.chunkIds)
-      else if (!transfer.mayRest) this.#awake.set(transfer, open)
+      else if (!transfer.mayRest) this.#keepAwake(transfer, open)
       else {
         const { user, fid, chunkIds } = transfer
         this.#set(chunkIds, { chunkIds, open: undefined, resting: { user, fid, acks: open.acks } })

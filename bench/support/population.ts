@@ -48,28 +48,21 @@ export function tagOf(tagClass: TagClass, random: () => number = Math.random): s
   return `${tagClass}-${Math.floor(random() * count)}`
 }
 
-/** What is announced stays in a daemon's memory for a while, at most 100,000 files; a new start forgets it at once. */
-const FILES_PER_START = 24 * FILES_MAX
-
 /**
  * So many stored files of the token's user with five tags each, one of each class. They have 0 bytes, because such a file is stored as soon
  * as it is announced: 4,096 with one message; to FIND they are like any other.
  */
-export async function storeMany(daemon: Daemon, token: string, count: number, progress: (done: number) => void): Promise<void> {
-  for (let done = 0; done < count; ) {
-    await daemon.restart()
-    const link = await Link.open(daemon.access, 'msgpack')
-    try {
-      for (const until = Math.min(count, done + FILES_PER_START); done < until; progress(done)) {
-        const first = done
-        const files = Array.from({ length: Math.min(FILES_MAX, until - first) }, (_, i) => {
-          return { name: `file-${first + i}.jpg`, sizeBytes: 0, tags: CLASSES.map(([name]) => tagOf(name)) }
-        })
-        await link.request({ type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token, fid: randomUUID(), files, tags: [] })
-        done += files.length
-      }
-    } finally {
-      link.close()
+export async function storeMany({ access }: Daemon, token: string, count: number, progress: (done: number) => void): Promise<void> {
+  const link = await Link.open(access, 'msgpack')
+  try {
+    for (let done = 0; done < count; progress(done)) {
+      const files = Array.from({ length: Math.min(FILES_MAX, count - done) }, (_, i) => {
+        return { name: `file-${done + i}.jpg`, sizeBytes: 0, tags: CLASSES.map(([name]) => tagOf(name)) }
+      })
+      await link.request({ type: MESSAGE_TYPE.AUTHENTICATION, messageId: randomUUID(), token, fid: randomUUID(), files, tags: [] })
+      done += files.length
     }
+  } finally {
+    link.close()
   }
 }

@@ -22,7 +22,7 @@ t.test('of those that rest the latest 16,384 are known, also one that was used s
   const transfers = new OpenTransfers()
   const made = Array.from({ length: COUNT }, (_, i) => {
     const chunkIds = new ChunkIds(createHash('sha256').update(uuidToBytes(fidOf(i))).digest())
-    return { user: 'ada', fid: fidOf(i), chunkIds, isGone: false, mayRest: true, hasPairs: false } as unknown as LiveTransfer
+    return { user: 'ada', fid: fidOf(i), chunkIds, isGone: false, mayRest: true, hasPairs: false, uploads: [{}] } as unknown as LiveTransfer
   })
   for (const transfer of made) transfers.add(transfer, 'each')
   const entryOf = (number: number) => transfers.placeOf(wordsOf(numberedChunk(fidOf(number), 0, 0)))?.entry

@@ -26,6 +26,13 @@ t.test('a connection stores many times what the daemon holds in memory, and othe
   t.equal((await other.authenticate(inner.token({ sub: 'bob' }), { files })).response, 'Ok')
 })
 
+t.test('few transfers of very many files leave memory, too', async t => {
+  const inner = await startInner(t, { liveFilesMax: 12_000 })
+  const client = await inner.client()
+  const files = Array.from({ length: 2_000 }, (_, i) => ({ name: `f${i}`, size: 0 }))
+  for (let i = 0; i < 6; i++) t.equal((await client.authenticate(inner.token(), { fid: fidOf(i), files })).code, undefined, `announcement ${i}`)
+})
+
 t.test('a chunk that comes again for a transfer that rests is answered as ever; one for a removed transfer is unknown', async t => {
   const inner = await startInner(t)
   const client = await inner.client()
