@@ -30,9 +30,9 @@ export interface DownloadResult extends FileInfo {
   readonly resumedBytes: number
 }
 
-/** 4 MiB on the way, at most. */
+/** 8 MiB on the way, at most. */
 const CHUNK_SIZE_BYTES = 262_144
-const WINDOW = 16
+const WINDOW = 32
 
 /** Invariant: the sink holds what is wanted of the chunks before `#received`, and `#hash` covers just that. */
 export class Download {

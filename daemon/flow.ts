@@ -9,22 +9,22 @@ import { Rate } from './rate.ts'
 import { type Turn, Turns } from './turns.ts'
 import type { UserShare } from './users.ts'
 
-const CONNECTION_BYTES_MAX = 16_777_216
+const CONNECTION_BYTES_MAX = 33_554_432
 const CONNECTION_CHUNKS_MAX = 16_384
-const TOTAL_BYTES_MAX = 134_217_728
+const TOTAL_BYTES_MAX = 67_108_864
 /** Of all connections of one user: half, so that nobody takes all. */
-const USER_BYTES_MAX = 67_108_864
+const USER_BYTES_MAX = 33_554_432
 /** What a pending chunk costs beside its bytes: a reply, a message-id, its places in lists and sets. */
 const CHUNK_OVERHEAD_BYTES = 512
 /** What a connection may have pending even when the total is reached, so that a newcomer is served beside a crowd. */
-const CONNECTION_BYTES_MIN = 131_072
+const CONNECTION_BYTES_MIN = 32_768
 /** Unfinished frames of those who have authenticated, and of those who have not. */
 const KNOWN_FRAMES_BYTES_MAX = 67_108_864
 const STRANGERS_FRAMES_BYTES_MAX = 33_554_432
 
 /** How many bytes of a transfer or a FETCH may be unanswered; told in chunks. More is no error, it only waits. */
-const WINDOW_BYTES = 8_388_608
-const WINDOW_CHUNKS_MAX = 8192
+const WINDOW_BYTES = 16_777_216
+const WINDOW_CHUNKS_MAX = 16_384
 const WINDOW_CHUNKS_MIN = 4
 
 /** The window that a peer is told for this chunk size. */

@@ -16,11 +16,13 @@ import { notifyManager, passedSockets } from './service-manager.ts'
 import { openLocalStore } from './storage/local/index.ts'
 import { groupIdOf, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
+import { boundYoungGeneration } from './young-generation.ts'
 
 const STDERR = 2
 
 /** Resolves when it is ready; ends the process when it is told to. Throws what keeps it from starting. */
 export async function serve(live: LiveConfig): Promise<void> {
+  boundYoungGeneration()
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })

@@ -14,7 +14,7 @@ import type { HeldChange } from './held.ts'
 import type { Upload } from './upload.ts'
 
 /** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
-const HELD_CYCLE_BYTES_MAX = 16_384
+const HELD_CYCLE_BYTES_MAX = 65_536
 /** A file of one chunk of up to so many bytes is stored in its cycle, without a mark before. */
 const STORED_UNMARKED_BYTES_MAX = 65_536
 
@@ -158,8 +158,8 @@ export class GroupCommit {
   #move(upload: Upload): void {
     const { contents } = this.#store
     const { blob, held } = upload
-    held.move(async list => {
-      await allEnded(list.map(({ offsetBytes, bytes }) => contents.write(blob, offsetBytes, [bytes])))
+    held.move(async runs => {
+      await allEnded(runs.map(({ offsetBytes, pieces }) => contents.write(blob, offsetBytes, pieces)))
       await contents.sync([blob])
     }, () => this.#advance(upload))
     const { moving } = held
@@ -211,7 +211,7 @@ export class GroupCommit {
     for (const { upload, toBlob } of shares) if (toBlob) await upload.held.moving
     for (const { upload, group, toBlob } of shares) {
       if (!toBlob) continue
-      for (const { offsetBytes, bytes } of upload.held.list) writes.push(contents.write(upload.blob, offsetBytes, [bytes]))
+      for (const { offsetBytes, pieces } of upload.held.runs) writes.push(contents.write(upload.blob, offsetBytes, pieces))
       for (const { offsetBytes, pieces } of group.extents.seal()) writes.push(contents.write(upload.blob, offsetBytes, pieces))
     }
     if (writes.length > 0) {

@@ -85,7 +85,7 @@ async function refuse(upload: Upload, store: Store, expected: string | null, act
 async function releaseHeld(upload: Upload, { contents }: Store): Promise<void> {
   await upload.held.moving
   if (upload.held.list.length === 0) return
-  for (const { offsetBytes, bytes } of upload.held.list) await contents.write(upload.blob, offsetBytes, [bytes])
+  for (const { offsetBytes, pieces } of upload.held.runs) await contents.write(upload.blob, offsetBytes, pieces)
   await contents.sync([upload.blob])
 }
 

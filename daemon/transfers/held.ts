@@ -5,10 +5,24 @@
 import { free } from '../../protocol/free.ts'
 import type { HeldBytes } from '../storage/storage.ts'
 
-/** From here on what is held moves to the blob. */
-const MOVED_BYTES = 65_536
-/** What may come while it moves; then a cycle takes all of it to the blob by itself. */
-const HELD_BYTES_MAX = 131_072
+/** From here on what is held moves to the blob: rarely while few files hold anything, soon where memory is dear. */
+const MOVED_BYTES = 262_144
+const MOVED_BYTES_CROWDED = 32_768
+/** Of all files together: beyond this it is. */
+const CROWDED_BYTES = 16_777_216
+
+/** What all files hold. */
+let heldBytes = 0
+
+function movedFromBytes(): number {
+  return heldBytes > CROWDED_BYTES ? MOVED_BYTES_CROWDED : MOVED_BYTES
+}
+
+/** Bytes of a file that follow each other: one write. */
+export interface HeldRun {
+  readonly offsetBytes: number
+  readonly pieces: readonly Uint8Array[]
+}
 
 /** How a mark changes what is held. */
 export interface HeldChange {
@@ -29,6 +43,7 @@ export class Held {
   constructor(list: readonly HeldBytes[]) {
     this.#list = list
     this.#lengthBytes = lengthOf(list)
+    heldBytes += this.#lengthBytes
   }
 
   /** Not in the blob, or not surely so. */
@@ -41,9 +56,14 @@ export class Held {
     return this.#moving
   }
 
-  /** Whether so many bytes more may be held. */
+  /** The same as few writes: what came in order is one. */
+  get runs(): readonly HeldRun[] {
+    return runsOf(this.#list)
+  }
+
+  /** Whether so many bytes more may be held: as many as may come while others move. Then a cycle takes all of it to the blob by itself. */
   hasRoomFor(lengthBytes: number): boolean {
-    return this.#lengthBytes + lengthBytes <= HELD_BYTES_MAX
+    return this.#lengthBytes + lengthBytes <= 2 * movedFromBytes()
   }
 
   /** Bytes that come with a mark. The store adds after it released, so where something moved, what did not is added again. */
@@ -77,11 +97,11 @@ export class Held {
    * Writes and syncs what is held with `toBlob`, if it is enough to be worth it, and calls `moved` then. A failure is nobody's: the bytes
    * stay held, and a cycle that has to write them meets it.
    */
-  move(toBlob: (list: readonly HeldBytes[]) => Promise<void>, moved: () => void): void {
-    if (this.#lengthBytes < MOVED_BYTES || this.#hasMoved || this.#moving !== undefined) return
+  move(toBlob: (runs: readonly HeldRun[]) => Promise<void>, moved: () => void): void {
+    if (this.#lengthBytes < movedFromBytes() || this.#hasMoved || this.#moving !== undefined) return
     const list = this.#list
     const [first] = list
-    this.#moving = toBlob(list).then(() => {
+    this.#moving = toBlob(runsOf(list)).then(() => {
       // Unless it was cleared meanwhile: what is held since are other bytes.
       if (this.#list[0] !== first) return
       this.#keep(this.#list.slice(list.length))
@@ -93,10 +113,28 @@ export class Held {
     })
   }
 
+  /** The file leaves memory: what it holds is in the catalog. */
+  forget(): void {
+    this.#keep([])
+  }
+
   #keep(list: readonly HeldBytes[]): void {
+    heldBytes -= this.#lengthBytes
     this.#list = list
     this.#lengthBytes = lengthOf(list)
+    heldBytes += this.#lengthBytes
   }
+}
+
+function runsOf(list: readonly HeldBytes[]): HeldRun[] {
+  const runs: { offsetBytes: number; pieces: Uint8Array[] }[] = []
+  let endBytes = -1
+  for (const { offsetBytes, bytes } of list) {
+    if (offsetBytes === endBytes) runs.at(-1)?.pieces.push(bytes)
+    else runs.push({ offsetBytes, pieces: [bytes] })
+    endBytes = offsetBytes + bytes.length
+  }
+  return runs
 }
 
 function lengthOf(list: readonly HeldBytes[]): number {

@@ -269,6 +269,7 @@ export class LiveTransfer implements UploadHost {
   /** It is not in memory any more, but for what still ends. */
   forgotten(): void {
     this.#allPages.count(this.user, -this.#pages)
+    for (const { held } of this.uploads) held.forget()
     this.#isForgotten = true
   }
 

@@ -289,6 +289,7 @@ export class Upload {
     this.marked.clear()
     this.marking.clear()
     this.kind = 'numbered'
+    this.held.forget()
     this.held = new Held(record.held)
     for (const [first, count] of ChunkSet.fromPages(record.receipts).runs()) {
       this.marked.addRun(first, count)

@@ -409,9 +409,11 @@ t.test('held bytes move to the blob beside the answers; what came meanwhile is h
   let synced: () => void = () => undefined
   const isSynced = new Promise<void>(resolve => (synced = resolve))
   let syncs = 0
+  let writes = 0
   const contents = new Proxy(inner.contents, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
+      if (name === 'write') writes++
       if (name !== 'sync') return typeof value === 'function' ? value.bind(target) : value
       return async (blobs: readonly number[]) => {
         syncs++
@@ -420,21 +422,22 @@ t.test('held bytes move to the blob beside the answers; what came meanwhile is h
       }
     },
   })
-  const content = Buffer.concat(Array.from({ length: 80 }, (_, i) => bytes(1024, i)))
+  const content = Buffer.concat(Array.from({ length: 272 }, (_, i) => bytes(1024, i)))
   const piece = (chunk: number) => content.subarray(chunk * 1024, (chunk + 1) * 1024)
   const given = gatedStore({ ...inner, contents })
   const { transfer, control } = await setUp([{ name: 'a', sizeBytes: content.length, digest: sha(content) }], {}, given)
-  for (let chunk = 0; chunk < 70; chunk++) t.equal(await send(transfer, 0, chunk, piece(chunk)).settled, 'ok', 'although the blob is not synced')
+  for (let chunk = 0; chunk < 262; chunk++) t.equal(await send(transfer, 0, chunk, piece(chunk)).settled, 'ok', 'although the blob is not synced')
   t.equal(syncs, 1)
+  t.equal(writes, 1, 'what came in order is one write')
   t.notOk(control.marks.flat().some(({ releaseHeld }) => releaseHeld))
   synced()
   await transfer.settled()
-  await send(transfer, 0, 70, piece(70)).settled
+  await send(transfer, 0, 262, piece(262)).settled
   const release = control.marks.flat().at(-1)
   t.equal(release?.releaseHeld, true)
-  t.strictSame(release?.held.map(({ offsetBytes }) => offsetBytes / 1024), [64, 65, 66, 67, 68, 69, 70])
+  t.strictSame(release?.held.map(({ offsetBytes }) => offsetBytes / 1024), [256, 257, 258, 259, 260, 261, 262])
   const again = await registryOf(given.store).open({}, 'ada', FID)
-  const rest = Array.from({ length: 9 }, (_, i) => send(again?.transfer as LiveTransfer, 0, 71 + i, piece(71 + i)))
+  const rest = Array.from({ length: 9 }, (_, i) => send(again?.transfer as LiveTransfer, 0, 263 + i, piece(263 + i)))
   t.match(await Promise.all(rest.map(({ settled }) => settled)), [...Array(8).fill('ok'), 'stored 0'])
 })
 

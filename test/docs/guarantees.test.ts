@@ -22,7 +22,7 @@ type Row = Record<string, SQLOutputValue>
 const page = readPage('guarantees.md')
 const named = (word: string, name: string): string => (blocks(page, word).find(({ label }) => label === `${word} ${name}`) as Block).text
 const skip = spawnSync('sqlite3', ['--version']).status === 0 ? false : 'there is no sqlite3 here'
-const CHUNK_BYTES = 8192
+const CHUNK_BYTES = 32_768
 
 for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
   t.test(`the queries of the page find every file and byte after ${signal}`, async t => {
@@ -135,7 +135,7 @@ async function makeStore(t: Test, signal: NodeJS.Signals) {
   for (const chunk of unfinished.chunks) {
     const data = unfinished.bytes.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
     t.equal((await client.sendChunk(numberedChunk(other, 0, chunk), data)).response, 'Ok')
-    // 64 KiB are held: they move to the blob beside the answers, which a report waits for; the next mark releases them.
+    // 256 KiB are held: they move to the blob beside the answers, which a report waits for; the next mark releases them.
     if (chunk === unfinished.chunks[7]) await client.authenticate(daemon.token(), { fid: other, files: lacking })
   }
   // Another user's files are there, too, and are not to be found under this one's name.
