@@ -37,7 +37,7 @@ export interface DaemonOptions {
   readonly socketFds?: readonly number[]
   readonly verifyToken: (token: string) => Identity
   readonly log: Logger
-  /** Absent: there is no configuration to speak of. */
+  /** Absent: there is no configuration and no disk to speak of. */
   readonly operator?: Operator
   readonly limits: Limits
   /** Milliseconds since 1970. */
@@ -135,7 +135,7 @@ export class Daemon {
       underway,
       unfinishedKeptMs,
       sessions: () => this.#sessions,
-      operator: options.operator ?? { settings: () => ({}), reload: () => ({}) },
+      operator: options.operator ?? { settings: () => ({}), reload: () => ({}), store: () => ({}) },
       log,
       counts: this.counts,
       get fileBytesMax() {
