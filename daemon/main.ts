@@ -3,12 +3,10 @@
  * The program `tallyd`: what its arguments ask for. The daemon (`serve.ts`) runs in the foreground and ends with exit code 0 after INT or
  * TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
-import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { loadKeys } from './auth/keys.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
 import { commandOf, commandRows } from './commands/index.ts'
-import { type Config, UsageError, readConfig } from './config.ts'
+import { UsageError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
 import { LiveConfig } from './live-config.ts'
 import { serve } from './serve.ts'
@@ -31,18 +29,8 @@ async function main(): Promise<void> {
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') process.stdout.write(checked(command.config))
+  else if (command.run === 'check-config') process.stdout.write('the configuration is right\n')
   else await serve(new LiveConfig(command.config, command.settings, args, process.env))
-}
-
-/** The settings are right, as far as can be told without starting: the keys are read, too, unless the first start is to make them. */
-function checked({ keySource, makeSecret }: Config): string {
-  try {
-    if (!makeSecret || existsSync(keySource.path)) loadKeys(keySource)
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
-  }
-  return 'the configuration is right\n'
 }
 
 function migrated(storePath: string): string {
@@ -61,8 +49,10 @@ function commandFailed(error: unknown): CommandExit {
   return COMMAND_EXIT.FAILED
 }
 
+/** A line for each thing that is wrong. */
 function say(error: unknown): void {
-  process.stderr.write(`tallyd: ${error instanceof Error ? error.message : String(error)}\n`)
+  const lines = error instanceof UsageError ? error.mistakes : [error instanceof Error ? error.message : String(error)]
+  process.stderr.write(lines.map(line => `tallyd: ${line}\n`).join(''))
 }
 
 main().catch(fail)

@@ -39,7 +39,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
-    ...(config.connectionsMax === undefined ? {} : { connectionsMax: config.connectionsMax }),
+    connectionsMax: config.connectionsMax,
     operator: {
       settings: () => live.described(),
       reload: () => reload(live, daemon, log),
@@ -72,7 +72,7 @@ function storeFigures(path: string, store: LocalStore): ValueMap {
 function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
   return {
     ...(socketGroup === undefined ? {} : { groupId: groupIdOf(socketGroup) }),
-    ...(socketMode === undefined ? {} : { mode: socketMode }),
+    mode: socketMode,
   }
 }
 

@@ -6,6 +6,7 @@ import { homedir } from 'node:os'
 import { storePathOf } from '../config.ts'
 import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, table } from '../flags.ts'
 import { escapeUnsafe } from '../log.ts'
+import { Mistakes } from '../mistakes.ts'
 import { readSettings, type Settings } from '../settings.ts'
 
 /** Done and well; the store is not as it should be; the command line is wrong, or the work could not be done. */
@@ -43,7 +44,8 @@ export async function runCommand(
   command: StoreCommand, args: readonly string[], env: Readonly<Record<string, string | undefined>>,
 ): Promise<CommandExit> {
   const flags = [...command.flags, ...COMMON_FLAGS]
-  const given = readArguments(args, flags, `tallyd ${command.name}`)
+  const mistakes = new Mistakes()
+  const given = readArguments(args, mistakes, flags, `tallyd ${command.name}`)
   if (given.has('help')) {
     process.stdout.write(helpOf(command, flags))
     return COMMAND_EXIT.DONE
@@ -52,7 +54,8 @@ export async function runCommand(
   const tell: CommandContext['tell'] = (text, value) => {
     process.stdout.write(isJson ? `${escapeUnsafe(JSON.stringify(value))}\n` : `${escapeUnsafe(text)}\n`)
   }
-  const settings = readSettings(given, env, homedir())
+  const { settings } = readSettings(given, env, homedir(), mistakes)
+  mistakes.refuse()
   return command.run({ storePath: storePathOf(settings), settings, given, tell })
 }
 

@@ -3,7 +3,7 @@
  * such a copy. What is copied, and in which order, is `storage/local/export.ts`'s matter.
  */
 import { resolve } from 'node:path'
-import { UsageError } from '../flags.ts'
+import { UsageError } from '../mistakes.ts'
 import { type Copied, copyStore } from '../storage/local/export.ts'
 import { checkStore } from '../storage/local/fsck.ts'
 import { COMMAND_EXIT, type StoreCommand } from './command.ts'

@@ -32,7 +32,7 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
         title: 'ENVIRONMENT',
         rows: [
           ['TALLY_SOCKET', 'the daemon\'s socket'], ['TALLY_TOKEN', 'a token'], ['TALLY_SECRET_FILE', 'the secret that mints tokens'],
-          ['NO_COLOR', 'no colours'],
+          ['TALLY_CONFIG', 'the configuration file'], ['NO_COLOR', 'no colours'],
         ],
       },
     ],
