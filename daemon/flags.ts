@@ -209,7 +209,7 @@ export function helpText(commands: readonly (readonly [typed: string, help: stri
   tallyd --socket /run/tally/tally.sock --store /var/lib/tally --secret-file /etc/tally/secret
   tallyd --socket /run/ipc/filestorage            serve clients of libipc as well
   tallyd --jwks /etc/tally/keys.json --issuer https://id.example --require-exp
-${commands.length === 0 ? '' : `\nCommands on a store; all but export need its tallyd stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
+${commands.length === 0 ? '' : `\nCommands on a store, run by its owner; all but export need its tallyd stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
 Settings come from flags, else from the environment (--secret-file is TALLY_SECRET_FILE), else from the configuration file
 (secret-file = "/etc/tally/secret"). HUP reads them again.
 

@@ -4,6 +4,7 @@
  * TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
 import { homedir } from 'node:os'
+import { asOwner } from './as-owner.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
 import { commandOf, commandRows } from './commands/index.ts'
 import { UsageError, readConfig } from './config.ts'
@@ -11,6 +12,7 @@ import { helpText } from './flags.ts'
 import { LiveConfig } from './live-config.ts'
 import { serve } from './serve.ts'
 import { migrateStore } from './storage/local/migrate.ts'
+import { NotOwnerError } from './storage/local/owner.ts'
 import { STORE_VERSION } from './storage/local/version.ts'
 import { version } from './version.ts'
 
@@ -49,10 +51,16 @@ function commandFailed(error: unknown): CommandExit {
   return COMMAND_EXIT.FAILED
 }
 
-/** A line for each thing that is wrong. */
 function say(error: unknown): void {
-  const lines = error instanceof UsageError ? error.mistakes : [error instanceof Error ? error.message : String(error)]
-  process.stderr.write(lines.map(line => `tallyd: ${line}\n`).join(''))
+  process.stderr.write(linesOf(error).map(line => `tallyd: ${line}\n`).join(''))
+}
+
+/** One for each thing that is wrong, and one with what to do. */
+function linesOf(error: unknown): readonly string[] {
+  if (error instanceof UsageError) return error.mistakes
+  if (!(error instanceof Error)) return [String(error)]
+  if (!(error instanceof NotOwnerError)) return [error.message]
+  return [error.message, `as ${error.owner}: ${asOwner(error, process.argv.slice(2), process.geteuid?.() === 0)}`]
 }
 
 main().catch(fail)

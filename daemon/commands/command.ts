@@ -16,6 +16,8 @@ export type CommandExit = typeof COMMAND_EXIT[keyof typeof COMMAND_EXIT]
 export interface StoreCommand {
   readonly name: string
   readonly summary: string
+  /** Which user runs it, as a sentence of the help. */
+  readonly who: string
   /** The first one stands in tallyd's own help, too. */
   readonly examples: readonly (readonly [typed: string, help: string])[]
   /** Besides `--store`, `--config`, `--json` and `--help`, which all have. */
@@ -32,6 +34,9 @@ export interface CommandContext {
   /** The outcome, on standard output: the value with `--json`, else the text. Control characters are escaped. */
   tell(text: string, value: Readonly<Record<string, unknown>>): void
 }
+
+/** Of commands that write to a store. */
+export const RUN_BY_OWNER = 'Run it as the user whose store it is, with its tallyd stopped; anybody else, root too, is refused and told how.'
 
 export const COMMON_FLAGS: readonly Flag[] = [
   ...FLAGS.filter(({ name }) => name === 'store' || name === 'config'),
@@ -59,10 +64,12 @@ export async function runCommand(
   return command.run({ storePath: storePathOf(settings), settings, given, tell })
 }
 
-function helpOf({ name, summary, examples }: StoreCommand, flags: readonly Flag[]): string {
+function helpOf({ name, summary, who, examples }: StoreCommand, flags: readonly Flag[]): string {
   return `tallyd ${name}: ${summary}
 
 ${table(examples)}
+
+${who}
 
 Flags:
 
