@@ -30,6 +30,13 @@ export class Operator {
     return maps(await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.STATUS, limit: 1 }, options), 'connections')
   }
 
+  /** The daemon's store: `path`, `free` and `min-free` in bytes, and `code` and `reason` while it takes no new bytes. */
+  async store(options: CallOptions = {}): Promise<ValueMap> {
+    const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.STATUS, limit: 1 }, options)
+    const store = result?.['store']
+    return isMap(store) ? store : {}
+  }
+
   /** Sentences that say what the transfer waits for. Throws `not-found`. */
   async why(user: string, fid: string, options: CallOptions = {}): Promise<readonly string[]> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.WHY, user, fid }, options)
@@ -53,6 +60,10 @@ export class Operator {
       after = ok.next
     } while (after !== undefined)
   }
+}
+
+function isMap(value: ValueMap[string] | undefined): value is ValueMap {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 }
 
 function maps({ result }: OkResponse, key: string): readonly ValueMap[] {

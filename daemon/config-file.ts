@@ -4,7 +4,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { parse, TomlError, type TomlValue } from 'smol-toml'
-import { type Flag, FLAGS, type FlagValues, nearest, TAG_SETTINGS, UsageError } from './flags.ts'
+import { CLIENT_SETTINGS } from '../protocol/set-up-names.ts'
+import { type Flag, FLAGS, type FlagValues, nearest, TAG_SETTINGS } from './flags.ts'
+import { type Mistakes, UsageError } from './mistakes.ts'
 
 /** A file that is longer is not ours. */
 const FILE_BYTES_MAX = 1_048_576
@@ -21,21 +23,26 @@ export interface ScopedValue {
   readonly values: readonly string[]
 }
 
+type Table = Readonly<Record<string, TomlValue>>
+
 export interface ConfigFile {
   readonly values: FlagValues
   readonly scoped: readonly ScopedValue[]
+  /** What is right of `[client]`, which `tally` reads. */
+  readonly client: Table
 }
 
 const SETTINGS = FLAGS.filter(({ inFile }) => inFile === true)
+const TABLES = ['users', 'tags', 'client']
 const SCOPED: Readonly<Record<ScopeTable, readonly Flag[]>> = { users: FLAGS.filter(({ perUser }) => perUser === true), tags: TAG_SETTINGS }
 
-/** Throws a UsageError that names the file, and the line or the key at fault. */
-export function readConfigFile(path: string): ConfigFile {
-  // What `tally` reads there is its own matter.
-  const { users, tags, client: _client, ...top } = parsed(textOf(path), path)
+/** A mistake names the file, and the line or the key at fault; what is right is given all the same. */
+export function readConfigFile(path: string, mistakes: Mistakes): ConfigFile {
+  const { users, tags, client, ...top } = mistakes.attempt(() => parsed(textOf(path), path)) ?? {}
   return {
-    values: tableValues(top, SETTINGS, path, ''),
-    scoped: [...scopedValues('users', users, path), ...scopedValues('tags', tags, path)],
+    values: tableValues(top, SETTINGS, path, '', mistakes),
+    scoped: [...scopedValues('users', users, path, mistakes), ...scopedValues('tags', tags, path, mistakes)],
+    client: clientValues(client, path, mistakes),
   }
 }
 
@@ -50,7 +57,7 @@ function textOf(path: string): string {
   return bytes.toString()
 }
 
-function parsed(text: string, path: string): Readonly<Record<string, TomlValue>> {
+function parsed(text: string, path: string): Table {
   try {
     return parse(text, { maxDepth: DEPTH_MAX, unsafeKeyBehaviour: 'throw' })
   } catch (cause) {
@@ -60,25 +67,49 @@ function parsed(text: string, path: string): Readonly<Record<string, TomlValue>>
   }
 }
 
-function tableValues(table: Readonly<Record<string, TomlValue>>, settings: readonly Flag[], path: string, prefix: string): FlagValues {
-  return new Map(Object.entries(table).map(([key, value]) => {
+function tableValues(table: Table, settings: readonly Flag[], path: string, prefix: string, mistakes: Mistakes): FlagValues {
+  const values = new Map<string, readonly string[]>()
+  for (const [key, value] of Object.entries(table)) {
     const setting = settings.find(({ name }) => name === key)
-    if (setting !== undefined) return [key, valuesOf(setting, value, path)] as const
-    const near = nearest(key, [...settings.map(({ name }) => name), ...(prefix === '' ? Object.keys(SCOPED) : [])])
-    throw new UsageError(`${path}: there is no setting ${JSON.stringify(`${prefix}${key}`)}${near === undefined ? '' : `; did you mean ${near}?`}`)
-  }))
+    if (setting !== undefined) mistakes.attempt(() => values.set(key, valuesOf(setting, value, `${prefix}${key}`, path)))
+    else mistakes.add(unknownKey(`${prefix}${key}`, key, [...settings.map(({ name }) => name), ...(prefix === '' ? TABLES : [])], path))
+  }
+  return values
 }
 
-function scopedValues(table: ScopeTable, tables: TomlValue | undefined, path: string): ScopedValue[] {
-  return Object.entries(tableOf(tables ?? {}, path, table)).flatMap(([of, settings]) => {
-    const prefix = `${table}.${of}.`
-    return [...tableValues(tableOf(settings, path, `${table}.${of}`), SCOPED[table], path, prefix)].map(([name, values]) => ({ table, of, name, values }))
+function scopedValues(table: ScopeTable, tables: TomlValue | undefined, path: string, mistakes: Mistakes): ScopedValue[] {
+  return entriesOf(tables, path, table, mistakes).flatMap(([of, settings]) => {
+    const found = Object.fromEntries(entriesOf(settings, path, `${table}.${of}`, mistakes))
+    const values = tableValues(found, SCOPED[table], path, `${table}.${of}.`, mistakes)
+    return [...values].map(([name, said]) => ({ table, of, name, values: said }))
   })
 }
 
-function tableOf(value: TomlValue, path: string, name: string): Readonly<Record<string, TomlValue>> {
-  if (!isTable(value)) throw new UsageError(`${path}: ${name} is a table, such as [users.ann]`)
-  return value as Readonly<Record<string, TomlValue>>
+/** What a value means is the matter of `tally`; what it looks like is ours, too: else a slip stays unnoticed until `tally` runs. */
+function clientValues(table: TomlValue | undefined, path: string, mistakes: Mistakes): Table {
+  return Object.fromEntries(entriesOf(table, path, 'client', mistakes).filter(([key, value]) => {
+    const kind = CLIENT_SETTINGS[key]
+    const isRight = kind === 'path' ? typeof value === 'string' && value !== '' : areUserIds(value)
+    if (kind === undefined) mistakes.add(unknownKey(`client.${key}`, key, Object.keys(CLIENT_SETTINGS), path))
+    else if (!isRight) mistakes.add(`${path}: client.${key} is ${kind === 'path' ? 'a string' : 'a list of numbers'}`)
+    return kind !== undefined && isRight
+  }))
+}
+
+/** A single one need not be in a list. */
+function areUserIds(value: TomlValue): boolean {
+  return (Array.isArray(value) ? value : [value]).every(uid => Number.isSafeInteger(uid) && (uid as number) >= 0)
+}
+
+function entriesOf(value: TomlValue | undefined, path: string, name: string, mistakes: Mistakes): [string, TomlValue][] {
+  if (value === undefined || isTable(value)) return Object.entries((value ?? {}) as Table)
+  mistakes.add(`${path}: ${name} is a table, such as [${name === 'client' ? name : 'users.ann'}]`)
+  return []
+}
+
+function unknownKey(shown: string, key: string, known: readonly string[], path: string): string {
+  const near = nearest(key, known)
+  return `${path}: there is no setting ${JSON.stringify(shown)}${near === undefined ? '' : `; did you mean ${near}?`}`
 }
 
 /** Neither a list nor a date, which are objects as well. */
@@ -87,12 +118,12 @@ function isTable(value: TomlValue): boolean {
 }
 
 /** As the command line would have them: texts. */
-function valuesOf(setting: Flag, value: TomlValue, path: string): readonly string[] {
+function valuesOf(setting: Flag, value: TomlValue, shown: string, path: string): readonly string[] {
   const values = setting.repeatable === true && Array.isArray(value) ? value : [value]
   const wanted = setting.value === undefined ? 'true or false' : setting.repeatable === true ? 'a string or a list of them' : 'a string or a number'
   return values.map(each => {
     const fits = setting.value === undefined ? typeof each === 'boolean' : typeof each === 'string' || Number.isSafeInteger(each)
-    if (!fits || each === '') throw new UsageError(`${path}: ${setting.name} is ${wanted}`)
+    if (!fits || each === '') throw new UsageError(`${path}: ${shown} is ${wanted}`)
     return String(each)
   })
 }

@@ -1,21 +1,23 @@
 /**
- * How this daemon is to run: the settings, checked and typed. Where they come from is settings.ts's matter, the secret that the first start
- * makes first-secret.ts's, and reading the keys auth/keys.ts's.
+ * How this daemon is to run: the settings, checked and typed; what is wrong with them, all of it at once. Where they come from is
+ * settings.ts's matter, the secret that the first start makes first-secret.ts's, and reading the keys auth/keys.ts's.
  */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
-import type { KeySource } from './auth/keys.ts'
+import { type KeySource, loadKeys } from './auth/keys.ts'
 import type { ScopeTable } from './config-file.ts'
-import { DURABILITIES, readArguments, UsageError } from './flags.ts'
+import { DURABILITIES, readArguments } from './flags.ts'
 import { smallest, type UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import type { MetricsAddress } from './metrics/server.ts'
-import { KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
+import { Mistakes, UsageError } from './mistakes.ts'
+import { DEFAULT, KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
-import { SOCKET_PATH_BYTES_MAX } from './unix-socket.ts'
+import { groupIdOf, SOCKET_PATH_BYTES_MAX } from './unix-socket.ts'
 
-export { UsageError } from './flags.ts'
+export { UsageError } from './mistakes.ts'
 
 export interface Config {
   /** Absolute paths, at least one, each at most 107 bytes. */
@@ -24,7 +26,7 @@ export interface Config {
   readonly areSocketsDefault: boolean
   /** A group's name or number. */
   readonly socketGroup?: string
-  readonly socketMode?: number
+  readonly socketMode: number
   readonly storePath: string
   readonly keySource: KeySource
   /** No key was configured: `keySource` is the default secret, to be made if it is not there. */
@@ -49,7 +51,7 @@ export interface Config {
   readonly metrics?: MetricsAddress
   /** Of all that comes in; Infinity: no limit. */
   readonly bytesPerSecond: number
-  readonly connectionsMax?: number
+  readonly connectionsMax: number
   /** 0: nothing is kept free. */
   readonly minFreeBytes: number
   readonly logFormat: LogFormat
@@ -64,23 +66,48 @@ export type Command =
   | { readonly run: 'print-config'; readonly text: string }
   | { readonly run: 'check-config' | 'daemon'; readonly config: Config; readonly settings: Settings }
 
+/** What a value means. Throws a UsageError that calls the setting by the label. */
+type Reader<T> = (label: string, value: string | undefined) => T
+/** Reads the setting of this name; a mistake is noted. */
+type Read = <T>(name: string, reader: Reader<T>) => T
+
 const PORT_MAX = 65_535
 const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
 /** The time of the last chunk is known to the minute. */
 const TIME_UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
-/** Throws a UsageError (exit code 2) that names the flag, the variable or the file at fault. */
+/** Throws a UsageError (exit code 2) with all mistakes, each of which names the flag, the variable or the file at fault. */
 export function readConfig(args: readonly string[], env: Environment, home: string): Command {
-  const flags = readArguments(args)
+  const mistakes = new Mistakes()
+  const flags = readArguments(args, mistakes)
   if (flags.has('help')) return { run: 'help' }
   if (flags.has('version')) return { run: 'version' }
-  const settings = readSettings(flags, env, home)
-  if (flags.has('migrate')) return { run: 'migrate', storePath: storePathOf(settings) }
+  const { settings, client } = readSettings(flags, env, home, mistakes)
+  if (flags.has('migrate')) {
+    mistakes.refuse()
+    return { run: 'migrate', storePath: storePathOf(settings) }
+  }
   // A setting that is wrong is refused here, too: what is printed could be used.
-  const config = configOf(settings)
-  if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings) }
-  return { run: flags.has('check-config') ? 'check-config' : 'daemon', config, settings }
+  const config = configOf(settings, mistakes)
+  const isCheck = flags.has('check-config')
+  if (isCheck) checkNamed(config, mistakes)
+  mistakes.refuse()
+  if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings, client) }
+  return { run: isCheck ? 'check-config' : 'daemon', config, settings }
+}
+
+/** What settings name is there, as far as can be told without starting: the keys, unless the first start is to make them, and the group. */
+function checkNamed({ keySource, makeSecret, socketGroup }: Partial<Config>, mistakes: Mistakes): void {
+  const named = (check: () => unknown): void => mistakes.attempt(() => {
+    try {
+      check()
+    } catch (cause) {
+      throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
+    }
+  })
+  if (keySource !== undefined && (makeSecret !== true || existsSync(keySource.path))) named(() => loadKeys(keySource))
+  if (socketGroup !== undefined) named(() => groupIdOf(socketGroup))
 }
 
 /** Where the store is; absolute. */
@@ -90,73 +117,68 @@ export function storePathOf(settings: Settings): string {
 
 /** How long an unfinished transfer is kept without a chunk, in ms. */
 export function unfinishedKeptOf(settings: Settings): number {
-  return durationMs('expire-unfinished', settings.get('expire-unfinished')?.values[0] ?? '')
+  return durationMs(labelOf('expire-unfinished', settings), settings.get('expire-unfinished')?.values[0])
 }
 
-function durationMs(name: string, value: string): number {
+function durationMs(label: string, value = ''): number {
   const [, digits = '', unit = ''] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? []
   const unitMs = TIME_UNITS_MS[unit]
-  if (unitMs === undefined) throw new UsageError(`${shown(name)} is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
+  if (unitMs === undefined) throw new UsageError(`${label} is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
   return Number(digits) * unitMs
 }
 
-function configOf(settings: Settings): Config {
+/** Where there are mistakes, what depends on them is undefined, whatever the type says. */
+function configOf(settings: Settings, mistakes: Mistakes): Config {
   const one = (name: string) => settings.get(name)?.values[0]
+  const read: Read = (name, reader) => mistakes.attempt(() => reader(labelOf(name, settings), one(name)))
   const issuer = one('issuer')
   const audience = one('audience')
   const userClaim = one('user-claim')
-  const metrics = one('metrics')
-  const connectionsMax = count('connections', one('connections'))
-  const userLimits = userLimitsOf('', one)
+  const userLimits = userLimitsOf('', read)
   const socketGroup = one('socket-group')
-  const socketMode = one('socket-mode')
   return {
-    sockets: (settings.get('socket')?.values ?? []).map(checkedSocket),
-    areSocketsDefault: settings.get('socket')?.origin === 'default',
+    sockets: (settings.get('socket')?.values ?? []).map(path => mistakes.attempt(() => checkedSocket(path))),
+    areSocketsDefault: settings.get('socket')?.origin === DEFAULT,
     ...(socketGroup === undefined ? {} : { socketGroup }),
-    ...(socketMode === undefined ? {} : { socketMode: fileMode('socket-mode', socketMode) }),
+    socketMode: read('socket-mode', fileMode),
     storePath: storePathOf(settings),
-    ...keysOf(settings),
+    ...mistakes.attempt(() => keysOf(settings)),
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
     requireExp: one('require-exp') === 'true',
     ...(userClaim === undefined ? {} : { userClaim }),
-    durability: choice('durability', one('durability'), DURABILITIES),
-    fileBytesMax: sizeBytes('max-file-size', one('max-file-size')),
-    unfinishedKeptMs: unfinishedKeptOf(settings),
+    durability: read('durability', choiceOf(DURABILITIES)),
+    fileBytesMax: read('max-file-size', sizeBytes),
+    unfinishedKeptMs: mistakes.attempt(() => unfinishedKeptOf(settings)),
     userLimits,
-    limitsByUser: limitsByUser(settings, userLimits),
-    keptMsByTag: new Map(scopedTo(settings, 'tags').map(([tag, said]) => [tag, durationMs(`tags.${tag}.expires`, said('expires') ?? '')])),
-    bytesPerSecond: rate('limit-rate', one('limit-rate')),
-    scrubBytesPerSecond: one('scrub-rate') === '0' ? 0 : sizeBytes('scrub-rate', one('scrub-rate')),
-    ...(connectionsMax === undefined ? {} : { connectionsMax }),
-    minFreeBytes: one('min-free') === undefined ? 0 : sizeBytes('min-free', one('min-free')),
-    ...(metrics === undefined ? {} : { metrics: metricsAddress(metrics) }),
-    logFormat: choice('log-format', one('log-format'), LOG_FORMATS),
-    logLevel: choice('log-level', one('log-level'), LOG_LEVELS),
+    limitsByUser: new Map(namedIn('users', settings).map(user => [user, smallest(userLimitsOf(`users.${user}.`, read), userLimits)])),
+    keptMsByTag: new Map(namedIn('tags', settings).map(tag => [tag, read(`tags.${tag}.expires`, durationMs)])),
+    bytesPerSecond: read('limit-rate', rate),
+    scrubBytesPerSecond: read('scrub-rate', sizeOrNone),
+    connectionsMax: read('connections', count) as number,
+    minFreeBytes: read('min-free', sizeOrNone),
+    ...(settings.has('metrics') ? { metrics: read('metrics', metricsAddress) } : {}),
+    logFormat: read('log-format', choiceOf(LOG_FORMATS)),
+    logLevel: read('log-level', choiceOf(LOG_LEVELS)),
   }
 }
 
-/** `prefix` is what stands before the settings' names: nothing, or `users.NAME.` */
-function userLimitsOf(prefix: string, said: (name: string) => string | undefined): UserLimits {
-  const named = <T>(name: string, read: (name: string, value: string | undefined) => T): T => read(`${prefix}${name}`, said(name))
+/**
+ * `prefix` is what stands before the settings' names: nothing, or `users.NAME.` Of a user's own limits and everybody's the smallest holds,
+ * so that a user cannot have wider ones.
+ */
+function userLimitsOf(prefix: string, read: Read): UserLimits {
   return {
-    quota: { bytesMax: named('quota', sizeBytes), filesMax: named('quota-files', count) ?? SIZE_BYTES_MAX },
-    connectionsMax: named('user-connections', count) ?? Infinity,
-    transfersMax: named('user-transfers', count) ?? Infinity,
-    bytesPerSecond: named('user-limit-rate', rate),
+    quota: { bytesMax: read(`${prefix}quota`, sizeBytes), filesMax: read(`${prefix}quota-files`, count) ?? SIZE_BYTES_MAX },
+    connectionsMax: read(`${prefix}user-connections`, count) ?? Infinity,
+    transfersMax: read(`${prefix}user-transfers`, count) ?? Infinity,
+    bytesPerSecond: read(`${prefix}user-limit-rate`, rate),
   }
 }
 
-/** The smallest holds: a user's own limits cannot be wider than everybody's. */
-function limitsByUser(settings: Settings, everybody: UserLimits): ReadonlyMap<string, UserLimits> {
-  return new Map(scopedTo(settings, 'users').map(([user, said]) => [user, smallest(userLimitsOf(`users.${user}.`, said), everybody)]))
-}
-
-/** What was said of each user or tag. */
-function scopedTo(settings: Settings, table: ScopeTable): readonly (readonly [of: string, said: (name: string) => string | undefined])[] {
-  const named = new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))
-  return [...named].map(of => [of, name => settings.get(`${table}.${of}.${name}`)?.values[0]])
+/** The users or tags of which something was said. */
+function namedIn(table: ScopeTable, settings: Settings): readonly string[] {
+  return [...new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))]
 }
 
 function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
@@ -164,16 +186,16 @@ function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
   if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => `--${name}`).join(' or ')}`)
   const [name = 'secret-file'] = given
   const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
-  return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === 'default' }
+  return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === DEFAULT }
 }
 
 /** Loopback only: whoever wants it farther away puts a proxy in front, which can ask who is there. */
-function metricsAddress(text: string): MetricsAddress {
+function metricsAddress(label: string, text = ''): MetricsAddress {
   if (/^unix:./.test(text)) return { path: checkedSocket(text.slice('unix:'.length)) }
   const [, host = '', digits = ''] = /^(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]):(\d{1,5})$/.exec(text) ?? []
   const port = Number(digits)
   if (host !== '' && port <= PORT_MAX) return { host: host.replaceAll(/[[\]]/g, ''), port }
-  throw new UsageError(`--metrics is unix:PATH or a loopback address such as 127.0.0.1:9464, not ${JSON.stringify(text)}`)
+  throw new UsageError(`${label} is unix:PATH or a loopback address such as 127.0.0.1:9464, not ${JSON.stringify(text)}`)
 }
 
 function checkedSocket(path: string): string {
@@ -182,36 +204,45 @@ function checkedSocket(path: string): string {
   throw new UsageError(`a socket's path has at most ${SOCKET_PATH_BYTES_MAX} bytes, which ${absolute} exceeds`)
 }
 
-function fileMode(name: string, value: string): number {
+function fileMode(label: string, value = ''): number {
   if (/^0?[0-7]{3}$/.test(value)) return Number.parseInt(value, 8)
-  throw new UsageError(`${shown(name)} is three octal digits such as 0660, not ${JSON.stringify(value)}`)
+  throw new UsageError(`${label} is three octal digits such as 0660, not ${JSON.stringify(value)}`)
 }
 
-function choice<T extends string>(name: string, value: string | undefined, known: readonly T[]): T {
-  const found = known.find(one => one === value)
-  if (found === undefined) throw new UsageError(`${shown(name)} is ${known.join(' or ')}, not ${JSON.stringify(value)}`)
-  return found
+function choiceOf<T extends string>(known: readonly T[]): Reader<T> {
+  return (label, value) => {
+    const found = known.find(one => one === value)
+    if (found === undefined) throw new UsageError(`${label} is ${known.join(' or ')}, not ${JSON.stringify(value)}`)
+    return found
+  }
 }
 
-function sizeBytes(name: string, value: string | undefined): number {
+function sizeBytes(label: string, value: string | undefined): number {
   if (value === undefined) return SIZE_BYTES_MAX
   const [, digits = '', unit = ''] = /^(\d{1,16})([KMGT]?)$/i.exec(value) ?? []
   const size = digits === '' ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN)
-  if (!(size >= 1 && size <= SIZE_BYTES_MAX)) throw new UsageError(`${shown(name)} is a number of bytes such as 1000000, 500M or 10G, not ${JSON.stringify(value)}`)
+  if (!(size >= 1 && size <= SIZE_BYTES_MAX)) throw new UsageError(`${label} is a number of bytes such as 1000000, 500M or 10G, not ${JSON.stringify(value)}`)
   return size
 }
 
-function rate(name: string, value: string | undefined): number {
-  return value === undefined ? Infinity : sizeBytes(name, value)
+/** 0 is said, too. */
+function sizeOrNone(label: string, value: string | undefined): number {
+  return value === '0' ? 0 : sizeBytes(label, value)
 }
 
-function count(name: string, value: string | undefined): number | undefined {
+function rate(label: string, value: string | undefined): number {
+  return value === undefined ? Infinity : sizeBytes(label, value)
+}
+
+function count(label: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined
   if (/^[1-9]\d{0,14}$/.test(value)) return Number(value)
-  throw new UsageError(`${shown(name)} is a number such as 100000, not ${JSON.stringify(value)}`)
+  throw new UsageError(`${label} is a number such as 100000, not ${JSON.stringify(value)}`)
 }
 
-/** As the operator wrote it: a flag, or what holds for one user or tag. */
-function shown(name: string): string {
-  return name.includes('.') ? name : `--${name}`
+/** As the operator wrote it: a flag, a variable, or a key with its file. */
+function labelOf(name: string, settings: Settings): string {
+  const origin = settings.get(name)?.origin ?? DEFAULT
+  if (origin === DEFAULT) return `--${name}`
+  return origin.startsWith('/') ? `${origin}: ${name}` : origin
 }

@@ -7,8 +7,8 @@ import type { Identity } from './auth/token.ts'
 import { Counts } from './counts.ts'
 import { BusyServed, Dispatcher } from './dispatch.ts'
 import { FlowLimits } from './flow.ts'
-import { type LimitsOf, NO_LIMITS, type UserLimits } from './limits.ts'
-import { CONNECTIONS_MAX, Listener } from './listener.ts'
+import { CONNECTIONS_MAX, type LimitsOf, NO_LIMITS, type UserLimits } from './limits.ts'
+import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import type { Gauges } from './metrics/metrics.ts'
 import { Rate } from './rate.ts'
@@ -37,7 +37,7 @@ export interface DaemonOptions {
   readonly socketFds?: readonly number[]
   readonly verifyToken: (token: string) => Identity
   readonly log: Logger
-  /** Absent: there is no configuration to speak of. */
+  /** Absent: there is no configuration and no disk to speak of. */
   readonly operator?: Operator
   readonly limits: Limits
   /** Milliseconds since 1970. */
@@ -135,7 +135,7 @@ export class Daemon {
       underway,
       unfinishedKeptMs,
       sessions: () => this.#sessions,
-      operator: options.operator ?? { settings: () => ({}), reload: () => ({}) },
+      operator: options.operator ?? { settings: () => ({}), reload: () => ({}), store: () => ({}) },
       log,
       counts: this.counts,
       get fileBytesMax() {

@@ -4,14 +4,12 @@
  */
 import { parseArgs } from 'node:util'
 import { type Environment, secretPath, socketPath, storePath } from '../protocol/defaults.ts'
+import { CLIENT_VARIABLES, DAEMON_VARIABLES, unknownVariables, VARIABLE_PREFIX } from '../protocol/set-up-names.ts'
+import { CONNECTIONS_MAX } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
+import { type Mistakes, UsageError } from './mistakes.ts'
 
 export const DURABILITIES = ['power', 'process'] as const
-
-/** The command line or the environment is wrong: the message goes to the user, and the exit code is 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
 
 export interface Flag {
   readonly name: string
@@ -29,10 +27,16 @@ export interface Flag {
   readonly live?: boolean
   /** Whether the configuration file may say it for one user, too. */
   readonly perUser?: boolean
-  /** What holds where nobody says anything; absent: nothing. */
-  readonly fallback?: (env: Environment, home: string) => string
+  /** What holds where nobody says anything. `isSaid` knows of the settings before this one. */
+  readonly fallback?: (env: Environment, home: string, isSaid: (name: string) => boolean) => string
+  /** The same in words, where no value would say it. A setting has one of the two, at least. */
+  readonly otherwise?: string
   readonly help: string
 }
+
+const NO_LIMIT = 'no limit'
+/** Of the three ways to check tokens one holds. */
+const ANOTHER_KEY = 'tokens are checked in another way'
 
 export const FLAGS: readonly Flag[] = [
   {
@@ -40,46 +44,80 @@ export const FLAGS: readonly Flag[] = [
     help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)',
   },
   {
-    name: 'socket-group', value: 'GROUP', env: true, inFile: true,
+    name: 'socket-group', value: 'GROUP', env: true, inFile: true, otherwise: 'nobody',
     help: 'who may connect besides the owner: a group by name or number (default: nobody)',
   },
-  { name: 'socket-mode', value: 'MODE', env: true, inFile: true, help: 'permissions of the sockets, such as 0660 (default: 0600, with a group 0660)' },
+  {
+    name: 'socket-mode', value: 'MODE', env: true, inFile: true,
+    fallback: (_env, _home, isSaid) => (isSaid('socket-group') ? '0660' : '0600'),
+    help: 'permissions of the sockets, such as 0660 (default: 0600, with a group 0660)',
+  },
   { name: 'store', value: 'DIR', env: true, inFile: true, fallback: storePath, help: 'keep everything here (default: ~/.local/share/tally)' },
   {
-    name: 'secret-file', value: 'FILE', env: true, inFile: true, live: true, fallback: secretPath,
+    name: 'secret-file', value: 'FILE', env: true, inFile: true, live: true, fallback: secretPath, otherwise: ANOTHER_KEY,
     help: 'check tokens with this secret (default: ~/.config/tally/secret, made at the first start)',
   },
-  { name: 'public-key', value: 'FILE', env: true, inFile: true, live: true, help: 'check tokens with this public key (PEM)' },
-  { name: 'jwks', value: 'FILE', env: true, inFile: true, live: true, help: 'check tokens with these public keys (a JSON Web Key Set)' },
-  { name: 'issuer', value: 'NAME', env: true, inFile: true, live: true, help: 'accept only tokens with this "iss"' },
-  { name: 'audience', value: 'NAME', env: true, inFile: true, live: true, help: 'accept only tokens with this "aud"' },
-  { name: 'require-exp', env: true, inFile: true, live: true, help: 'refuse tokens without "exp"' },
-  { name: 'user-claim', value: 'NAME', env: true, inFile: true, live: true, help: 'the claim that names the user (default: "sub", else "uid")' },
+  {
+    name: 'public-key', value: 'FILE', env: true, inFile: true, live: true, otherwise: ANOTHER_KEY,
+    help: 'check tokens with this public key (PEM)',
+  },
+  {
+    name: 'jwks', value: 'FILE', env: true, inFile: true, live: true, otherwise: ANOTHER_KEY,
+    help: 'check tokens with these public keys (a JSON Web Key Set)',
+  },
+  { name: 'issuer', value: 'NAME', env: true, inFile: true, live: true, otherwise: 'any', help: 'accept only tokens with this "iss"' },
+  { name: 'audience', value: 'NAME', env: true, inFile: true, live: true, otherwise: 'any', help: 'accept only tokens with this "aud"' },
+  { name: 'require-exp', env: true, inFile: true, live: true, fallback: () => 'false', help: 'refuse tokens without "exp"' },
+  {
+    name: 'user-claim', value: 'NAME', env: true, inFile: true, live: true, otherwise: '"sub", else "uid"',
+    help: 'the claim that names the user (default: "sub", else "uid")',
+  },
   {
     name: 'durability', value: 'KIND', choices: DURABILITIES, env: true, inFile: true, fallback: () => 'power',
     help: 'what an Ok survives: power (default) or process (the daemon\'s death only; faster)',
   },
-  { name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)' },
   {
-    name: 'quota', value: 'SIZE', env: true, inFile: true, live: true, perUser: true,
+    name: 'max-file-size', value: 'SIZE', env: true, inFile: true, live: true, otherwise: NO_LIMIT,
+    help: 'refuse larger files: bytes, or 500M, 10G (default: no limit)',
+  },
+  {
+    name: 'quota', value: 'SIZE', env: true, inFile: true, live: true, perUser: true, otherwise: NO_LIMIT,
     help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
   },
-  { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many files each user may have (default: no limit)' },
-  { name: 'connections', value: 'N', env: true, inFile: true, help: 'serve so many connections at once, answer one more with busy (default: 10000)' },
-  { name: 'user-connections', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'the same for each user (default: no limit)' },
-  { name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many unfinished transfers a user may have open at once (default: no limit)' },
   {
-    name: 'limit-rate', value: 'SIZE', env: true, inFile: true, live: true,
+    name: 'quota-files', value: 'N', env: true, inFile: true, live: true, perUser: true, otherwise: NO_LIMIT,
+    help: 'how many files each user may have (default: no limit)',
+  },
+  {
+    name: 'connections', value: 'N', env: true, inFile: true, fallback: () => String(CONNECTIONS_MAX),
+    help: `serve so many connections at once, answer one more with busy (default: ${CONNECTIONS_MAX})`,
+  },
+  {
+    name: 'user-connections', value: 'N', env: true, inFile: true, live: true, perUser: true, otherwise: NO_LIMIT,
+    help: 'the same for each user (default: no limit)',
+  },
+  {
+    name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, perUser: true, otherwise: NO_LIMIT,
+    help: 'how many unfinished transfers a user may have open at once (default: no limit)',
+  },
+  {
+    name: 'limit-rate', value: 'SIZE', env: true, inFile: true, live: true, otherwise: NO_LIMIT,
     help: 'take in so many bytes a second, by reading no faster (default: no limit)',
   },
-  { name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, perUser: true, help: 'the same for each user (default: no limit)' },
-  { name: 'min-free', value: 'SIZE', env: true, inFile: true, help: 'take nothing in when the disk has less than this free (default: 0)' },
+  {
+    name: 'user-limit-rate', value: 'SIZE', env: true, inFile: true, live: true, perUser: true, otherwise: NO_LIMIT,
+    help: 'the same for each user (default: no limit)',
+  },
+  {
+    name: 'min-free', value: 'SIZE', env: true, inFile: true, fallback: () => '0',
+    help: 'take nothing in when the disk has less than this free (default: 0)',
+  },
   {
     name: 'scrub-rate', value: 'SIZE', env: true, inFile: true, live: true, fallback: () => '4M',
     help: 'read stored files again to notice damage, so many bytes a second while there is nothing else to do (default: 4M; 0: never)',
   },
   {
-    name: 'metrics', value: 'ADDRESS', env: true, inFile: true,
+    name: 'metrics', value: 'ADDRESS', env: true, inFile: true, otherwise: 'nowhere',
     help: 'answer /metrics, /healthz and /readyz at unix:PATH or a loopback address such as 127.0.0.1:9464 (default: nowhere)',
   },
   {
@@ -87,7 +125,10 @@ export const FLAGS: readonly Flag[] = [
     help: 'remove unfinished transfers that got no chunk for so long: 7d (default), 12h, 30m',
   },
   { name: 'log-format', value: 'KIND', choices: LOG_FORMATS, env: true, inFile: true, live: true, fallback: () => 'text', help: 'text (default) or json' },
-  { name: 'log-level', value: 'LEVEL', choices: LOG_LEVELS, env: true, inFile: true, live: true, fallback: () => 'info', help: 'debug, info (default), warn or error' },
+  {
+    name: 'log-level', value: 'LEVEL', choices: LOG_LEVELS, env: true, inFile: true, live: true, fallback: () => 'info',
+    help: 'debug, info (default), warn or error',
+  },
   { name: 'config', value: 'FILE', env: true, help: 'read settings from here (default: ~/.config/tally/config.toml, if it is there)' },
   { name: 'check-config', env: false, help: 'say whether the settings are right, and exit' },
   { name: 'print-config', env: false, help: 'print each setting with where it comes from, and exit' },
@@ -104,26 +145,39 @@ export const TAG_SETTINGS: readonly Flag[] = [
 /** Values by flag name; a flag without a value has the value 'true' (or 'false', where environment or file say so). */
 export type FlagValues = ReadonlyMap<string, readonly string[]>
 
-/** Reads the arguments. Throws a UsageError for what the table does not know, for a value too many or too few. */
-export function readArguments(args: readonly string[], flags: readonly Flag[] = FLAGS, program = 'tallyd'): FlagValues {
+/** Reads the arguments. A mistake is what the table does not know, a value too many or too few. */
+export function readArguments(args: readonly string[], mistakes: Mistakes, flags: readonly Flag[] = FLAGS, program = 'tallyd'): FlagValues {
   const options = Object.fromEntries(flags.map(({ name, value, short }) =>
     [name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short === undefined ? {} : { short }) }]))
   const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true })
   const values = new Map<string, string[]>()
+  let isAfterUnknown = false
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue
-    if (token.kind === 'positional') throw new UsageError(`${program} takes no arguments besides flags: ${JSON.stringify(token.value)}`)
+    if (token.kind === 'positional') {
+      // What follows an unknown flag was meant as its value.
+      if (!isAfterUnknown) mistakes.add(`${program} takes no arguments besides flags: ${JSON.stringify(token.value)}`)
+      isAfterUnknown = false
+      continue
+    }
     const flag = flags.find(({ name }) => name === token.name)
-    if (flag === undefined) throw new UsageError(unknownFlag(token.rawName, flags, program))
+    isAfterUnknown = flag === undefined
+    if (flag === undefined) {
+      mistakes.add(unknownFlag(token.rawName, flags, program))
+      continue
+    }
     const given = values.get(flag.name) ?? []
-    if (given.length > 0 && flag.repeatable !== true) throw new UsageError(`--${flag.name} is given twice`)
-    values.set(flag.name, [...given, valueOf(flag, token.value, token.inlineValue === true)])
+    if (given.length > 0 && flag.repeatable !== true) mistakes.add(`--${flag.name} is given twice`)
+    else mistakes.attempt(() => values.set(flag.name, [...given, valueOf(flag, token.value, token.inlineValue === true)]))
   }
   return values
 }
 
-/** What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset; `false` is said, too. */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>, flags: readonly Flag[] = FLAGS): FlagValues {
+/**
+ * What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset; `false` is said, too. A variable
+ * that begins so and is neither program's is a mistake.
+ */
+export function readEnvironment(env: Environment, mistakes: Mistakes, flags: readonly Flag[] = FLAGS): FlagValues {
   const values = new Map<string, string[]>()
   for (const flag of flags) {
     const value = flag.env ? env[variableOf(flag)] : undefined
@@ -131,8 +185,9 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     if (flag.value !== undefined) values.set(flag.name, [value])
     else if (value === 'true' || value === '1') values.set(flag.name, ['true'])
     else if (value === 'false' || value === '0') values.set(flag.name, ['false'])
-    else throw new UsageError(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
+    else mistakes.add(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
   }
+  for (const name of unknownVariables(env)) mistakes.add(unknownVariable(name))
   return values
 }
 
@@ -154,7 +209,7 @@ export function helpText(commands: readonly (readonly [typed: string, help: stri
   tallyd --socket /run/tally/tally.sock --store /var/lib/tally --secret-file /etc/tally/secret
   tallyd --socket /run/ipc/filestorage            serve clients of libipc as well
   tallyd --jwks /etc/tally/keys.json --issuer https://id.example --require-exp
-${commands.length === 0 ? '' : `\nCommands on a store; all but export need its tallyd stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
+${commands.length === 0 ? '' : `\nCommands on a store, run by its owner; all but export need its tallyd stopped (tallyd COMMAND --help says more):\n\n${table(commands)}\n`}
 Settings come from flags, else from the environment (--secret-file is TALLY_SECRET_FILE), else from the configuration file
 (secret-file = "/etc/tally/secret"). HUP reads them again.
 
@@ -174,7 +229,14 @@ function valueOf(flag: Flag, value: string | undefined, isInline: boolean): stri
 
 /** The variable that does the same. */
 export function variableOf({ name }: Pick<Flag, 'name'>): string {
-  return `TALLY_${name.toUpperCase().replaceAll('-', '_')}`
+  return `${VARIABLE_PREFIX}${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+/** By what follows the beginning that all of them have: else any two would be near. */
+function unknownVariable(name: string): string {
+  const known = [...DAEMON_VARIABLES, ...CLIENT_VARIABLES].map(each => each.slice(VARIABLE_PREFIX.length))
+  const near = nearest(name.slice(VARIABLE_PREFIX.length), known)
+  return `there is no variable ${name}${near === undefined ? '' : `; did you mean ${VARIABLE_PREFIX}${near}?`}`
 }
 
 function unknownFlag(rawName: string, flags: readonly Flag[], program: string): string {

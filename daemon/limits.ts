@@ -1,9 +1,12 @@
 /**
- * What one user may have and do here, and how it is joined with what their token says: the smallest holds. Where the figures come from is
- * config.ts's matter.
+ * What one user, and all of them together, may have and do here, and how it is joined with what their token says: the smallest holds.
+ * Where the figures come from is config.ts's matter.
  */
 import type { Identity } from './auth/token.ts'
 import { NO_QUOTA, type Quota } from './storage/quota.ts'
+
+/** Of all users together, where nobody says otherwise. */
+export const CONNECTIONS_MAX = 10_000
 
 export interface UserLimits {
   readonly quota: Quota

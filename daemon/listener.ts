@@ -8,7 +8,6 @@ import { Connection, type FrameHandler } from './connection.ts'
 import { FrameBudgets } from './flow.ts'
 import { createSocket, ListenError, preparePath, type SocketAccess } from './unix-socket.ts'
 
-export const CONNECTIONS_MAX = 10_000
 /** A frame that stays unfinished, and a connection that has not authenticated, is closed after this (docs/protocol.md, "Frames"). */
 const SILENCE_MS_MAX = 30_000
 const SWEEP_EVERY_MS = 1_000

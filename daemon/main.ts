@@ -3,16 +3,16 @@
  * The program `tallyd`: what its arguments ask for. The daemon (`serve.ts`) runs in the foreground and ends with exit code 0 after INT or
  * TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
-import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { loadKeys } from './auth/keys.ts'
+import { asOwner } from './as-owner.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
 import { commandOf, commandRows } from './commands/index.ts'
-import { type Config, UsageError, readConfig } from './config.ts'
+import { UsageError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
 import { LiveConfig } from './live-config.ts'
 import { serve } from './serve.ts'
 import { migrateStore } from './storage/local/migrate.ts'
+import { NotOwnerError } from './storage/local/owner.ts'
 import { STORE_VERSION } from './storage/local/version.ts'
 import { version } from './version.ts'
 
@@ -31,18 +31,8 @@ async function main(): Promise<void> {
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') process.stdout.write(checked(command.config))
+  else if (command.run === 'check-config') process.stdout.write('the configuration is right\n')
   else await serve(new LiveConfig(command.config, command.settings, args, process.env))
-}
-
-/** The settings are right, as far as can be told without starting: the keys are read, too, unless the first start is to make them. */
-function checked({ keySource, makeSecret }: Config): string {
-  try {
-    if (!makeSecret || existsSync(keySource.path)) loadKeys(keySource)
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
-  }
-  return 'the configuration is right\n'
 }
 
 function migrated(storePath: string): string {
@@ -62,7 +52,15 @@ function commandFailed(error: unknown): CommandExit {
 }
 
 function say(error: unknown): void {
-  process.stderr.write(`tallyd: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(linesOf(error).map(line => `tallyd: ${line}\n`).join(''))
+}
+
+/** One for each thing that is wrong, and one with what to do. */
+function linesOf(error: unknown): readonly string[] {
+  if (error instanceof UsageError) return error.mistakes
+  if (!(error instanceof Error)) return [String(error)]
+  if (!(error instanceof NotOwnerError)) return [error.message]
+  return [error.message, `as ${error.owner}: ${asOwner(error, process.argv.slice(2), process.geteuid?.() === 0)}`]
 }
 
 main().catch(fail)

@@ -13,7 +13,7 @@ import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
-import { openLocalStore } from './storage/local/index.ts'
+import { type LocalStore, openLocalStore } from './storage/local/index.ts'
 import { groupIdOf, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
@@ -26,15 +26,11 @@ export async function serve(live: LiveConfig): Promise<void> {
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
-  let storeFailure: string | undefined
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
     minFreeBytes: config.minFreeBytes,
-    log: (event, details) => {
-      if (event === 'storage-failed') storeFailure = 'the store takes no changes any more: its disk has failed'
-      ;(event === 'storage-failed' ? log.error : log.info)(event, details)
-    },
+    log: (event, details) => (event === 'storage-failed' ? log.error : log.info)(event, details),
   })
   const socketFds = passedSockets(process.env, process.pid)
   const daemon: Daemon = new Daemon({
@@ -45,11 +41,15 @@ export async function serve(live: LiveConfig): Promise<void> {
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
-    ...(config.connectionsMax === undefined ? {} : { connectionsMax: config.connectionsMax }),
-    operator: { settings: () => live.described(), reload: () => reload(live, daemon, log) },
+    connectionsMax: config.connectionsMax,
+    operator: {
+      settings: () => live.described(),
+      reload: () => reload(live, daemon, log),
+      store: () => storeFigures(config.storePath, store),
+    },
     nowMs: Date.now,
   })
-  const unready = (): string | undefined => storeFailure ?? (daemon.isReady ? undefined : 'starting or stopping')
+  const unready = (): string | undefined => (daemon.isReady ? store.room().refusal?.message : 'starting or stopping')
   onSignals(live, daemon, log)
   try {
     await daemon.start()
@@ -64,10 +64,17 @@ export async function serve(live: LiveConfig): Promise<void> {
   notifyManager('READY=1', log)
 }
 
+/** As docs/protocol.md has them ("Operator's messages"). */
+function storeFigures(path: string, store: LocalStore): ValueMap {
+  const { freeBytes, minFreeBytes, refusal } = store.room()
+  const refused = refusal === undefined ? {} : { code: refusal.code, reason: refusal.message }
+  return { path, 'free': freeBytes, 'min-free': minFreeBytes, ...refused }
+}
+
 function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
   return {
     ...(socketGroup === undefined ? {} : { groupId: groupIdOf(socketGroup) }),
-    ...(socketMode === undefined ? {} : { mode: socketMode }),
+    mode: socketMode,
   }
 }
 

@@ -29,9 +29,11 @@ export const HEADER_BYTES_MAX = 28
 /** Of a UUID's text: all but its last group. */
 export const STEM_CHARS = 24
 
-/** What an operator may ask about the configuration. */
+/** What an operator may ask about the configuration and the store. */
 export interface Operator {
   settings(): ValueMap
+  /** Its room, and why it takes no new bytes where that is so. */
+  store(): ValueMap
   /** Reads settings and keys again, and answers what changed, or why nothing has. */
   reload(): ValueMap
 }

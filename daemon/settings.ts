@@ -4,14 +4,18 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { stringify } from 'smol-toml'
+import { stringify, type TomlValue } from 'smol-toml'
 import { configPath, type Environment } from '../protocol/defaults.ts'
-import { readConfigFile, type ScopedValue } from './config-file.ts'
+import { type ConfigFile, readConfigFile, type ScopedValue } from './config-file.ts'
 import { FLAGS, type FlagValues, readEnvironment, variableOf } from './flags.ts'
+import type { Mistakes } from './mistakes.ts'
+
+/** The origin of a value that nobody said. */
+export const DEFAULT = 'default'
 
 export interface Setting {
   readonly values: readonly string[]
-  /** `--flag`, `TALLY_VARIABLE`, the file's path, or `default`. */
+  /** `--flag`, `TALLY_VARIABLE`, the file's absolute path, or `DEFAULT`. */
   readonly origin: string
   /** It holds for one user or one tag. */
   readonly scoped?: ScopedValue
@@ -20,19 +24,27 @@ export interface Setting {
 /** By the flag's name, or `users.NAME.FLAG`; what nobody says and what has no default is absent. */
 export type Settings = ReadonlyMap<string, Setting>
 
+/** What `[client]` says to `tally`, and in which file. */
+export interface ClientTable {
+  readonly path: string
+  readonly values: Readonly<Record<string, TomlValue>>
+}
+
 /** Of these one place may say one: the highest place that says any of them decides for all of them. */
 export const KEY_SETTINGS: readonly string[] = ['secret-file', 'public-key', 'jwks']
 
 /**
  * Every setting, from `flags` (as given), the environment and the configuration file: the one that `--config` or `TALLY_CONFIG` names,
- * which must be there, else the default one, which need not. Throws a UsageError.
+ * which must be there, else the default one, which need not.
  */
-export function readSettings(flags: FlagValues, env: Environment, home: string): Settings {
-  const variables = readEnvironment(env)
+export function readSettings(
+  flags: FlagValues, env: Environment, home: string, mistakes: Mistakes,
+): { readonly settings: Settings; readonly client: ClientTable } {
+  const variables = readEnvironment(env, mistakes)
   const named = flags.get('config')?.[0] ?? variables.get('config')?.[0]
   const path = resolve(named ?? configPath(env, home))
   const isThere = named !== undefined || existsSync(path)
-  const file = isThere ? readConfigFile(path) : { values: new Map(), scoped: [] }
+  const file: ConfigFile = isThere ? readConfigFile(path, mistakes) : { values: new Map(), scoped: [], client: {} }
   const places: readonly { values: FlagValues; origin: (name: string) => string }[] = [
     { values: flags, origin: name => `--${name}` },
     { values: variables, origin: name => variableOf({ name }) },
@@ -46,24 +58,34 @@ export function readSettings(flags: FlagValues, env: Environment, home: string):
     const place = isKey ? keyPlace : places.find(({ values }) => values.has(name))
     const said = place?.values.get(name)
     if (place !== undefined && said !== undefined) settings.set(name, { values: said, origin: place.origin(name) })
-    else if (fallback !== undefined && !(isKey && keyPlace !== undefined)) settings.set(name, { values: [fallback(env, home)], origin: 'default' })
+    else if (fallback !== undefined && !(isKey && keyPlace !== undefined)) {
+      settings.set(name, { values: [fallback(env, home, each => settings.has(each))], origin: DEFAULT })
+    }
   }
   for (const scoped of file.scoped) settings.set(`${scoped.table}.${scoped.of}.${scoped.name}`, { values: scoped.values, origin: path, scoped })
-  return settings
+  return { settings, client: { path, values: file.client } }
 }
 
-/** As a configuration file that would say the same, each line with where its value came from. */
-export function settingsText(settings: Settings): string {
-  const lines = FLAGS.filter(({ inFile }) => inFile === true).map(({ name, value, repeatable }) => {
+/**
+ * As a configuration file that would say the same, each line with where its value came from. What holds where there is no value to speak
+ * of, such as no limit, is said in a comment.
+ */
+export function settingsText(settings: Settings, client: ClientTable): string {
+  const lines = FLAGS.filter(({ inFile }) => inFile === true).map(({ name, value, repeatable, otherwise }) => {
     const setting = settings.get(name)
-    if (setting === undefined) return [`# ${name} is not set`, ''] as const
-    const { values: [first = ''], values } = setting
+    if (setting === undefined) return [`# ${name} is not set: ${otherwise}`, DEFAULT] as const
+    const { values: [first = ''], values, origin } = setting
     const typed = value === undefined ? first === 'true' : repeatable === true ? [...values] : first
-    return [stringify({ [name]: typed }).trim(), `# ${setting.origin}`] as const
+    return [stringify({ [name]: typed }).trim(), origin] as const
   })
-  const width = Math.max(...lines.map(([line, origin]) => origin === '' ? 0 : line.length)) + 2
-  const text = lines.map(([line, origin]) => origin === '' ? line : `${line.padEnd(width)}${origin}`).join('\n')
-  return `${text}\n${scopedText(settings)}`
+  const width = Math.max(...lines.map(([line]) => line.length)) + 2
+  const text = lines.map(([line, origin]) => `${line.padEnd(width)}# ${origin}`).join('\n')
+  return `${text}\n${scopedText(settings)}${clientText(client)}`
+}
+
+function clientText({ path, values }: ClientTable): string {
+  const lines = Object.entries(values).map(([name, value]) => `${stringify({ [name]: value }).trim()}  # ${path}\n`)
+  return lines.length === 0 ? '' : `\n[client]\n${lines.join('')}`
 }
 
 /** The tables of users and tags, each with what was said of it. */

@@ -1,7 +1,9 @@
 /**
- * Reads a command line against a command's table of flags. What the table does not know is refused by name, with the nearest that it does.
+ * Reads a command line against a command's table of flags. What the table does not know is refused by name, with the nearest that it does;
+ * so is a variable of the environment that means nothing.
  */
 import { parseArgs } from 'node:util'
+import { CLIENT_VARIABLES, DAEMON_VARIABLES, type Environment, VARIABLE_PREFIX, unknownVariables } from '../../protocol/index.ts'
 
 /** The user's mistake: exit code 2. */
 export class UsageError extends Error {
@@ -101,9 +103,23 @@ export function partsOf({ isList }: Flag, value: string): readonly string[] {
 
 /** Says what is not known, and what may have been meant. */
 export function unknown(what: string, given: string, known: readonly string[]): UsageError {
-  const [nearest] = known.map(name => ({ name, distance: distance(given, name) })).sort((a, b) => a.distance - b.distance)
-  const near = nearest !== undefined && nearest.distance <= Math.max(2, given.length / 3)
-  return new UsageError(`unknown ${what} ${JSON.stringify(given)}${near ? `; did you mean ${nearest.name}?` : ''}`)
+  const near = nearest(given, known)
+  return new UsageError(`unknown ${what} ${JSON.stringify(given)}${near === undefined ? '' : `; did you mean ${near}?`}`)
+}
+
+/** A variable that begins as ours do and is neither program's is a slip. Throws UsageError. */
+export function checkVariables(env: Environment): void {
+  const [strange] = unknownVariables(env)
+  if (strange === undefined) return
+  // By what follows the beginning that all of them have: else any two would be near.
+  const known = [...CLIENT_VARIABLES, ...DAEMON_VARIABLES].map(name => name.slice(VARIABLE_PREFIX.length))
+  const near = nearest(strange.slice(VARIABLE_PREFIX.length), known)
+  throw new UsageError(`unknown variable ${strange}${near === undefined ? '' : `; did you mean ${VARIABLE_PREFIX}${near}?`}`)
+}
+
+function nearest(given: string, known: readonly string[]): string | undefined {
+  const [best] = known.map(name => ({ name, distance: distance(given, name) })).sort((a, b) => a.distance - b.distance)
+  return best !== undefined && best.distance <= Math.max(2, given.length / 3) ? best.name : undefined
 }
 
 const FACTORS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }

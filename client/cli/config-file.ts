@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parse, type TomlValue } from 'smol-toml'
-import { type Environment, configPath } from '../../protocol/index.ts'
+import { CLIENT_SETTINGS, type Environment, configPath } from '../../protocol/index.ts'
 import { UsageError, unknown } from './arguments.ts'
 
 export interface ClientConfig {
@@ -16,7 +16,7 @@ export interface ClientConfig {
   readonly trustedUids: readonly number[]
 }
 
-const KEYS = ['socket', 'token-file', 'secret-file', 'trusted-uids']
+const KEYS = Object.keys(CLIENT_SETTINGS)
 const FILE_BYTES_MAX = 1_048_576
 const DEPTH_MAX = 4
 

@@ -1,18 +1,19 @@
 /**
  * What `tally doctor` looks at, one function for each thing. A check reads and asks, and changes nothing; what it cannot see, such as
- * another user's store, it leaves out.
+ * another user's store where our token may not ask for it, it leaves out.
  */
 import { constants } from 'node:fs'
 import { access, readFile, stat, statfs } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { TallyError, storePath } from '../../protocol/index.ts'
+import { TallyError, type ValueMap, storePath } from '../../protocol/index.ts'
 import { ClientError } from '../errors.ts'
 import { connect } from '../index.ts'
 import { checkSocket } from '../socket-trust.ts'
 import type { Arguments } from './arguments.ts'
 import { errorValue, reasonOf } from './exit.ts'
+import { roomText } from './room-text.ts'
 import { type Settings, type TokenSetting, settingsOf, tokenSource } from './settings.ts'
-import { ageText, sizeText } from './text.ts'
+import { ageText } from './text.ts'
 
 export interface Finding {
   readonly check: string
@@ -39,8 +40,13 @@ export async function* findings(given: Arguments, signal: AbortSignal): AsyncGen
   yield socket
   const token = await tokenFinding(settings.token, Date.now())
   yield token
-  if (socket.level !== 'fail' && token.level !== 'fail') yield await daemonFinding(settings, signal)
-  yield* await storeFindings(storePath(process.env, homedir()))
+  let served: ValueMap | undefined
+  if (socket.level !== 'fail' && token.level !== 'fail') {
+    const daemon = await daemonFinding(settings, signal)
+    yield daemon
+    if (daemon.level === 'ok') served = await servedStore(settings, signal)
+  }
+  yield* await storeFindings(storePath(process.env, homedir()), served)
   yield* await limitFindings()
 }
 
@@ -107,17 +113,49 @@ async function daemonFinding({ socket, token, trustedUids }: Settings, signal: A
   }
 }
 
-/** Where the same user's daemon keeps its store by default, if there is one. */
-export async function storeFindings(path: string): Promise<readonly Finding[]> {
+/** What the daemon says of its store: its place, its room, why it takes nothing. Undefined where our token may not ask. */
+async function servedStore({ socket, token, trustedUids }: Settings, signal: AbortSignal): Promise<ValueMap | undefined> {
+  try {
+    await using tally = await connect({ socket: socket.value, token: tokenSource(token, ['admin']), trustedUids, signal })
+    const store = await tally.operator.store({ signal })
+    return store['path'] === undefined ? undefined : store
+  } catch {
+    signal.throwIfAborted()
+    return undefined
+  }
+}
+
+/**
+ * Of the store that is `served`, as the daemon said; else of where the same user's daemon keeps its store by default, if there is one. What
+ * the mode of a directory is can be seen of our own only.
+ */
+export async function storeFindings(defaultPath: string, served?: ValueMap): Promise<readonly Finding[]> {
+  const path = served === undefined ? defaultPath : String(served['path'])
   const found = await stat(path).catch(() => undefined)
-  if (found === undefined || found.uid !== process.getuid?.()) return []
+  const isOurs = found !== undefined && found.uid === process.getuid?.()
+  if (served === undefined && !isOurs) return []
   const check = 'store'
-  const { bavail, bsize } = await statfs(path)
-  const freeBytes = bavail * bsize
-  const about = `${path}, ${sizeText(freeBytes)} free`
-  if ((found.mode & OTHERS) !== 0) return [{ check, level: 'fail', found: `${about}: others may look into it`, remedy: `chmod 700 ${path}` }]
-  if (freeBytes < FREE_BYTES_MIN) return [{ check, level: 'warn', found: about, remedy: 'make room: tally rm, or a larger disk' }]
+  const room = served ?? { path, free: await freeBytesAt(path) }
+  const about = roomText(room)
+  if (isOurs && (found.mode & OTHERS) !== 0) {
+    return [{ check, level: 'fail', found: `${about}: others may look into it`, remedy: `chmod 700 ${path}` }]
+  }
+  if (room['code'] === 'storage-failed') {
+    return [{ check, level: 'fail', found: about, remedy: 'look after the disk and into what tallyd logged, then start it again' }]
+  }
+  const makeRoom = 'make room: tally rm, or a larger disk'
+  if (room['code'] !== undefined) {
+    const remedy = Number(room['min-free']) > 0 ? `${makeRoom}; or a smaller min-free` : makeRoom
+    return [{ check, level: 'fail', found: about, remedy, error: new TallyError('storage-full', about) }]
+  }
+  if (Number(room['free']) < FREE_BYTES_MIN) return [{ check, level: 'warn', found: about, remedy: makeRoom }]
   return [{ check, level: 'ok', found: about }]
+}
+
+/** For those who are not root. */
+async function freeBytesAt(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(path)
+  return bavail * bsize
 }
 
 /** This shell's, which a daemon that is started from it has, too. Only Linux tells. */

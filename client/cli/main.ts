@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ClientError } from '../errors.ts'
-import { UsageError, commandFirst, readArguments, unknown } from './arguments.ts'
+import { UsageError, checkVariables, commandFirst, readArguments, unknown } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
 import { COMMANDS } from './commands.ts'
 import { EXIT, type ExitCode, Interrupted, errorValue, exitCodeOf, reasonOf, reasonWithPath } from './exit.ts'
@@ -60,6 +60,7 @@ async function dispatch(line: readonly string[]): Promise<ExitCode> {
   const command = commandOf(name)
   const given = readArguments(args, [...command.flags, ...COMMON_FLAGS])
   if (given.has('help')) return help(name)
+  checkVariables(process.env)
   outlivesReader = command.outlivesReader?.(given) === true
   const output = new Output(given.has('json'))
   try {

@@ -1,7 +1,8 @@
-/** `tally status --all`: an operator's view, of every user's unfinished transfers and of who is connected. */
+/** `tally status --all`: an operator's view, of every user's unfinished transfers, of who is connected, and of the room that is left. */
 import type { ValueMap } from '../../protocol/index.ts'
 import { type Context, connectAs } from './command.ts'
 import { EXIT, type ExitCode } from './exit.ts'
+import { roomText } from './room-text.ts'
 import { ageText, countText, escaped, sizeText } from './text.ts'
 
 export async function listAll(context: Context): Promise<ExitCode> {
@@ -9,6 +10,8 @@ export async function listAll(context: Context): Promise<ExitCode> {
   await using tally = await connectAs(context, ['admin'])
   for await (const transfer of tally.operator.transfers(undefined, { signal })) output.result(transferText(transfer), { kind: 'transfer', ...transfer })
   for (const connection of await tally.operator.connections({ signal })) output.result(connectionText(connection), { kind: 'connection', ...connection })
+  const store = await tally.operator.store({ signal })
+  if (store['path'] !== undefined) output.result(`store  ${escaped(roomText(store))}`, { kind: 'store', ...store })
   return EXIT.DONE
 }
 

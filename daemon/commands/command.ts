@@ -6,6 +6,7 @@ import { homedir } from 'node:os'
 import { storePathOf } from '../config.ts'
 import { type Flag, FLAGS, type FlagValues, flagRow, readArguments, table } from '../flags.ts'
 import { escapeUnsafe } from '../log.ts'
+import { Mistakes } from '../mistakes.ts'
 import { readSettings, type Settings } from '../settings.ts'
 
 /** Done and well; the store is not as it should be; the command line is wrong, or the work could not be done. */
@@ -15,6 +16,8 @@ export type CommandExit = typeof COMMAND_EXIT[keyof typeof COMMAND_EXIT]
 export interface StoreCommand {
   readonly name: string
   readonly summary: string
+  /** Which user runs it, as a sentence of the help. */
+  readonly who: string
   /** The first one stands in tallyd's own help, too. */
   readonly examples: readonly (readonly [typed: string, help: string])[]
   /** Besides `--store`, `--config`, `--json` and `--help`, which all have. */
@@ -32,6 +35,9 @@ export interface CommandContext {
   tell(text: string, value: Readonly<Record<string, unknown>>): void
 }
 
+/** Of commands that write to a store. */
+export const RUN_BY_OWNER = 'Run it as the user whose store it is, with its tallyd stopped; anybody else, root too, is refused and told how.'
+
 export const COMMON_FLAGS: readonly Flag[] = [
   ...FLAGS.filter(({ name }) => name === 'store' || name === 'config'),
   { name: 'json', env: false, help: 'print JSON, one object a line' },
@@ -43,7 +49,8 @@ export async function runCommand(
   command: StoreCommand, args: readonly string[], env: Readonly<Record<string, string | undefined>>,
 ): Promise<CommandExit> {
   const flags = [...command.flags, ...COMMON_FLAGS]
-  const given = readArguments(args, flags, `tallyd ${command.name}`)
+  const mistakes = new Mistakes()
+  const given = readArguments(args, mistakes, flags, `tallyd ${command.name}`)
   if (given.has('help')) {
     process.stdout.write(helpOf(command, flags))
     return COMMAND_EXIT.DONE
@@ -52,14 +59,17 @@ export async function runCommand(
   const tell: CommandContext['tell'] = (text, value) => {
     process.stdout.write(isJson ? `${escapeUnsafe(JSON.stringify(value))}\n` : `${escapeUnsafe(text)}\n`)
   }
-  const settings = readSettings(given, env, homedir())
+  const { settings } = readSettings(given, env, homedir(), mistakes)
+  mistakes.refuse()
   return command.run({ storePath: storePathOf(settings), settings, given, tell })
 }
 
-function helpOf({ name, summary, examples }: StoreCommand, flags: readonly Flag[]): string {
+function helpOf({ name, summary, who, examples }: StoreCommand, flags: readonly Flag[]): string {
   return `tallyd ${name}: ${summary}
 
 ${table(examples)}
+
+${who}
 
 Flags:
 

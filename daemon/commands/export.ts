@@ -3,15 +3,17 @@
  * such a copy. What is copied, and in which order, is `storage/local/export.ts`'s matter.
  */
 import { resolve } from 'node:path'
-import { UsageError } from '../flags.ts'
+import { UsageError } from '../mistakes.ts'
 import { type Copied, copyStore } from '../storage/local/export.ts'
 import { checkStore } from '../storage/local/fsck.ts'
+import { checkOwner } from '../storage/local/owner.ts'
 import { COMMAND_EXIT, type StoreCommand } from './command.ts'
 import { findingText } from './fsck.ts'
 
 export const exportCommand: StoreCommand = {
   name: 'export',
   summary: 'copies a store as it is now, also while a daemon serves it',
+  who: 'Run it as the user whose store it is, or as root. The copy belongs to whoever makes it, with mode 0700.',
   examples: [
     ['tallyd export --to /backup/monday', 'copy the store as it is now, while the daemon goes on'],
     ['tar -C /backup -cf monday.tar monday', 'what came out is a plain directory, and a store'],
@@ -20,6 +22,8 @@ export const exportCommand: StoreCommand = {
   run: async ({ storePath, given, tell }) => {
     const to = given.get('to')?.[0]
     if (to === undefined) throw new UsageError('tallyd export needs --to DIR')
+    // Root only reads: backups are its work.
+    if (process.geteuid?.() !== 0) checkOwner(storePath)
     const copied = copyStore(storePath, resolve(to), Date.now())
     tell(`exported ${copiedText(copied)} to ${to}`, { ...copied, to: resolve(to) })
     return COMMAND_EXIT.DONE
@@ -29,6 +33,7 @@ export const exportCommand: StoreCommand = {
 export const importCommand: StoreCommand = {
   name: 'import',
   summary: 'makes a store of an export, and checks it',
+  who: 'Run it as the user whose tallyd is to serve the store: the store belongs to who makes it. That user must be able to read the export.',
   examples: [
     ['tallyd import --from /backup/monday', 'make the store, which is not there yet, of an export'],
     ['tallyd import --from monday --store /var/lib/tally', 'the same elsewhere'],

@@ -3,11 +3,12 @@
  * name, tags, and the bytes concerned. What is looked at is `storage/local/fsck.ts`'s matter.
  */
 import { checkStore, type Finding, type Summary } from '../storage/local/fsck.ts'
-import { COMMAND_EXIT, type StoreCommand } from './command.ts'
+import { COMMAND_EXIT, RUN_BY_OWNER, type StoreCommand } from './command.ts'
 
 export const fsck: StoreCommand = {
   name: 'fsck',
   summary: 'checks every file and record of a store',
+  who: RUN_BY_OWNER,
   examples: [
     ['tallyd fsck', 'check every file and record of the store'],
     ['tallyd fsck --dry-run', 'only look: nothing is written down or put right'],

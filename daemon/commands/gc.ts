@@ -5,11 +5,12 @@
 import { unfinishedKeptOf } from '../config.ts'
 import { reclaimStore, type Reclaimed } from '../storage/local/gc.ts'
 import { expiryLimits } from '../transfers/housekeeping.ts'
-import { COMMAND_EXIT, type StoreCommand } from './command.ts'
+import { COMMAND_EXIT, RUN_BY_OWNER, type StoreCommand } from './command.ts'
 
 export const gc: StoreCommand = {
   name: 'gc',
   summary: 'removes what has expired, and deletes what no record refers to (a running tallyd does so by itself)',
+  who: RUN_BY_OWNER,
   examples: [
     ['tallyd gc', 'remove what has expired, delete what was removed'],
     ['tallyd gc --dry-run', 'only say what that would be'],

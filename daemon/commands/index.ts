@@ -1,5 +1,6 @@
 /** The table of tallyd's commands: one line each. `tallyd` without one of them is the daemon. */
-import { nearest, UsageError } from '../flags.ts'
+import { nearest } from '../flags.ts'
+import { UsageError } from '../mistakes.ts'
 import type { StoreCommand } from './command.ts'
 import { exportCommand, importCommand } from './export.ts'
 import { fsck } from './fsck.ts'

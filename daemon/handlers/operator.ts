@@ -49,7 +49,8 @@ export function handleSettings(session: Session, { messageId, reload }: Settings
 
 async function overview(session: Session, message: Status, encoding: Encoding, before: number | undefined): Promise<OkFields> {
   const { user, limit } = message
-  const { registry, sessions, nowMs } = session.services
+  const { registry, sessions, nowMs, operator } = session.services
+  const store = operator.store()
   const found = await registry.unfinished({ limit: limit + 1, ...(user === undefined ? {} : { user }), ...(before === undefined ? {} : { after: before }) })
   const all = [...sessions()].filter(({ state }) => user === undefined || (state.state === 'ready' && state.identity.user === user))
   const connections = all.slice(0, CONNECTIONS_MAX).map(({ id, state, transfers: open, downloads, watches, flow }) => ({
@@ -62,7 +63,8 @@ async function overview(session: Session, message: Status, encoding: Encoding, b
       return transferStatus(one, live, live === undefined ? [] : connectionsOf(session, live), nowMs())
     })
     const next = found.length > transfersMax ? page.at(-1)?.id : undefined
-    return { result: { transfers, connections, 'connection-count': all.length }, ...(next === undefined ? {} : { next: String(next) }) }
+    const result = { transfers, connections, 'connection-count': all.length, store }
+    return { result, ...(next === undefined ? {} : { next: String(next) }) }
   })
 }
 

@@ -32,7 +32,7 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
         title: 'ENVIRONMENT',
         rows: [
           ['TALLY_SOCKET', 'the daemon\'s socket'], ['TALLY_TOKEN', 'a token'], ['TALLY_SECRET_FILE', 'the secret that mints tokens'],
-          ['NO_COLOR', 'no colours'],
+          ['TALLY_CONFIG', 'the configuration file'], ['NO_COLOR', 'no colours'],
         ],
       },
     ],
@@ -42,7 +42,8 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
     program: tallydProgram(),
     description: [
       'tallyd takes files over Unix sockets, chunk by chunk, and acknowledges each chunk once it is safe. It runs in the foreground, logs to ' +
-      'standard error, and needs no configuration. Its commands work on a store that no tallyd serves; export works beside one, too.',
+      'standard error, and needs no configuration. Its commands work on a store that no tallyd serves; export works beside one, too. They are run by the user whose store it is ' +
+      '(export also by root); anybody else is refused, and told how.',
       'Settings come from flags, else from the environment, else from the configuration file. HUP reads them again; INT and TERM end it in ' +
       'order.',
     ],

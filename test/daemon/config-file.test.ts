@@ -58,7 +58,7 @@ test('every setting can stand in the file', async t => {
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     unfinishedKeptMs: 12 * 3_600_000, scrubBytesPerSecond: 5120,
     userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11,
-    connectionsMax: 8, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
+    connectionsMax: 8, socketMode: 0o600, minFreeBytes: 13, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
   })
   t.equal(config(['--config', fileWith('socket = "/one"\nmax-file-size = 5')]).fileBytesMax, 5)
 })
@@ -110,9 +110,15 @@ for (const [text, named] of [
   ['[users]\nann = 1979-05-27', /users\.ann is a table/],
   ['[users.ann]\nqouta = 1', /"users\.ann\.qouta"; did you mean quota\?/],
   ['[users.ann]\nstore = "/a"', /"users\.ann\.store"/],
-  ['[users.ann]\nquota = "much"', /^users\.ann\.quota is a number/],
+  ['[users.ann]\nquota = "much"', /config\.toml: users\.ann\.quota is a number/],
   ['[tags.scratch]\nquota = 1', /"tags\.scratch\.quota"/],
-  ['[tags.scratch]\nexpires = "soon"', /^tags\.scratch\.expires is a time/],
+  ['[client]\nsokcet = "/a"', /"client\.sokcet"; did you mean socket\?/],
+  ['[client]\nsocket = 1', /client\.socket is a string/],
+  ['[client]\ntoken-file = ""', /client\.token-file is a string/],
+  ['[client]\ntrusted-uids = [1, "ann"]', /client\.trusted-uids is a list of numbers/],
+  ['client = "/a"', /client is a table, such as \[client\]/],
+  ['[clinet]\nsocket = "/a"', /"clinet"; did you mean client\?/],
+  ['[tags.scratch]\nexpires = "soon"', /config\.toml: tags\.scratch\.expires is a time/],
 ] as const) {
   test(`refuses ${JSON.stringify(text)}, and says where`, async t => {
     t.throws(() => config(['--config', fileWith(text)]), { name: 'UsageError', message: named })
@@ -138,10 +144,41 @@ test('--print-config gives each setting its place, and is a file that says the s
   t.match(text, /^log-level = "debug" +# TALLY_LOG_LEVEL$/m)
   t.match(text, new RegExp(`^require-exp = true +# ${path}$`, 'm'))
   t.match(text, /^log-format = "text" +# default$/m)
-  t.match(text, /^# issuer is not set$/m)
+  t.match(text, /^# issuer is not set: any +# default$/m)
   for (const { name, inFile } of FLAGS) if (inFile === true) t.match(text, name)
   t.strictSame(parse(text)['socket'], ['/a', '/b'])
   t.strictSame(config(['--config', fileWith(text)]), { ...config(['--config', path, '--durability', 'process', '--log-level', 'debug']), makeSecret: false })
+})
+
+test('--print-config shows what holds where nobody said anything, and what tally reads', async t => {
+  const path = fileWith('socket-group = "g"\n[client]\ntoken-file = "/t"\ntrusted-uids = [990, 7]')
+  const text = printed(['--config', path])
+  for (const line of ['connections = "10000"', 'min-free = "0"', 'require-exp = false', 'socket-mode = "0660"', '# quota is not set: no limit']) {
+    t.match(text, new RegExp(`^${line} +# default$`, 'm'))
+  }
+  t.match(text, `[client]\ntoken-file = "/t"  # ${path}\ntrusted-uids = [ 990, 7 ]  # ${path}\n`)
+  t.equal(printed(['--config', fileWith(text)]).replaceAll(/ +#.*$/gm, ''), text.replaceAll(/ +#.*$/gm, ''))
+})
+
+test('--check-config tells everything that is wrong with file, environment and flags, a line each', async t => {
+  const path = fileWith(
+    'jwks = "/nonexistent/keys"\nsokcet = "/a"\nsocket-group = "no-such-group"\n[client]\nsokcet = "/x"\n[users.ann]\nquota = "much"',
+  )
+  const run = spawnSync(process.execPath, [MAIN, '--check-config', '--config', path, '--max-file-size', 'x', '--nosuch'], {
+    encoding: 'utf8', env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', TALLY_LOG_LEVEL: 'loud', TALLY_STROE: '/a' },
+  })
+  t.equal(run.status, 2)
+  t.strictSame(run.stderr.split('\n').slice(0, -1).sort(), [
+    'tallyd: --max-file-size is a number of bytes such as 1000000, 500M or 10G, not "x"',
+    `tallyd: ${path}: there is no setting "client.sokcet"; did you mean socket?`,
+    `tallyd: ${path}: there is no setting "sokcet"; did you mean socket?`,
+    `tallyd: ${path}: users.ann.quota is a number of bytes such as 1000000, 500M or 10G, not "much"`,
+    'tallyd: TALLY_LOG_LEVEL is debug or info or warn or error, not "loud"',
+    'tallyd: the keys in /nonexistent/keys cannot be used: ENOENT: no such file or directory, open \'/nonexistent/keys\'',
+    'tallyd: there is no flag --nosuch (tallyd --help lists them)',
+    'tallyd: there is no group "no-such-group"',
+    'tallyd: there is no variable TALLY_STROE; did you mean TALLY_STORE?',
+  ])
 })
 
 test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { type Config, readConfig, UsageError } from '../../daemon/config.ts'
 import { makeSecret } from '../../daemon/first-secret.ts'
-import { FLAGS, helpText } from '../../daemon/flags.ts'
+import { FLAGS, helpText, variableOf } from '../../daemon/flags.ts'
+import { DAEMON_VARIABLES } from '../../protocol/set-up-names.ts'
 
 function config(args: readonly string[], env: Record<string, string> = {}): Config {
   const command = readConfig(args, env, '/home/ada')
@@ -28,6 +29,8 @@ test('without flags everything has its default', async t => {
       quota: { bytesMax: Number.MAX_SAFE_INTEGER, filesMax: Number.MAX_SAFE_INTEGER }, connectionsMax: Infinity, transfersMax: Infinity, bytesPerSecond: Infinity,
     },
     bytesPerSecond: Infinity,
+    connectionsMax: 10_000,
+    socketMode: 0o600,
     minFreeBytes: 0,
     scrubBytesPerSecond: 4 * 2 ** 20,
     logFormat: 'text',
@@ -45,7 +48,7 @@ test('every flag is heard', async t => {
     sockets: ['/a', '/b'], areSocketsDefault: false, storePath: '/s', keySource: { kind: 'jwks', path: '/k' }, makeSecret: false, issuer: 'us', audience: 'tally',
     requireExp: true, userClaim: 'login', durability: 'process', fileBytesMax: 10 * 2 ** 30,
     unfinishedKeptMs: 12 * 3_600_000,
-    userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, minFreeBytes: 13, scrubBytesPerSecond: 0, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
+    userLimits: { quota: { bytesMax: 2048, filesMax: 7 }, connectionsMax: 9, transfersMax: 10, bytesPerSecond: 12 }, bytesPerSecond: 11, connectionsMax: 8, socketMode: 0o600, minFreeBytes: 13, scrubBytesPerSecond: 0, logFormat: 'json', logLevel: 'debug', limitsByUser: new Map(), keptMsByTag: new Map(),
   })
 })
 
@@ -92,6 +95,40 @@ for (const [args, named] of [
     t.throws(() => config(args), { name: 'UsageError', message: named })
   })
 }
+
+test('a variable that begins as ours do and is neither program\'s is refused, with the nearest that is', async t => {
+  t.throws(() => config([], { TALLY_STROE: '/s' }), { name: 'UsageError', message: 'there is no variable TALLY_STROE; did you mean TALLY_STORE?' })
+  t.throws(() => config([], { TALLY_ZZZZZZZZ: '1' }), { name: 'UsageError', message: 'there is no variable TALLY_ZZZZZZZZ' })
+  t.equal(config([], { TALLY_TOKEN: 'x', TALLY_STROE: '', TALLYHO: '1', TALLY_TEST_SEED: '7', TALLY_STORE: '/s' }).storePath, '/s')
+})
+
+test('both programs know the daemon\'s variables', async t => {
+  t.strictSame(DAEMON_VARIABLES, FLAGS.filter(({ env }) => env).map(variableOf).sort())
+})
+
+test('every setting says what holds where nobody says anything', async t => {
+  for (const { name, inFile, fallback, otherwise } of FLAGS) if (inFile === true) t.ok(fallback !== undefined || otherwise !== undefined, name)
+})
+
+test('sockets that a group may use have another mode, unless that is said', async t => {
+  t.equal(config(['--socket-group', 'g']).socketMode, 0o660)
+  t.equal(config(['--socket-group', 'g', '--socket-mode', '606']).socketMode, 0o606)
+})
+
+test('every mistake is told, whatever place it stands in, and none that only follows from another', async t => {
+  const args = ['--sokcet', '/a', '--store', '/a', '--store', '/b', '--quota', 'much', '--jwks', '/a', '--secret-file', '/b']
+  const mistakes = [
+    'there is no flag --sokcet; did you mean --socket? (tallyd --help lists them)',
+    '--store is given twice',
+    'TALLY_REQUIRE_EXP is true or false, not "maybe"',
+    'there is no variable TALLY_STROE; did you mean TALLY_STORE?',
+    '--quota is a number of bytes such as 1000000, 500M or 10G, not "much"',
+    'tokens are checked in one way: --secret-file or --jwks',
+    'TALLY_LOG_LEVEL is debug or info or warn or error, not "loud"',
+  ]
+  const env = { TALLY_REQUIRE_EXP: 'maybe', TALLY_STROE: '/s', TALLY_LOG_LEVEL: 'loud' }
+  t.throws(() => config(args, env), { name: 'UsageError', message: mistakes.join('; ') })
+})
 
 test('a wrong environment is refused by the variable\'s or the flag\'s name', async t => {
   t.throws(() => config([], { TALLY_REQUIRE_EXP: 'maybe' }), { name: 'UsageError', message: /TALLY_REQUIRE_EXP/ })

@@ -97,6 +97,23 @@ t.test('says whether it is there and whether it takes files, on a loopback port'
   await client.ended
 })
 
+t.test('is not ready while min-free keeps new bytes out, and says so with the figures', async t => {
+  const args: string[] = []
+  const daemon = new TestDaemon({ args })
+  t.teardown(() => daemon.dispose())
+  const socketPath = join(daemon.directory, 'metrics.sock')
+  args.push('--metrics', `unix:${socketPath}`, '--min-free', '8000T')
+  await daemon.start()
+  while (!daemon.stderr.includes('tallyd is ready')) await sleep(5)
+  const { status, text } = await ask({ socketPath }, '/readyz')
+  t.equal(status, 503)
+  t.match(text, /^the disk has \d+ bytes free, and 8796093022208000 are to stay free\n$/)
+  t.match(await ask({ socketPath }, '/healthz'), { status: 200 })
+  const client = await daemon.client()
+  t.equal((await client.authenticate(daemon.token(), { files: [{ name: 'a', size: 1 }] })).code, 'storage-full')
+  await client.close()
+})
+
 t.test('listens nowhere unless told, and nowhere beyond this machine', async t => {
   for (const address of ['0.0.0.0:9464', '192.168.0.1:9464', 'example.org:80', '127.0.0.1', '127.0.0.1:99999', ':9464', '[::]:9464', 'tcp://127.0.0.1:1', 'unix:']) {
     t.throws(() => readConfig(['--metrics', address], {}, '/home/ada'), { name: 'UsageError' }, address)

@@ -7,6 +7,7 @@ import { readConfigFile } from '../../daemon/config-file.ts'
 import { Counts } from '../../daemon/counts.ts'
 import { createMetrics } from '../../daemon/metrics/metrics.ts'
 import { FLAGS } from '../../daemon/flags.ts'
+import { Mistakes } from '../../daemon/mistakes.ts'
 
 const PAGE = readFileSync(new URL('../../docs/operating.md', import.meta.url), 'utf8')
 
@@ -20,7 +21,9 @@ test('the example is right', async t => {
   const [, example = ''] = /```toml\n([^`]+)```/.exec(PAGE) ?? []
   const path = join(mkdtempSync(join(tmpdir(), 'tally-page-')), 'config.toml')
   writeFileSync(path, example)
-  t.equal(readConfigFile(path).values.get('store')?.[0], '/var/lib/tally')
+  const mistakes = new Mistakes()
+  t.equal(readConfigFile(path, mistakes).values.get('store')?.[0], '/var/lib/tally')
+  mistakes.refuse()
 })
 
 test('the page names just those that wait for the next start', async t => {

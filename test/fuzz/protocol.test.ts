@@ -1,6 +1,6 @@
 /**
  * Random frames and payloads against the decoder: whatever comes, the only thing thrown is a TallyError, memory held stays bounded, and
- * the next good frame is understood. `TALLY_FUZZ_COUNT` (default 20,000) payloads, `TALLY_FUZZ_SEED` to replay; the seed is printed.
+ * the next good frame is understood. `TALLY_TEST_FUZZ_COUNT` (default 20,000) payloads, `TALLY_TEST_FUZZ_SEED` to replay; the seed is printed.
  */
 import { readFileSync } from 'node:fs'
 import t from 'tap'
@@ -16,9 +16,9 @@ import {
 } from '../../protocol/index.ts'
 import { GOLDEN } from '../protocol/golden/frames.ts'
 
-const seed = Number(process.env.TALLY_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
-const count = Number(process.env.TALLY_FUZZ_COUNT ?? 20_000)
-t.comment(`TALLY_FUZZ_SEED=${seed} TALLY_FUZZ_COUNT=${count}`)
+const seed = Number(process.env.TALLY_TEST_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const count = Number(process.env.TALLY_TEST_FUZZ_COUNT ?? 20_000)
+t.comment(`TALLY_TEST_FUZZ_SEED=${seed} TALLY_TEST_FUZZ_COUNT=${count}`)
 
 /** mulberry32: a small generator with 32 bits of state. */
 function generator(state: number): (below: number) => number {

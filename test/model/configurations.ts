@@ -1,6 +1,6 @@
 /**
  * What is explored, each to its end, and which rule's absence has to be noticed where. A configuration leaves out what it is not about,
- * as the interleavings of everything with everything are too many; the wide ones, which take minutes, run with TALLY_MODEL=wide.
+ * as the interleavings of everything with everything are too many; the wide ones, which take minutes, run with TALLY_TEST_MODEL=wide.
  */
 import { RULES, type Rules } from './rules.ts'
 import type { Bounds } from './world.ts'

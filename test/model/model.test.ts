@@ -1,5 +1,5 @@
 /**
- * The design, explored to the last state within each configuration's bounds. TALLY_MODEL=wide adds the configurations that take minutes.
+ * The design, explored to the last state within each configuration's bounds. TALLY_TEST_MODEL=wide adds the configurations that take minutes.
  */
 import t from 'tap'
 import { check } from './checker.ts'
@@ -8,7 +8,7 @@ import { transferModel } from './machine.ts'
 import { PROMISES } from './promises.ts'
 
 const STATES_MAX = 16_000_000
-const isWide = process.env['TALLY_MODEL'] === 'wide'
+const isWide = process.env['TALLY_TEST_MODEL'] === 'wide'
 t.setTimeout(isWide ? 3_600_000 : 600_000)
 
 let states = 0

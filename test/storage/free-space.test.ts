@@ -28,3 +28,14 @@ t.test('with nothing to keep free the disk is not asked', async () => {
     throw new Error('asked')
   }).spend(2 ** 53)
 })
+
+t.test('a monitor is told when a chunk would be refused, with the figures, without anything being spent', async t => {
+  const disk = { freeBytes: 400 + 2 ** 20 }
+  const space = new FreeSpace('/', 400, () => disk.freeBytes)
+  t.match(space.room(), { freeBytes: disk.freeBytes, minFreeBytes: 400, refusal: undefined })
+  disk.freeBytes--
+  t.match(space.room().refusal, { code: 'storage-full', details: { limit: 400, free: disk.freeBytes } })
+  t.match(new FreeSpace('/', 0, () => 2 ** 20).room(), { minFreeBytes: 0, refusal: undefined })
+  t.match(new FreeSpace('/', 0, () => 2 ** 20 - 1).room().refusal, { code: 'storage-full' }, 'a full disk, too')
+  t.match(new FreeSpace('/nonexistent/store', 0).room().refusal, { code: 'storage-failed' })
+})

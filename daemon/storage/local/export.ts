@@ -8,6 +8,7 @@ import type { FileId, TransferId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { Database } from './database.ts'
 import { Engine } from './engine.ts'
+import { checkOwnDirectory } from './owner.ts'
 import { dropRepair } from './repairs.ts'
 import { RECEIVING, REMOVED } from './schema.ts'
 import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
@@ -23,10 +24,12 @@ export interface Copied {
 
 /**
  * Writes the store as it is now into a directory that is empty or not there. Everything is durable on return, and the version file is
- * written last: a directory without one is an export that was cut off. Throws an Error with a sentence for the operator.
+ * written last: a directory without one is an export that was cut off. The copy belongs to whoever makes it, who need only be able to
+ * read the store (SQLite gives what it makes beside a catalog to the catalog's owner). Throws an Error with a sentence for the operator.
  */
 export function copyStore(from: string, to: string, nowMs: number): Copied {
   checkVersion(from)
+  checkOwnDirectory(to)
   if (fs.existsSync(to) && fs.readdirSync(to).length > 0) throw new Error(`${to} is not empty`)
   fs.mkdirSync(path.join(to, 'blobs'), { recursive: true, mode: 0o700 })
   fs.chmodSync(to, 0o700)

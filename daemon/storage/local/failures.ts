@@ -91,12 +91,17 @@ export class Health {
     this.#log = log
   }
 
-  /** Throws `storage-failed` once something failed. */
+  /** `storage-failed` once something failed. */
+  get refusal(): TallyError | undefined {
+    if (this.#failure === undefined) return undefined
+    const reason = 'the disk failed earlier; the store takes no changes until it is opened anew'
+    return new TallyError('storage-failed', reason, {}, { cause: this.#failure })
+  }
+
+  /** Throws the refusal, if there is one. */
   check(): void {
-    if (this.#failure === undefined) return
-    throw new TallyError('storage-failed', 'the disk failed earlier; the store takes no changes until it is opened anew', {}, {
-      cause: this.#failure,
-    })
+    const { refusal } = this
+    if (refusal !== undefined) throw refusal
   }
 
   /** What a failed change is answered with; notes a failure of the disk. */

@@ -16,6 +16,7 @@ import type { Row } from './database.ts'
 import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
+import { checkOwner } from './owner.ts'
 import { loadSums, writeSums } from './records.ts'
 import { RECORD_RULES, USAGE_CORRECTION } from './fsck-rules.ts'
 import { RECEIVING, STORED } from './schema.ts'
@@ -62,8 +63,9 @@ export interface CheckOptions {
   readonly nowMs: number
 }
 
-/** Throws an Error with a sentence where there is no store, it is of another version or in use, or its catalog cannot be opened. */
+/** Throws an Error with a sentence where there is no store, it is somebody else's, of another version or in use, or its catalog cannot be opened. */
 export function checkStore({ path: directory, found, isDryRun, nowMs }: CheckOptions): Summary {
+  checkOwner(directory)
   checkVersion(directory)
   const lock = lockStore(directory)
   try {

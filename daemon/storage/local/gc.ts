@@ -10,6 +10,7 @@ import { Database } from './database.ts'
 import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
+import { checkOwner } from './owner.ts'
 import { Reserve } from './reserve.ts'
 import { checkVersion, syncDirectory } from './version.ts'
 import { catalogFile } from './writer.ts'
@@ -36,9 +37,10 @@ export interface ReclaimOptions {
 
 /**
  * Durable on return. A crash leaves garbage, which the next run or daemon deletes. Throws an Error with a sentence where there is no store,
- * it is of another version or in use; `storage-failed` where the disk fails.
+ * it is somebody else's, of another version or in use; `storage-failed` where the disk fails.
  */
 export function reclaimStore({ path: directory, limits, isDryRun, found }: ReclaimOptions): ReclaimedSum {
+  checkOwner(directory)
   checkVersion(directory)
   const lock = lockStore(directory)
   const reserve = new Reserve(directory)

@@ -9,7 +9,7 @@ import { LocalCatalog } from './catalog.ts'
 import { LocalContents } from './contents.ts'
 import { Health } from './failures.ts'
 import type { StoreLog } from './failures.ts'
-import { FreeSpace } from './free-space.ts'
+import { FreeSpace, type Room } from './free-space.ts'
 import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
@@ -38,6 +38,11 @@ export interface StoreFaults {
   readonly beforeCommit?: () => void
 }
 
+export interface LocalStore extends Store {
+  /** Whether new bytes are taken just now; the file system is asked. */
+  room(): Room
+}
+
 /** Runs the catalog's transactions, here or in a thread. */
 interface Committer {
   run(changes: readonly Change[]): Promise<Ran>
@@ -50,7 +55,7 @@ interface Committer {
  */
 export async function openLocalStore(
   { path: directory, durability, minFreeBytes = 0, log = () => {}, faults = {} }: LocalStoreOptions,
-): Promise<Store> {
+): Promise<LocalStore> {
   const root = path.resolve(directory)
   prepareDirectory(root)
   const lock = lockStore(root)
@@ -81,7 +86,11 @@ export async function openLocalStore(
       closing ??= closeParts()
       return closing
     }
-    return { catalog, contents, durability, close }
+    const room = (): Room => {
+      const found = free.room()
+      return { ...found, refusal: health.refusal ?? found.refusal }
+    }
+    return { catalog, contents, durability, room, close }
   } catch (error) {
     lock.release()
     throw error

@@ -3,6 +3,7 @@
  * goes with the process, however that ends. Nothing else may open the file: POSIX drops a process's locks on a file when any
  * descriptor of it is closed.
  */
+import fs from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { storageError } from './failures.ts'
@@ -13,7 +14,9 @@ export interface StoreLock {
 
 /** Throws an Error that names the store where another daemon has it, `storage-failed` where the disk fails. */
 export function lockStore(directory: string): StoreLock {
-  const database = new DatabaseSync(path.join(directory, 'lock'), { timeout: 0 })
+  const file = path.join(directory, 'lock')
+  checkWritable(file)
+  const database = new DatabaseSync(file, { timeout: 0 })
   try {
     // No journal on the disk: a full one must not keep a store from opening.
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
@@ -23,4 +26,14 @@ export function lockStore(directory: string): StoreLock {
     throw new Error(`the store ${directory} is in use by another tallyd`, { cause })
   }
   return { release: () => database.close() }
+}
+
+/** SQLite opens what it may only read all the same, and then locks nobody out. */
+function checkWritable(file: string): void {
+  try {
+    fs.accessSync(file, fs.constants.W_OK)
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code !== 'ENOENT') throw new Error(`the store cannot be locked: ${message}`, { cause })
+  }
 }

@@ -5,6 +5,7 @@
 import path from 'node:path'
 import { Database } from './database.ts'
 import { lockStore } from './lock.ts'
+import { checkOwner } from './owner.ts'
 import { TO_2 } from './migrations/to-2.ts'
 import { otherVersion, readVersion, STORE_VERSION, writeVersion } from './version.ts'
 import { catalogFile } from './writer.ts'
@@ -18,6 +19,7 @@ const STEPS: ReadonlyMap<number, string> = new Map([[2, TO_2]])
  */
 export function migrateStore(directory: string): number {
   const root = path.resolve(directory)
+  checkOwner(root)
   const found = readVersion(root)
   if (found === undefined) throw new Error(`${root} is no tally store`)
   if (found > STORE_VERSION) throw new Error(otherVersion(root, found))

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
+import { checkOwner } from './owner.ts'
 
 export const STORE_VERSION = 2
 const VERSION_FILE = 'version'
@@ -12,6 +13,7 @@ const TOLERATED = new Set(['version.new', 'lost+found'])
 
 /** Makes the directory (0700) and its version, durably; throws an Error with a sentence for the operator where it must not be used. */
 export function prepareDirectory(directory: string): void {
+  checkOwner(directory)
   const parents = missingParents(directory)
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
   for (const parent of parents) syncDirectory(parent)

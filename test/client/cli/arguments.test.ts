@@ -1,6 +1,6 @@
 /** The command line's grammar: what it takes, and what it refuses by name. */
 import t from 'tap'
-import { type Flag, UsageError, commandFirst, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
+import { type Flag, UsageError, checkVariables, commandFirst, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
 import { escaped, jsonText, sizeText } from '../../../client/cli/text.ts'
 
 const FLAGS: readonly Flag[] = [
@@ -65,4 +65,10 @@ t.test('sizes for people', async t => {
   t.equal(sizeText(0), '0 B')
   t.equal(sizeText(1536), '1.5 KiB')
   t.equal(sizeText(1024 ** 4 * 5000), '4.9 PiB')
+})
+
+t.test('a variable that begins as ours do and is neither program\'s is refused, with the nearest that is', async t => {
+  t.throws(() => checkVariables({ TALLY_SOKCET: '/a' }), { name: 'UsageError', message: 'unknown variable TALLY_SOKCET; did you mean TALLY_SOCKET?' })
+  t.throws(() => checkVariables({ TALLY_ZZZZZZZZ: '1' }), { name: 'UsageError', message: 'unknown variable TALLY_ZZZZZZZZ' })
+  checkVariables({ TALLY_STORE: '/the/daemon/s', TALLY_TOKEN: 'x', TALLY_TEST_SEED: '1', TALLY_SOKCET: '' })
 })

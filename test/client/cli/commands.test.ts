@@ -108,6 +108,14 @@ t.test('help and version need no daemon, and examples come first', async t => {
   t.match((await run(['--version'])).stdout.toString(), /^tally \d/)
 })
 
+t.test('a variable that means nothing is refused before anything is done; those of the daemon are not', async t => {
+  const { run } = await setUp(t)
+  const { code, stderr } = await run(['ls'], { env: { TALLY_TOEKN: 'x' } })
+  t.strictSame([code, stderr], [2, 'tally: unknown variable TALLY_TOEKN; did you mean TALLY_TOKEN?\n'])
+  t.equal((await run(['ls'], { env: { TALLY_STORE: '/nowhere', TALLY_LOG_LEVEL: 'loud' } })).code, 0)
+  t.equal((await run(['--help'], { env: { TALLY_TOEKN: 'x' } })).code, 0)
+})
+
 t.test('a minted token is accepted, and its scope holds', async t => {
   const { directory, run } = await setUp(t)
   writeFileSync(join(directory, 'f'), 'x')

@@ -39,6 +39,28 @@ t.test('all is well where the daemon runs and takes our token; each trouble is t
   t.equal((await run(['doctor', 'x'])).code, 2)
 })
 
+t.test('a daemon that keeps new bytes out is told with the figures, and is exit code 5', async t => {
+  const { directory, daemon, run } = await setUp(t, ['--min-free', '8000T'])
+  const full = await run(['doctor', '--json'])
+  t.equal(full.code, 5, full.stdout.toString())
+  const [store] = full.json.filter(({ check }) => check === 'store')
+  t.match(store, { level: 'fail', found: / free, 7\.8 PiB are to stay free: new bytes are refused$/, remedy: /min-free/ })
+  t.match(store?.['found'], daemon.store, 'the store that is served, not the default one')
+  writeFileSync(join(directory, 'note'), 'a')
+  t.equal((await run(['put', 'note', '--retry-for', '1s'])).code, 5, 'as a put says')
+  const shown = await run(['status', '--all', '--json'])
+  t.match(shown.json.find(({ kind }) => kind === 'store'), { path: daemon.store, free: Number, 'min-free': 8000 * 2 ** 40, code: 'storage-full' })
+  writeFileSync(join(directory, 'token'), daemon.token(), { mode: 0o600 })
+  const plain = await run(['doctor', '--json', '--token-file', 'token'])
+  t.notOk(plain.json.some(({ found }) => String(found).includes(daemon.store)), 'without the scope admin nobody is told')
+})
+
+t.test('a store whose disk has failed is told', async t => {
+  const store = { path: '/nonexistent/store', free: 2 ** 40, 'min-free': 0, code: 'storage-failed', reason: 'the disk failed earlier' }
+  t.match(await storeFindings('/', store), [{ level: 'fail', found: /the disk failed earlier/, remedy: String }])
+  t.match(await storeFindings('/', { path: '/nonexistent/store', free: 2 ** 40, 'min-free': 2 ** 30 }), [{ level: 'ok', found: /1\.0 GiB are to stay free$/ }])
+})
+
 t.test('a token that does not hold yet or any more is told by this machine\'s clock', async t => {
   const finding = (claims: Record<string, unknown>) =>
     tokenFinding({ kind: 'token', value: mintToken('s'.repeat(32), { sub: 'ada', ...claims }), by: 'TALLY_TOKEN' }, NOW_MS)

@@ -17,11 +17,18 @@ export interface Outcome {
   json: Record<string, unknown>[]
 }
 
+export interface RunOptions {
+  readonly input?: Uint8Array
+  readonly started?: (child: ChildProcess) => void
+  /** Beside what every run has. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export interface Setting {
   daemon: TestDaemon
   /** Where the program runs, removed when the test ends. */
   directory: string
-  run(args: readonly string[], options?: { input?: Uint8Array; started?: (child: ChildProcess) => void }): Promise<Outcome>
+  run(args: readonly string[], options?: RunOptions): Promise<Outcome>
 }
 
 export async function setUp(t: Test, daemonArgs: readonly string[] = []): Promise<Setting> {
@@ -29,8 +36,8 @@ export async function setUp(t: Test, daemonArgs: readonly string[] = []): Promis
   const directory = mkdtempSync(join(tmpdir(), 'tally-cli-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
-  const run: Setting['run'] = async (args, { input, started } = {}) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  const run: Setting['run'] = async (args, { input, started, env: more } = {}) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env: { ...env, ...more }, stdio: ['pipe', 'pipe', 'pipe'] })
     started?.(child)
     const pieces: Buffer[] = []
     let stderr = ''

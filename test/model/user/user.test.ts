@@ -1,6 +1,6 @@
 /**
  * What a user has (quota, known content, expiry, repair), explored to the last state within each configuration's bounds, and with each rule
- * taken out, which must yield the counterexample. TALLY_MODEL=wide adds the configurations that take minutes.
+ * taken out, which must yield the counterexample. TALLY_TEST_MODEL=wide adds the configurations that take minutes.
  */
 import t from 'tap'
 import { check } from '../checker.ts'
@@ -12,7 +12,7 @@ import type { UserBounds } from './world.ts'
 
 const STATES_MAX = 16_000_000
 const MUTATED_STATES_MAX = 2_000_000
-const isWide = process.env['TALLY_MODEL'] === 'wide'
+const isWide = process.env['TALLY_TEST_MODEL'] === 'wide'
 t.setTimeout(isWide ? 3_600_000 : 600_000)
 
 let states = 0

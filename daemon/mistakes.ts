@@ -1,0 +1,44 @@
+/**
+ * What is wrong with the command line, the environment or the configuration file: as an error, and gathered from all of them, so that an
+ * operator is told everything at once. What is wrong, those who read say.
+ */
+
+/** Goes to the user, a line for each mistake; the exit code is 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+  /** Sentences, at least one. */
+  readonly mistakes: readonly string[]
+
+  constructor(mistakes: string | readonly string[], options: ErrorOptions = {}) {
+    const list = typeof mistakes === 'string' ? [mistakes] : mistakes
+    super(list.join('; '), options)
+    this.mistakes = list
+  }
+}
+
+export class Mistakes {
+  readonly #found: string[] = []
+
+  add(mistake: string): void {
+    this.#found.push(mistake)
+  }
+
+  /**
+   * What `read` gives. A UsageError that it throws is kept; what this gives then is undefined, whatever the type says, and nobody may
+   * build on it: `refuse` comes before any use.
+   */
+  attempt<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+      this.#found.push(...error.mistakes)
+      return undefined as T
+    }
+  }
+
+  /** Throws a UsageError with all that was found, if anything was. */
+  refuse(): void {
+    if (this.#found.length > 0) throw new UsageError(this.#found)
+  }
+}
