@@ -18,9 +18,12 @@ const SENTENCES_MAX = 100
 export function transferStatus(
   found: UnfinishedTransfer, live: LiveTransfer | undefined, connections: readonly number[], nowMs: number,
 ): ValueMap {
-  const { user, fid, createdMs, touchedMs, files, sizeBytes, receivedBytes } = found
+  const { user, fid, createdMs, files, sizeBytes, receivedBytes } = found
+  const touchedMs = live?.meter.lastMs ?? found.touchedMs
   return {
-    user, fid, files, size: sizeBytes, received: receivedBytes, created: createdMs, touched: live?.meter.lastMs ?? touchedMs,
+    user, fid, files, size: sizeBytes, received: receivedBytes, created: createdMs, touched: touchedMs,
+    // By the clock that told both times: whoever asks from another machine has another one.
+    'age-ms': Math.max(0, nowMs - createdMs), 'idle-ms': Math.max(0, nowMs - touchedMs),
     rate: Math.round(live?.meter.perSecond(nowMs) ?? 0),
     ...(live === undefined ? {} : { gaps: live.uploads.reduce((sum, upload) => sum + gapsOf(upload).length, 0) }),
     connections,

@@ -41,6 +41,9 @@ t.test('STATUS lists what is under way, of all users, a page at a time, and draw
   const result = second['result'] as Map
   const [ofAda] = result['transfers'] as Map[]
   t.match(ofAda, { user: 'ada', fid: FID, files: 2, size: null, received: 2048, gaps: 2 })
+  const [age, idle] = [ofAda?.['age-ms'] as number, ofAda?.['idle-ms'] as number]
+  t.ok(age >= idle && idle >= 0 && age < 60_000)
+  t.equal(age - idle, (ofAda?.['touched'] as number) - (ofAda?.['created'] as number))
   t.ok((ofAda?.['rate'] as number) > 0)
   const connections = result['connections'] as Map[]
   t.match(connections.find(({ user }) => user === 'ada'), { transfers: 1, fetches: 0, watches: 0, pending: 0 })
