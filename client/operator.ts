@@ -30,7 +30,7 @@ export class Operator {
     return maps(await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.STATUS, limit: 1 }, options), 'connections')
   }
 
-  /** Sentences that say what the transfer waits for. Throws `not-found`. */
+  /** Sentences that say what the transfer waits for, and what of it is damaged. Throws `not-found`. */
   async why(user: string, fid: string, options: CallOptions = {}): Promise<readonly string[]> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.WHY, user, fid }, options)
     const because = result?.['because']

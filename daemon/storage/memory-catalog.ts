@@ -10,9 +10,9 @@ import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
-  Amendment, Catalog, EventKind, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
-  Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
-  UnfinishedQuery, UnfinishedTransfer,
+  Amendment, Catalog, DamagedFile, EventKind, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage,
+  FoundRecord, HeldBytes, Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId,
+  TransferRecord, UnfinishedQuery, UnfinishedTransfer,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -285,6 +285,10 @@ export class MemoryCatalog implements Catalog {
 
   async isDamaged(transfer: TransferId): Promise<boolean> {
     return this.#files(transfer).some(file => file.repair !== null || this.#isRepairable(file))
+  }
+
+  async damagedFiles(transfer: TransferId): Promise<readonly DamagedFile[]> {
+    return this.#files(transfer).map(file => ({ file: file.number, damaged: this.#damageOf(file) })).filter(({ damaged }) => damaged.length > 0)
   }
 
   async beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]> {
