@@ -1,5 +1,6 @@
 /** What an operator asks at a shell: `status --all`, `why`, `settings`. */
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { numberedChunk } from '../../support/wire.ts'
@@ -65,6 +66,23 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)
   t.match(failed.stderr, 'nothing was changed')
+})
+
+t.test('shows limits and the log level, set or not; a reload changes the level at once, and what waits is told beside what holds', async t => {
+  const file = join(mkdtempSync(join(tmpdir(), 'tally-settings-')), 'config.toml')
+  writeFileSync(file, 'quota = "1G"')
+  const { daemon, run } = await setUp(t, ['--config', file])
+  const shown = (await run(['settings'])).stdout.toString()
+  for (const line of [/^quota +1G +\S+config\.toml +at once$/m, /^quota-files +not set +default +at once$/m, /^log-level +info +default +at once$/m]) t.match(shown, line)
+  t.notMatch(daemon.stderr, ' debug ')
+  writeFileSync(file, 'quota-files = 7\nlog-level = "debug"\nmin-free = "5M"')
+  const after = (await run(['settings', '--reload'])).stdout.toString()
+  for (const line of [
+    /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +not set +default +next start: 5M$/m,
+    'changed: quota quota-files log-level', 'waiting for the next start: min-free',
+  ]) t.match(after, line)
+  await run(['ls'])
+  t.match(daemon.stderr, / debug logged in /)
 })
 
 async function withToken(daemon: { directory: string; token(claims: { sub: string; scope: string }): string }): Promise<string> {
