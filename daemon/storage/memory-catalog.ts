@@ -226,7 +226,7 @@ export class MemoryCatalog implements Catalog {
     for (const file of [...this.state.files.values()].sort((a, b) => b.id - a.id)) {
       if (file.id >= before || file.state === 'removed' || this.#userOf(file) !== query.user) continue
       const found = this.#found(file)
-      if (isWanted(found)) files.push(found)
+      if (isWanted(found) && (query.sizeBytes === undefined || found.sizeBytes === query.sizeBytes)) files.push(found)
       if (files.length === query.limit) break
     }
     return { files, sequence: this.#eventsOf(query.user).sequence }

@@ -186,6 +186,8 @@ export interface Tagging {
 
 export interface FindQuery extends Query {
   readonly user: string
+  /** Files of exactly so many bytes. */
+  readonly sizeBytes?: number
   readonly limit: number
   /** The `cursor` of the last file of the page before. */
   readonly after?: string
