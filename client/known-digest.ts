@@ -51,14 +51,14 @@ export class KnownDigest {
     return !await this.#isAnnounced(candidate.fid, asking)
   }
 
-  /** Asked once: whatever fails here is met again by the upload, which knows what may be tried again. */
+  /** For a moment, and in silence: whatever else fails here is met again by the upload, which tells it. */
   async #isProbablyStored({ sizeBytes, names, modifiedMs }: Candidate, signal: AbortSignal | undefined): Promise<boolean> {
     if (this.#isRefused) return false
     const own = new Set(names.map(name => basename(name)))
     try {
-      const connection = await this.#link.connection(signal)
       const question = { type: MESSAGE_TYPE.FIND, tags: [], anyTags: [], notTags: [], sizeBytes, limit: CANDIDATES_MAX } as const
-      const { files = [] } = await this.#link.ask(connection, question, anyOf(AbortSignal.timeout(ANSWER_WITHIN_MS), signal))
+      const asking = { signal: anyOf(AbortSignal.timeout(ANSWER_WITHIN_MS), signal), onEvent: () => {} }
+      const { files = [] } = await this.#link.askUntilAnswered(question, asking)
       return (files as readonly FoundFile[]).some(found => found.sizeBytes === sizeBytes &&
         (own.has(basename(found.name)) || (modifiedMs !== undefined && found.modifiedMs === modifiedMs)))
     } catch (error) {

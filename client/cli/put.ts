@@ -32,7 +32,7 @@ export const put: Command = {
     { name: 'chunk-size', value: 'SIZE', kind: 'size', help: 'bytes a chunk: 1 to 1M (default 256K)' },
     {
       name: 'digest-first', value: 'WHEN', kind: 'choice', choices: DIGEST_FIRST,
-      help: 'hash before sending, as what is stored already need not be sent: auto (default: where a stored file has size and name), always, never',
+      help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
     },
     { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
     { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay)' },

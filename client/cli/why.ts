@@ -1,4 +1,7 @@
-/** `tally why`: in sentences, what a transfer waits for and what of it is damaged. Asking needs a token with the scope admin; the same user's is minted for it. */
+/**
+ * `tally why`: in sentences, what a transfer waits for and what of it is damaged. Asking needs a token with the scope admin; the same
+ * user's is minted for it.
+ */
 import { UsageError } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
 import { EXIT } from './exit.ts'

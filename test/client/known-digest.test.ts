@@ -10,7 +10,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type ClientEvent, type PutOptions, type Tally, TallyError, connect } from '../../client/index.ts'
+import { type ClientEvent, type FoundFile, type PutOptions, type Tally, TallyError, connect } from '../../client/index.ts'
 import { MESSAGE_TYPE } from '../../protocol/index.ts'
 import { TestDaemon } from '../support/daemon.ts'
 import { contentOf } from '../support/random.ts'
@@ -216,6 +216,11 @@ async function setUpFake(t: Test): Promise<{ fake: FakeDaemon; tally: Tally; fil
   return { fake, tally, file }
 }
 
+/** As FIND lists it. */
+function stored(name: string, sizeBytes: number): FoundFile {
+  return { fid: '0b6f7a3e-0000-4000-8000-000000000000', file: 0, name, sizeBytes, tags: [], state: 'stored', receivedBytes: sizeBytes, createdMs: 1 }
+}
+
 function askedFor(fake: FakeDaemon, type: number): number {
   return fake.log.filter(message => message.type === type).length
 }
@@ -240,12 +245,27 @@ t.test('a daemon that does not answer the question, or answers what was not aske
   t.equal((await tally.put(file('a'))).sentBytes, 3 * MB)
   fake.script = (message, peer) => {
     if (message.type !== MESSAGE_TYPE.FIND) return
-    peer.ok(message.messageId, { files: [{ fid: message.messageId, file: 0, name: 'b', sizeBytes: 7, tags: [], state: 'stored', receivedBytes: 7, createdMs: 1 }] })
+    peer.ok(message.messageId, { files: [stored('b', 7)] })
     return true
   }
   const events: string[] = []
   t.equal((await tally.put(file('b'), { onEvent: ({ type }) => events.push(type) })).sentBytes, 3 * MB)
   t.notOk(events.includes('hashing'))
+})
+
+t.test('a question that meets an expired token is asked again with a new one', async t => {
+  const { fake, tally, file } = await setUpFake(t)
+  let refusals = 0
+  fake.script = (message, peer) => {
+    if (message.type !== MESSAGE_TYPE.FIND) return
+    if (refusals++ === 0) peer.refuse(message.messageId, new TallyError('token-expired', 'old'))
+    else peer.ok(message.messageId, { files: [stored('a', 3 * MB)] })
+    return true
+  }
+  const events: string[] = []
+  await tally.put(file('a'), { onEvent: ({ type }) => events.push(type) })
+  t.ok(events.includes('hashing'))
+  t.notOk(events.includes('retry'))
 })
 
 t.test('small content, streams and a digest that is given are no question, nor is digestFirst', async t => {

@@ -49,8 +49,9 @@ t.test('--digest: what has it is stored, what is known under it not sent, and wh
   const refused = await run(['put', 'a', '--digest', other])
   t.equal(refused.code, 1)
   t.match(refused.stderr, 'a does not have the digest that was given for it')
-  t.match((await run(['put', 'a', '--digest', other, '--json'])).json, [{ path: 'a', error: { code: 'digest-mismatch', expected: other, actual: digest } }])
-  t.match((await run(['put', '-', '--digest', other, '--json'], { input: bytes })).json, [{ path: '-', error: { code: 'digest-mismatch' } }])
+  const error = { code: 'digest-mismatch', expected: other, actual: digest }
+  t.match((await run(['put', 'a', '--digest', other, '--json'])).json, [{ path: 'a', error }])
+  t.match((await run(['put', '-', '--digest', other, '--json'], { input: bytes })).json, [{ path: '-', error }])
   t.match((await run(['put', 'a', '--digest', digest, '--json'])).json, [{ digest, sentBytes: 3_000_000 }])
   t.match((await run(['put', 'b', '--digest', digest, '--json'])).json, [{ digest, sentBytes: 0 }])
   t.equal((await run(['ls', '--json'])).json.length, 2)
