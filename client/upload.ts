@@ -182,7 +182,7 @@ export class Upload implements LaneOwner {
     file.isHashed = true
   }
 
-  /** All but the last chunk was sent: that one may go when the daemon knows the digest, and, where it was given, when it is the right one. */
+  /** All but the last chunk was sent: that one may go when the daemon knows the digest, and, where it was given, when it is right. */
   async #hash(file: UploadFile, lane: Lane): Promise<void> {
     const digest = await lane.during(file.source.digest())
     if (file.digest !== undefined && file.digest !== digest) await this.#refuse(file, digest)
@@ -194,8 +194,19 @@ export class Upload implements LaneOwner {
   /** The digest that was given is not that of the content: nothing of it is kept. */
   async #refuse(file: UploadFile, actual: string): Promise<never> {
     await this.#remove(file)
-    const details = { file: file.number, ...(file.digest === undefined ? {} : { expected: file.digest }), actual }
-    throw new Final(new TallyError('digest-mismatch', `${file.label.name} does not have the digest that was given for it`, details))
+    throw wrongDigest(file, actual)
+  }
+
+  /**
+   * The daemon knows the transfer otherwise than it was announced, with another digest perhaps: where a digest that was given is not the
+   * content's, that is what is wrong. What the daemon has came before, and stays.
+   */
+  async #compareGiven(): Promise<void> {
+    for (const file of this.#files) {
+      if (!file.isDigestGiven || file.isHashed || file.source.sizeBytes === null) continue
+      const actual = await unlessAborted(file.source.digest(), this.#options.signal)
+      if (actual !== file.digest) throw wrongDigest(file, actual)
+    }
   }
 
   /** Says all that is known, and learns what is missing. Throws `conflict` where a file is gone. */
@@ -227,6 +238,7 @@ export class Upload implements LaneOwner {
   /** Rethrows what ended an attempt, after what has to be done about it first. */
   async #judge(error: unknown, connection: Connection): Promise<never> {
     if (error instanceof TallyError && error.code === 'digest-mismatch') await this.#startOver(error)
+    if (isConflict(error)) await this.#compareGiven()
     await this.#link.recover(connection, error, this.#options.signal)
     throw error
   }
@@ -283,4 +295,14 @@ export class Upload implements LaneOwner {
     const sentBytes = Math.min(acknowledgedBytes + inFlightBytes, totalBytes ?? Infinity)
     onEvent({ type: 'progress', sentBytes, acknowledgedBytes, totalBytes, counts: this.counts })
   }
+}
+
+/** Not that it is gone, which is nobody's mistake. */
+function isConflict(error: unknown): boolean {
+  return error instanceof TallyError && error.code === 'conflict' && !['gone', 'removed'].includes(String(error.details['state']))
+}
+
+function wrongDigest({ number, label, digest = '' }: UploadFile, actual: string): Final {
+  const details = { file: number, expected: digest, actual }
+  return new Final(new TallyError('digest-mismatch', `${label.name} does not have the digest that was given for it`, details))
 }

@@ -314,6 +314,25 @@ for (const sizeBytes of [0, 1000, SIZE_BYTES]) {
   })
 }
 
+t.test('a wrong digest for what is stored from there already, or begun, is digest-mismatch too, and takes nothing away', async t => {
+  const { tally, path, put } = await setUp(t)
+  const [bytes, wrong] = [contentOf(15, SIZE_BYTES), digestOf(Buffer.from('others'))]
+  const expected = { code: 'digest-mismatch', details: { expected: wrong, actual: digestOf(bytes) } }
+  writeFileSync(path('a'), bytes)
+  const { fid } = await put(path('a'))
+  await t.rejects(tally.put(path('a'), { digest: wrong }), expected)
+  t.ok((await bytesOf(tally, fid)).equals(bytes))
+  await tally.remove({ fid })
+  const stop = new AbortController()
+  const begun = tally.put(path('a'), {
+    digestFirst: true, chunkSizeBytes: 10_000, windowChunks: 20, signal: stop.signal,
+    onEvent: event => { if (event.type === 'progress' && event.acknowledgedBytes > MB) stop.abort(new Error('enough')) },
+  })
+  await t.rejects(begun, { message: 'enough' })
+  await t.rejects(tally.put(path('a'), { digest: wrong }), expected)
+  t.ok((await put(path('a'))).chunks <= 400)
+})
+
 t.test('a wrong digest among small files that are put together is told of its file alone', async t => {
   const { tally, path } = await setUp(t)
   const items = Array.from({ length: 30 }, (_, index) => {
