@@ -22,6 +22,8 @@ export type ClientEvent =
   | { readonly type: 'connected'; readonly path: string; readonly user: string }
   /** Something broke, and is tried again after a pause; `stop()` lets it fail now, with `gave-up`. `attempt` counts from 1. */
   | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error; stop(): void }
+  /** How far a large file is that is hashed before it is sent. */
+  | { readonly type: 'hashing'; readonly hashedBytes: number; readonly totalBytes: number }
   | { readonly type: 'announced'; readonly fid: string; readonly chunks: number; readonly presentChunks: number }
   | { readonly type: 'finishing'; readonly fid: string }
   /**

@@ -9,10 +9,10 @@ type Names<Options> = Readonly<Record<keyof Options, true>>
 const CALL = { signal: true, onEvent: true } as const
 const PUT: Names<PutOptions> = {
   ...CALL, name: true, tags: true, mediaType: true, modifiedMs: true, expiresMs: true, meta: true, chunkSizeBytes: true, windowChunks: true,
-  crc32: true, fid: true,
+  crc32: true, digest: true, digestFirst: true, fid: true,
 }
 const PUT_ALL: Names<PutAllOptions> = {
-  ...CALL, tags: true, expiresMs: true, meta: true, chunkSizeBytes: true, windowChunks: true, crc32: true,
+  ...CALL, tags: true, expiresMs: true, meta: true, chunkSizeBytes: true, windowChunks: true, crc32: true, digestFirst: true,
 }
 const GET: Names<GetOptions> = { ...CALL, offsetBytes: true, lengthBytes: true }
 const FIND: Names<FindOptions> = { ...CALL, limit: true }

@@ -37,7 +37,7 @@ export class Operator {
     return isMap(store) ? store : {}
   }
 
-  /** Sentences that say what the transfer waits for. Throws `not-found`. */
+  /** Sentences that say what the transfer waits for, and what of it is damaged. Throws `not-found`. */
   async why(user: string, fid: string, options: CallOptions = {}): Promise<readonly string[]> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.WHY, user, fid }, options)
     const because = result?.['because']

@@ -57,6 +57,16 @@ export interface PutOptions extends PutLabel, CallOptions {
    * compared.
    */
   readonly crc32?: boolean
+  /**
+   * `sha256:` and hex, where the caller knows it: announced before the first byte, so that content which the user has stored already is not
+   * even read. Where it is not the content's, the put fails with `digest-mismatch`, and nothing of it is kept.
+   */
+  readonly digest?: string
+  /**
+   * Hash the content before it is sent: what the user has stored already is then not sent. Default: small content is; a larger one where a
+   * stored file has its size and its name, or its size and time of change. Not of streams, which come only once.
+   */
+  readonly digestFirst?: boolean
   /** Default: for a path derived from it and the file's state, so that the same put resumes after a break; else fresh. */
   readonly fid?: string
 }
@@ -69,15 +79,17 @@ export interface PutResult extends UploadResult {
   readonly sizeBytes: number
   /** `sha256:` and hex. */
   readonly digest: string
+  /** How many of its bytes were sent, repetitions included: 0 where the daemon had them already. */
+  readonly sentBytes: number
 }
 
 /** One file of `putAll`. */
-export interface PutAllItem extends PutLabel {
+export interface PutAllItem extends PutLabel, Pick<PutOptions, 'digest'> {
   readonly path: string
 }
 
 /** As for `put`; tags are put on each file, besides its own. */
-export type PutAllOptions = Omit<PutOptions, keyof PutLabel | 'fid'> & Pick<PutLabel, 'tags' | 'expiresMs' | 'meta'>
+export type PutAllOptions = Omit<PutOptions, keyof PutLabel | 'fid' | 'digest'> & Pick<PutLabel, 'tags' | 'expiresMs' | 'meta'>
 
 /** One file is stored, or why it is not. */
 export type PutAllResult = { readonly path: string } & (
@@ -87,6 +99,7 @@ export type PutAllResult = { readonly path: string } & (
     readonly name: string
     readonly sizeBytes: number
     readonly digest: string
+    readonly sentBytes: number
     /** Of the transfer in which it travelled, which small files share with others. */
     readonly counts: Readonly<UploadCounts>
     readonly error?: undefined

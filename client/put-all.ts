@@ -94,7 +94,8 @@ class Putting {
       fid,
       files: group.map(({ item, bytes, modifiedMs }) => {
         const label = labelOf({ name: basename(item.path), modifiedMs }, { ...common, ...item })
-        return { label: item.tags === undefined ? label : { ...label, tags: item.tags }, source: new BytesSource(bytes) }
+        const labelled = item.tags === undefined ? label : { ...label, tags: item.tags }
+        return { label: labelled, source: new BytesSource(bytes), digest: item.digest?.toLowerCase() }
       }),
       tags,
       chunkSizeBytes,
@@ -122,7 +123,7 @@ class Putting {
       const add = [...this.#options.tags ?? [], ...tags]
       try {
         if (add.length > 0) await this.#tally.tag({ fid, file }, { add }, { signal })
-        stored.set(small, { path, fid, file, name, sizeBytes: small.bytes.length, digest, counts: noCounts() })
+        stored.set(small, { path, fid, file, name, sizeBytes: small.bytes.length, digest, sentBytes: 0, counts: noCounts() })
       } catch (error) {
         // Whatever is wrong with it, such as a tag: it is told when the file goes alone.
         this.#throwIfOver(error)

@@ -1,7 +1,8 @@
 /** Asks for the whole report on a transfer, page by page, by announcing it (protocol, 3.1). */
-import type { Authentication, FileReport, Place, Run } from '../protocol/index.ts'
+import { type Authentication, CHUNK_SIZE_BYTES_DEFAULT, type FileReport, MESSAGE_TYPE, type Place, type Run } from '../protocol/index.ts'
 import type { Connection } from './connection.ts'
-import type { Link } from './link.ts'
+import type { Asking, Link } from './link.ts'
+import { withRetries } from './timings.ts'
 
 export interface Report {
   /** How many chunks may be unanswered. */
@@ -31,6 +32,12 @@ export async function askReport(link: Link, connection: Connection, announcement
     after = ok.more
   } while (after !== undefined)
   return { window, files: files.map(({ report, missing, chunkSizeBytes }) => ({ ...report, missing, chunkSizeBytes })) }
+}
+
+/** The same of a transfer that the daemon knows, again after failures. Throws `unknown-fid`, `conflict` (gone), and as `withRetries`. */
+export async function reportOn(link: Link, fid: string, { signal, onEvent }: Asking): Promise<Report> {
+  const known = { type: MESSAGE_TYPE.AUTHENTICATION, fid, files: [], tags: [], chunkSizeBytes: CHUNK_SIZE_BYTES_DEFAULT } as const
+  return withRetries(link.timings, signal, onEvent, async () => askReport(link, await link.connection(signal), known, signal))
 }
 
 /** A run that touches the one before, as at the seam of two pages, lengthens it. */

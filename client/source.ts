@@ -17,8 +17,8 @@ export interface Source {
   reaches(offset: number): Promise<boolean>
   /** What lies below will not be asked for again, but after `digest-mismatch`. */
   release(offset: number): void
-  /** `sha256:` and hex, over everything; reads what was not read yet. Throws `file-changed`. */
-  digest(): Promise<string>
+  /** `sha256:` and hex, over everything; reads what was not read yet, and may tell how far that is. Throws `file-changed`. */
+  digest(onHashed?: (hashedBytes: number) => void): Promise<string>
   /** Forgets what was hashed, so that `digest` reads everything again; false where that is impossible. */
   rewind(): boolean
   close(): Promise<void>
@@ -83,9 +83,9 @@ abstract class SeekableSource implements Source {
 
   release(): void {}
 
-  async digest(): Promise<string> {
+  async digest(onHashed?: (hashedBytes: number) => void): Promise<string> {
     if (this.#digest === undefined) {
-      await this.#hashUpTo(this.sizeBytes)
+      await this.#hashUpTo(this.sizeBytes, onHashed)
       await this.checkUnchanged()
       this.#digest = `sha256:${this.#hash.digest('hex')}`
     }
@@ -101,12 +101,13 @@ abstract class SeekableSource implements Source {
     return true
   }
 
-  async #hashUpTo(end: number): Promise<void> {
+  async #hashUpTo(end: number, onHashed?: (hashedBytes: number) => void): Promise<void> {
     while (this.#hashedBytes < end) {
       const offset = this.#hashedBytes
       const block = await this.#load(offset, Math.min(BLOCK_BYTES, end - offset))
       this.#hashInOrder(block, offset)
       this.#recycle(block)
+      onHashed?.(this.#hashedBytes)
     }
   }
 

@@ -2,7 +2,7 @@
  * A user's files at one daemon, as an app sees them: each call of the library, put into terms of uploads, downloads and single requests.
  */
 import { v4 } from 'uuid'
-import { CHUNK_SIZE_BYTES_DEFAULT, CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError, uuidToWords } from '../protocol/index.ts'
+import { CHUNK_SIZE_BYTES_MAX, type FoundFile, MESSAGE_TYPE, TallyError, uuidToWords } from '../protocol/index.ts'
 import { byteStream } from './byte-stream.ts'
 import { type Content, type PutContent, labelOf, openContent } from './content.ts'
 import { Download, type DownloadResult } from './download.ts'
@@ -10,6 +10,7 @@ import type { OnEvent } from './events.ts'
 import { type FileId, parseFileId } from './file-id.ts'
 import { FileSink } from './file-sink.ts'
 import { getAll } from './get-all.ts'
+import { KnownDigest, candidateOf, givenDigest } from './known-digest.ts'
 import { checkOptions } from './known-options.ts'
 import type { Link } from './link.ts'
 import type {
@@ -18,12 +19,11 @@ import type {
 } from './options.ts'
 import { Operator } from './operator.ts'
 import { putAll } from './put-all.ts'
-import { type Report, askReport } from './report.ts'
+import { type Report, reportOn } from './report.ts'
 import { StreamSink } from './sink.ts'
 import { FileSource } from './source.ts'
-import { withRetries } from './timings.ts'
 import { GENERATIONS_MAX, transferId } from './transfer-id.ts'
-import { Upload, type UploadResult } from './upload.ts'
+import { HASH_FIRST_BYTES, Upload, type UploadResult } from './upload.ts'
 import type { FileLabel } from './upload-file.ts'
 import { watch } from './watch.ts'
 
@@ -35,10 +35,12 @@ const FIND_PAGE = 1000
 export class Tally {
   readonly #link: Link
   readonly #onEvent: OnEvent | undefined
+  readonly #known: KnownDigest
 
   constructor(link: Link, onEvent: OnEvent | undefined) {
     this.#link = link
     this.#onEvent = onEvent
+    this.#known = new KnownDigest(link)
   }
 
   /** For tokens whose scope has `admin`. */
@@ -54,8 +56,9 @@ export class Tally {
   /**
    * Stores a file (by path), a blob, bytes, or a stream of unknown length, which is read as fast as the daemon takes it. Resolves when it
    * is stored, as durable as the daemon promises. What was acknowledged stays when it fails or is aborted, and putting the same path (or
-   * any content under the same `fid`) again goes on. Throws `gave-up` where that may help, `file-changed`, `not-bytes`, what the stream
-   * threw, or the daemon's refusal.
+   * any content under the same `fid`) again goes on. Content that the user has stored already is not sent where its digest is known before
+   * its first byte: see `digest` and `digestFirst`. Throws `gave-up` where that may help, `file-changed`, `not-bytes`, `digest-mismatch`
+   * where `digest` is not the content's, what the stream threw, or the daemon's refusal.
    */
   async put(content: PutContent, options: PutOptions = {}): Promise<PutResult> {
     checkOptions('put', options)
@@ -63,11 +66,12 @@ export class Tally {
     if (options.fid !== undefined && uuidToWords(options.fid) === undefined) {
       throw new TallyError('malformed', `${JSON.stringify(options.fid)} is no UUID`, { field: 'fid' })
     }
+    const digest = options.digest === undefined ? undefined : givenDigest(options.digest)
     const opened = await openContent(content)
     const { source } = opened
     try {
       const label = labelOf(opened.label, options)
-      const upload = (fid: string): Promise<UploadResult> => this.#upload(opened, label, fid, options)
+      const upload = (fid: string): Promise<UploadResult> => this.#upload(opened, label, fid, { ...options, digest })
       const result = options.fid !== undefined ? await upload(options.fid)
         : source instanceof FileSource ? await this.#putFile(content as string, source, label.name, upload)
           : await upload(v4())
@@ -151,10 +155,7 @@ export class Tally {
    * the transfer with opaque chunks. Throws `unknown-fid` or `conflict` (gone).
    */
   async report(fid: string, { signal, onEvent = this.#onEvent }: CallOptions = {}): Promise<Report['files']> {
-    const link = this.#link
-    const known = { type: MESSAGE_TYPE.AUTHENTICATION, fid, files: [], tags: [], chunkSizeBytes: CHUNK_SIZE_BYTES_DEFAULT } as const
-    const { files } = await withRetries(link.timings, signal, onEvent, async () =>
-      askReport(link, await link.connection(signal), known, signal))
+    const { files } = await reportOn(this.#link, fid, { signal, onEvent })
     return files
   }
 
@@ -194,19 +195,35 @@ export class Tally {
     }
   }
 
-  #upload({ source }: Content, label: FileLabel, fid: string, options: PutOptions): Promise<UploadResult> {
-    return new Upload(this.#link, {
-      fid: fid.toLowerCase(),
-      files: [{ label, source }],
+  async #upload(content: Content, label: FileLabel, given: string, options: UploadOptionsGiven): Promise<UploadResult> {
+    const { source } = content
+    const { digest, signal, onEvent = this.#onEvent } = options
+    const fid = given.toLowerCase()
+    return await new Upload(this.#link, {
+      fid,
+      files: [{ label, source, digest }],
+      digestFirst: await this.#isDigestFirst(content, label, fid, options),
       tags: options.tags ?? [],
       chunkSizeBytes: Math.min(options.chunkSizeBytes ?? PUT_CHUNK_SIZE_BYTES, CHUNK_SIZE_BYTES_MAX),
       windowChunks: options.windowChunks,
       crc32: options.crc32,
-      signal: options.signal,
-      onEvent: options.onEvent ?? this.#onEvent,
+      signal,
+      onEvent,
     }).run()
   }
+
+  /** Small content always is, without a question. */
+  async #isDigestFirst(
+    { source: { sizeBytes }, label: own }: Content, label: FileLabel, fid: string, options: UploadOptionsGiven,
+  ): Promise<boolean> {
+    const { digest, digestFirst, signal, onEvent = this.#onEvent } = options
+    if (sizeBytes === null || sizeBytes <= HASH_FIRST_BYTES || digest !== undefined || digestFirst === false) return false
+    return this.#known.isWorthHashing(candidateOf(fid, sizeBytes, own, label), digestFirst === true, { signal, onEvent })
+  }
 }
+
+/** As `PutOptions`, with the digest checked. */
+type UploadOptionsGiven = Omit<PutOptions, 'digest'> & { readonly digest: string | undefined }
 
 function wireId({ fid, file }: FileOfTransfer): FileOfTransfer {
   return file === undefined ? { fid } : { fid, file }

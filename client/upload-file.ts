@@ -19,8 +19,14 @@ export class UploadFile {
   readonly label: FileLabel
   state: FileState = 'receiving'
   chunkSizeBytes = 0
-  /** Told to the daemon or about to be; from then on the last chunk may go. */
+  /** Told to the daemon or about to be. */
   digest: string | undefined
+  /** The digest is that of what was read here: the last chunk may go. */
+  isHashed = false
+  /** The digest came from the caller, who may be wrong. */
+  readonly isDigestGiven: boolean
+  /** Of the file's bytes, repetitions included. */
+  sentBytes = 0
   /** `digest-mismatch` so far. */
   mismatches = 0
   readonly #counts: UploadCounts
@@ -31,12 +37,15 @@ export class UploadFile {
    * Whether the report at hand was asked for with the file's size: without it, it does not list what lies behind the last chunk that came.
    */
   #isSizeTold = false
+  #isDigestTold = false
   readonly #sent = new ChunkSet()
   #cursor = 0
   #lastMissing = -1
 
-  constructor(number: number, source: Source, label: FileLabel, counts: UploadCounts) {
+  constructor(number: number, source: Source, label: FileLabel, counts: UploadCounts, digest?: string) {
     this.number = number
+    this.digest = digest
+    this.isDigestGiven = digest !== undefined
     this.source = source
     this.label = label
     this.#counts = counts
@@ -55,9 +64,15 @@ export class UploadFile {
     return { ...this.label, sizeBytes: this.source.sizeBytes, ...(this.digest === undefined ? {} : { digest: this.digest }) }
   }
 
+  /** The daemon was told size and digest, when the report at hand was asked for. */
+  get isTold(): boolean {
+    return this.#isSizeTold && this.#isDigestTold
+  }
+
   /** To be called before a report is asked for, with what `announcement` says then. */
   beginReport(): void {
     this.#isSizeTold = this.source.sizeBytes !== null
+    this.#isDigestTold = this.digest !== undefined
     this.#acknowledgedSince = new ChunkSet()
   }
 
@@ -122,9 +137,10 @@ export class UploadFile {
     return chunk < this.#lastMissing && this.#lastMissing !== Infinity
   }
 
-  /** This chunk, which `next` gave, is being sent. */
-  sending(chunk: number): void {
+  /** This chunk, which `next` gave, is being sent, with so many bytes. */
+  sending(chunk: number, bytes: number): void {
     this.#cursor = chunk + 1
+    this.sentBytes += bytes
     this.#counts.chunksSent++
     if (this.#acknowledged.has(chunk)) this.#counts.acknowledgedSentAgain++
     else if (!this.#sent.add(chunk)) this.#counts.chunksSentTwice++

@@ -1,10 +1,11 @@
 /**
  * One transfer on its way in: announces its files, sends what the daemon lacks, and goes on after whatever breaks until every file is
- * stored. What was acknowledged is not sent again. Each file is hashed while it is sent, and one chunk of it held back until the digest was
- * told, so that content is agreed before it appears (protocol, 3.1).
+ * stored. What was acknowledged is not sent again. Each file is hashed while it is sent, or before, and one chunk of it held back until the
+ * digest was told, so that content is agreed before it appears (protocol, 3.1).
  */
 import { createHash } from 'node:crypto'
 import { ChunkIds, MESSAGE_TYPE, TallyError, uuidToBytes } from '../protocol/index.ts'
+import { unlessAborted } from './abort.ts'
 import type { Connection } from './connection.ts'
 import { ClientError } from './errors.ts'
 import type { OnEvent, UploadCounts } from './events.ts'
@@ -18,7 +19,9 @@ import { type FileLabel, UploadFile } from './upload-file.ts'
 export interface UploadOptions {
   /** Lower case. Names the transfer: with the same files it is resumed. */
   readonly fid: string
-  readonly files: readonly { readonly label: FileLabel; readonly source: Source }[]
+  readonly files: readonly { readonly label: FileLabel; readonly source: Source; readonly digest?: string | undefined }[]
+  /** Files whose digest is not given are hashed before they are announced, as small ones always are. */
+  readonly digestFirst?: boolean | undefined
   readonly tags?: readonly string[]
   readonly chunkSizeBytes: number
   /** Fewer unanswered chunks than the daemon allows. */
@@ -30,14 +33,20 @@ export interface UploadOptions {
 
 export interface UploadResult {
   readonly fid: string
-  readonly files: readonly { readonly name: string; readonly sizeBytes: number; readonly digest: string }[]
+  readonly files: readonly {
+    readonly name: string
+    readonly sizeBytes: number
+    readonly digest: string
+    /** Of its bytes, how many were sent, repetitions included: 0 where the daemon had them already. */
+    readonly sentBytes: number
+  }[]
   readonly counts: Readonly<UploadCounts>
 }
 
 /** Bounds what lies in sockets and, for streams, in memory, whatever window the daemon allows. */
 const IN_FLIGHT_BYTES_MAX = 16_777_216
 /** Up to this size a file is hashed before it is announced, which saves a round trip. */
-const HASH_FIRST_BYTES = 1_048_576
+export const HASH_FIRST_BYTES = 1_048_576
 const MISMATCHES_MAX = 2
 
 export function noCounts(): UploadCounts {
@@ -64,22 +73,21 @@ export class Upload implements LaneOwner {
     this.#options = options
     this.fid = options.fid
     this.crc32 = options.crc32 === true
-    this.#files = options.files.map(({ source, label }, number) => new UploadFile(number, source, label, this.counts))
+    this.#files = options.files.map(({ source, label, digest }, number) => new UploadFile(number, source, label, this.counts, digest))
     this.#ids = new ChunkIds(createHash('sha256').update(uuidToBytes(options.fid)).digest())
   }
 
   /**
    * Resolves when every file is stored. Throws `gave-up` (resumable), `file-changed` and `digest-mismatch` (the file was removed from the
-   * daemon), `conflict`, the daemon's other refusals, or the signal's reason. Sources stay open.
+   * daemon; the latter also where a given digest is not its own), `conflict`, the daemon's other refusals, or the signal's reason.
+   * Sources stay open.
    */
   async run(): Promise<UploadResult> {
     const { signal, onEvent } = this.#options
     const abort = (): void => this.#lanes.at(-1)?.fail(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
     signal?.addEventListener('abort', abort)
     try {
-      for (const file of this.#files) {
-        if (file.source.sizeBytes !== null && file.source.sizeBytes <= HASH_FIRST_BYTES) file.digest = await file.source.digest()
-      }
+      for (const file of this.#files) await this.#hashFirst(file)
       await withRetries(this.#link.timings, signal, onEvent, progressed => {
         this.#progressed = progressed
         return this.#attempt()
@@ -91,7 +99,8 @@ export class Upload implements LaneOwner {
       signal?.removeEventListener('abort', abort)
       for (const lane of this.#lanes) lane.close()
     }
-    const files = this.#files.map(file => ({ name: file.label.name, sizeBytes: file.source.sizeBytes ?? 0, digest: file.digest ?? '' }))
+    const files = this.#files.map(({ label: { name }, source: { sizeBytes }, digest, sentBytes }) =>
+      ({ name, sizeBytes: sizeBytes ?? 0, digest: digest ?? '', sentBytes }))
     return { fid: this.fid, files, counts: this.counts }
   }
 
@@ -147,8 +156,8 @@ export class Upload implements LaneOwner {
     const inFlightMax = Math.max(1, Math.min(this.#window, windowChunks, Math.floor(IN_FLIGHT_BYTES_MAX / chunkSizeBytes)))
     for (let chunk = file.next(); chunk !== undefined; chunk = file.next()) {
       lane.throwIfFailed()
-      if (file.digest === undefined && !file.isSurelyNotLast(chunk) && await lane.during(file.isLast(chunk))) {
-        await this.#tellDigest(file, lane)
+      if (!file.isHashed && !file.isSurelyNotLast(chunk) && await lane.during(file.isLast(chunk))) {
+        await this.#hash(file, lane)
         continue
       }
       if (lane.inFlight >= inFlightMax) await lane.until(() => lane.inFlight < inFlightMax)
@@ -158,14 +167,46 @@ export class Upload implements LaneOwner {
       // Meanwhile a late answer, or a failure, may have come.
       if (file.next() !== chunk) continue
       lane.throwIfFailed()
-      file.sending(chunk)
+      file.sending(chunk, data.length)
       lane.send(file.number, chunk, this.#ids.encode(file.number, chunk), data)
     }
   }
 
-  async #tellDigest(file: UploadFile, lane: Lane): Promise<void> {
-    file.digest = await lane.during(file.source.digest())
-    await this.#announce(lane.connection)
+  /** Before anything is announced: what the daemon has already it then stores without a byte. */
+  async #hashFirst(file: UploadFile): Promise<void> {
+    const { digestFirst = false, signal, onEvent } = this.#options
+    const { sizeBytes } = file.source
+    if (sizeBytes === null || file.digest !== undefined || (sizeBytes > HASH_FIRST_BYTES && !digestFirst)) return
+    const onHashed = (hashedBytes: number): void => onEvent?.({ type: 'hashing', hashedBytes, totalBytes: sizeBytes })
+    file.digest = await unlessAborted(file.source.digest(sizeBytes > HASH_FIRST_BYTES ? onHashed : undefined), signal)
+    file.isHashed = true
+  }
+
+  /** All but the last chunk was sent: that one may go when the daemon knows the digest, and, where it was given, when it is right. */
+  async #hash(file: UploadFile, lane: Lane): Promise<void> {
+    const digest = await lane.during(file.source.digest())
+    if (file.digest !== undefined && file.digest !== digest) await this.#refuse(file, digest)
+    file.digest = digest
+    file.isHashed = true
+    if (!file.isTold) await this.#announce(lane.connection)
+  }
+
+  /** The digest that was given is not that of the content: nothing of it is kept. */
+  async #refuse(file: UploadFile, actual: string): Promise<never> {
+    await this.#remove(file)
+    throw wrongDigest(file, actual)
+  }
+
+  /**
+   * The daemon knows the transfer otherwise than it was announced, with another digest perhaps: where a digest that was given is not the
+   * content's, that is what is wrong. What the daemon has came before, and stays.
+   */
+  async #compareGiven(): Promise<void> {
+    for (const file of this.#files) {
+      if (!file.isDigestGiven || file.isHashed || file.source.sizeBytes === null) continue
+      const actual = await unlessAborted(file.source.digest(), this.#options.signal)
+      if (actual !== file.digest) throw wrongDigest(file, actual)
+    }
   }
 
   /** Says all that is known, and learns what is missing. Throws `conflict` where a file is gone. */
@@ -197,6 +238,7 @@ export class Upload implements LaneOwner {
   /** Rethrows what ended an attempt, after what has to be done about it first. */
   async #judge(error: unknown, connection: Connection): Promise<never> {
     if (error instanceof TallyError && error.code === 'digest-mismatch') await this.#startOver(error)
+    if (isConflict(error)) await this.#compareGiven()
     await this.#link.recover(connection, error, this.#options.signal)
     throw error
   }
@@ -212,7 +254,10 @@ export class Upload implements LaneOwner {
       await this.#remove(file)
       throw new Final(error)
     }
-    if (await file.source.digest() !== told) throw new ClientError('file-changed', `${file.label.name} changed while it was sent`)
+    const actual = await file.source.digest()
+    if (actual === told) return
+    if (file.isDigestGiven) await this.#refuse(file, actual)
+    throw new ClientError('file-changed', `${file.label.name} changed while it was sent`)
   }
 
   /** Best effort: what is not removed now expires. */
@@ -250,4 +295,14 @@ export class Upload implements LaneOwner {
     const sentBytes = Math.min(acknowledgedBytes + inFlightBytes, totalBytes ?? Infinity)
     onEvent({ type: 'progress', sentBytes, acknowledgedBytes, totalBytes, counts: this.counts })
   }
+}
+
+/** Not that it is gone, which is nobody's mistake. */
+function isConflict(error: unknown): boolean {
+  return error instanceof TallyError && error.code === 'conflict' && !['gone', 'removed'].includes(String(error.details['state']))
+}
+
+function wrongDigest({ number, label, digest = '' }: UploadFile, actual: string): Final {
+  const details = { file: number, expected: digest, actual }
+  return new Final(new TallyError('digest-mismatch', `${label.name} does not have the digest that was given for it`, details))
 }

@@ -53,10 +53,16 @@ export class LiveConfig {
   }
 
   /**
-   * For an operator: each setting with its values, where they come from and whether a new one holds at HUP; the keys by their fingerprints.
+   * For an operator: each setting with the values that hold, where they come from and whether new ones hold at HUP (else which wait for the
+   * next start); one that nobody set has no values. The keys by their fingerprints.
    */
   described(): ValueMap {
-    const settings = [...this.#settings].map(([name, { values, origin }]) => ({ name, values, origin, live: isLive(name) }))
+    const settings = named(this.#atStart, this.#settings).map(name => {
+      const live = isLive(name)
+      const { values = [], origin = 'default' } = (live ? this.#settings : this.#atStart).get(name) ?? {}
+      const next = live || said(this.#atStart, name) === said(this.#settings, name) ? {} : { next: this.#settings.get(name)?.values ?? [] }
+      return { name, values, origin, live, ...next }
+    })
     return { settings, keys: [...this.#rules.keys.ids] }
   }
 
@@ -66,13 +72,18 @@ export class LiveConfig {
     if (command.run !== 'daemon') throw new Error('these arguments do not run a daemon')
     const rules = rulesOf(command.config)
     const before = this.#settings
-    const named = (live: boolean, since: Settings): readonly string[] => [...new Set([...FLAGS.map(({ name }) => name), ...since.keys(), ...command.settings.keys()])]
+    const differing = (live: boolean, since: Settings): readonly string[] => named(since, command.settings)
       .filter(name => isLive(name) === live && said(since, name) !== said(command.settings, name))
     this.#config = command.config
     this.#settings = command.settings
     this.#rules = rules
-    return { changed: named(true, before), waiting: named(false, this.#atStart) }
+    return { changed: differing(true, before), waiting: differing(false, this.#atStart) }
   }
+}
+
+/** Every setting that there is, and what either says of single users and tags. */
+function named(one: Settings, other: Settings): readonly string[] {
+  return [...new Set([...FLAGS.filter(({ inFile }) => inFile === true).map(({ name }) => name), ...one.keys(), ...other.keys()])]
 }
 
 /** What holds for one user or tag always is. */

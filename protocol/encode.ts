@@ -122,7 +122,7 @@ function transfer(message: Transfer): Fields {
 }
 
 function find(message: Find): Fields {
-  return { 'message-id': message.messageId, ...query(message), limit: message.limit, after: message.after }
+  return { 'message-id': message.messageId, ...query(message), size: message.sizeBytes, limit: message.limit, after: message.after }
 }
 
 function query({ tags, anyTags, notTags, name, state }: Query): Fields {

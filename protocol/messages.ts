@@ -139,6 +139,8 @@ export interface Query {
 export interface Find extends Query {
   readonly type: typeof MESSAGE_TYPE.FIND
   readonly messageId: string
+  /** Files of exactly so many bytes. */
+  readonly sizeBytes?: number
   readonly limit: number
   readonly after?: string
 }

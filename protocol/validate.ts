@@ -128,6 +128,7 @@ function find(messageId: string, map: PlainMap): Find {
     type: MESSAGE_TYPE.FIND,
     messageId,
     ...query(map),
+    sizeBytes: optional(map, 'size', count),
     limit: optional(map, 'limit', countWithin(1, FIND_LIMIT_MAX)) ?? FIND_LIMIT_DEFAULT,
     after: optional(map, 'after', textWithin(CURSOR_BYTES_MAX)),
   })

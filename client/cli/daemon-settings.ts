@@ -12,7 +12,7 @@ export const daemonSettings: Command = {
   usage: '',
   summary: 'show the daemon\'s settings and keys; read them again',
   examples: [
-    ['tally settings', 'each setting, where it comes from, and whether a new value holds at once'],
+    ['tally settings', 'each setting that holds, where it comes from, and whether a new value holds at once'],
     ['tally settings --reload', 'what HUP does, and what it changed'],
   ],
   flags: [{ name: 'reload', help: 'read the configuration and the keys again' }],
@@ -30,14 +30,20 @@ export const daemonSettings: Command = {
 
 function textOf(found: ValueMap): string {
   const settings = listOf(found['settings']).map(setting => setting as ValueMap)
-  const rows = settings.map(({ name, values, origin, live }) =>
-    [String(name), listOf(values).map(String).join(' '), String(origin), live === true ? 'at once' : 'next start'].map(escaped))
+  const rows = settings.map(({ name, values, origin, live, next }) => {
+    const waiting = next === undefined ? 'next start' : `next start: ${textOfValues(next)}`
+    return [String(name), textOfValues(values), String(origin), live === true ? 'at once' : waiting].map(escaped)
+  })
   const widths = [0, 1, 2].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
   const lines = rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
   const keys = listOf(found['keys']).map(key => `key ${escaped(String(key).slice(0, KEY_CHARS))}…`)
   const changes = (['changed', 'waiting'] as const).filter(what => found[what] !== undefined)
     .map(what => `${what === 'changed' ? 'changed' : 'waiting for the next start'}: ${escaped(listOf(found[what]).join(' ')) || 'nothing'}`)
   return [...lines, ...keys, ...changes].join('\n')
+}
+
+function textOfValues(values: ValueMap[string] | undefined): string {
+  return listOf(values).map(String).join(' ') || 'not set'
 }
 
 function listOf(value: ValueMap[string] | undefined): readonly ValueMap[string][] {

@@ -9,6 +9,7 @@ export class Moving {
   readonly #output: Output
   readonly #label: string
   readonly #isOne: boolean
+  #isHashing = false
   #done = 0
   #total: { readonly files: number; readonly bytes: number } | undefined
   #amounts: Amounts = { acknowledgedBytes: 0, sentBytes: 0, totalBytes: null }
@@ -26,7 +27,10 @@ export class Moving {
   }
 
   event(event: ClientEvent): void {
+    if (event.type === 'hashing') return this.#drawHashing(event.hashedBytes, event.totalBytes)
     if (event.type !== 'progress') return this.#output.event(this.#label, event)
+    if (this.#isHashing) this.#output.next()
+    this.#isHashing = false
     this.#amounts = event
     this.#draw()
   }
@@ -35,6 +39,13 @@ export class Moving {
   done(): void {
     this.#done++
     this.#draw()
+  }
+
+  /** A single file that is not sent yet. Of many the sums go on meanwhile. */
+  #drawHashing(hashedBytes: number, totalBytes: number): void {
+    if (!this.#isOne) return
+    this.#isHashing = true
+    this.#output.progress(`hashing ${this.#label}`, { acknowledgedBytes: hashedBytes, totalBytes })
   }
 
   #draw(): void {

@@ -6,10 +6,12 @@ import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import type { ExitCode } from './exit.ts'
 import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
+import { styled } from './terminal.ts'
 import { escaped } from './text.ts'
 import { type Filter, filesBelow, filterOf } from './tree.ts'
 
 const STDIN = '-'
+const DIGEST_FIRST = ['auto', 'always', 'never'] as const
 
 export const put: Command = {
   name: 'put',
@@ -28,6 +30,11 @@ export const put: Command = {
     { name: 'include', value: 'GLOB', kind: 'glob', repeatable: true, help: 'with --recursive: only files that match: *.jpg, docs/**' },
     { name: 'exclude', value: 'GLOB', kind: 'glob', repeatable: true, help: 'with --recursive: neither files nor directories that match' },
     { name: 'chunk-size', value: 'SIZE', kind: 'size', help: 'bytes a chunk: 1 to 1M (default 256K)' },
+    {
+      name: 'digest-first', value: 'WHEN', kind: 'choice', choices: DIGEST_FIRST,
+      help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
+    },
+    { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
     { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay)' },
     RETRY_FLAG,
   ],
@@ -38,34 +45,48 @@ export const put: Command = {
     const files = given.positionals
     if (files.length === 0) throw new UsageError('put needs at least one FILE')
     const recursive = given.has('recursive')
-    if (given.has('name') && (files.length > 1 || recursive)) throw new UsageError('--name is for a single FILE')
+    for (const flag of ['name', 'digest']) {
+      if (given.has(flag) && (files.length > 1 || recursive)) throw new UsageError(`--${flag} is for a single FILE`)
+    }
     if (!recursive && (given.has('include') || given.has('exclude'))) throw new UsageError('--include and --exclude need --recursive')
     if (files.filter(file => file === STDIN).length > 1) throw new UsageError('- is given twice')
     const chunkSizeBytes = chunkSizeOf(given.one('chunk-size'))
     const expires = given.one('expires')
+    const digest = digestOf(given.one('digest'))
+    const digestFirst = given.one('digest-first') ?? 'auto'
     const filter = await filterOf(given.all('include'), given.all('exclude'))
     await using tally = await connectAs(context)
-    const options = { ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }), ...(expires === undefined ? {} : { expiresMs: expiryOf(expires) }) }
-    return await new Put(context, tally, { recursive, filter }, options).run(files)
+    const options = {
+      ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
+      ...(expires === undefined ? {} : { expiresMs: expiryOf(expires) }),
+      ...(digestFirst === 'auto' ? {} : { digestFirst: digestFirst === 'always' }),
+    }
+    return await new Put(context, tally, { recursive, filter }, options, digest === undefined ? {} : { digest }).run(files)
   },
 }
 
 interface Given {
   readonly chunkSizeBytes?: number
   readonly expiresMs?: number
+  readonly digestFirst?: boolean
 }
 
 class Put {
   readonly #context: Context
   readonly #tally: Tally
   readonly #chosen: { readonly recursive: boolean; readonly filter: Filter }
+  /** Said of a single file. */
+  readonly #only: Pick<PutAllItem, 'digest'>
   readonly #outcome: Outcome
   readonly #options: Given & { readonly tags: readonly string[]; readonly signal: AbortSignal }
 
-  constructor(context: Context, tally: Tally, chosen: { recursive: boolean; filter: Filter }, options: Given) {
+  constructor(
+    context: Context, tally: Tally, chosen: { recursive: boolean; filter: Filter }, options: Given, only: Pick<PutAllItem, 'digest'>,
+  ) {
     this.#context = context
     this.#tally = tally
     this.#chosen = chosen
+    this.#only = only
     this.#outcome = new Outcome(context)
     this.#options = { ...options, tags: context.given.all('tag'), signal: context.signal }
   }
@@ -89,7 +110,7 @@ class Put {
     try {
       const name = given.one('name') ?? 'stdin'
       const onEvent = { onEvent: (event: Parameters<typeof output.event>[1]) => output.event(STDIN, event) }
-      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...onEvent, name }))
+      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, ...onEvent, name }))
     } catch (error) {
       this.#outcome.failed({ path: STDIN }, error)
     }
@@ -103,7 +124,7 @@ class Put {
         if (output.json) output.result('', found)
         output.say(`tally: ${escaped(found.path)}: skipped, a ${found.skipped}`)
       } else if ('error' in found) this.#outcome.failed({ path: found.path }, found.error)
-      else yield { path: found.path, name: given.one('name') ?? found.name }
+      else yield { path: found.path, name: given.one('name') ?? found.name, ...this.#only }
     }
   }
 
@@ -115,10 +136,18 @@ class Put {
     }
   }
 
-  #report(path: string, { fid, file, name, sizeBytes, digest, counts }: Omit<PutResult, 'files'>): void {
-    const value = { fid, file, name, size: sizeBytes, digest, path, ...counts }
-    this.#context.output.result(`${fid}/${file}  ${digest}  ${escaped(name)}`, value)
+  #report(path: string, { fid, file, name, sizeBytes, digest, sentBytes, counts }: Omit<PutResult, 'files'>): void {
+    const { output } = this.#context
+    const isThere = sizeBytes > 0 && sentBytes === 0
+    const text = `${fid}/${file}  ${digest}  ${escaped(name)}${isThere ? styled(output.results, 'dim', '  (already there)') : ''}`
+    output.result(text, { fid, file, name, size: sizeBytes, digest, path, sentBytes, ...counts })
   }
+}
+
+/** Throws UsageError. */
+function digestOf(text: string | undefined): string | undefined {
+  if (text === undefined || /^sha256:[0-9a-f]{64}$/i.test(text)) return text
+  throw new UsageError(`--digest is sha256: and 64 hex digits, not ${JSON.stringify(text)}`)
 }
 
 function chunkSizeOf(text: string | undefined): number | undefined {

@@ -15,17 +15,26 @@ export async function listAll(context: Context): Promise<ExitCode> {
   return EXIT.DONE
 }
 
-function transferText({ user, fid, files, size, received, touched, rate, gaps, connections }: ValueMap): string {
+function transferText(transfer: ValueMap): string {
+  const { user, fid, files, size, received, rate, gaps, connections } = transfer
   const amount = typeof size === 'number' ? `${sizeText(Number(received))} of ${sizeText(size)}` : `${sizeText(Number(received))} of a stream`
   const open = Array.isArray(connections) ? connections.length : 0
   return [
     String(fid), escaped(String(user)), countText(Number(files), 'file'), amount, ...(gaps === undefined ? [] : [countText(Number(gaps), 'gap')]),
-    open === 0 ? `idle for ${ageText(Date.now() - Number(touched))}` : `${sizeText(Number(rate))}/s over ${countText(open, 'connection')}`,
+    `began ${ageText(Number(transfer['age-ms']))} ago`, lastText(transfer),
+    open === 0 ? 'not open' : `${sizeText(Number(rate))}/s over ${countText(open, 'connection')}`,
   ].join('  ')
 }
 
+/** Where nothing ever came, what was touched last is the announcement. */
+function lastText({ created, touched, received, 'idle-ms': idleMs }: ValueMap): string {
+  return Number(received) === 0 && touched === created ? 'no chunk yet' : `last chunk ${ageText(Number(idleMs))} ago`
+}
+
 function connectionText({ id, user, transfers, fetches, watches, pending }: ValueMap): string {
-  const who = user === null ? 'not authenticated' : escaped(String(user))
-  const what = [['transfer', transfers], ['fetch', fetches], ['watch', watches], ['pending chunk', pending]] as const
-  return [`connection ${id}`, who, ...what.filter(([, count]) => Number(count) > 0).map(([name, count]) => `${Number(count)} ${name}${Number(count) === 1 ? '' : name.endsWith('ch') ? 'es' : 's'}`)].join('  ')
+  const counts = [
+    [transfers, 'transfer', 'transfers'], [fetches, 'fetch', 'fetches'], [watches, 'watch', 'watches'], [pending, 'pending chunk', 'pending chunks'],
+  ] as const
+  const what = counts.filter(([count]) => Number(count) > 0).map(([count, one, many]) => countText(Number(count), one, many))
+  return [`connection ${id}`, user === null ? 'not authenticated' : escaped(String(user)), ...what].join('  ')
 }

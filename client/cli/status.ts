@@ -26,7 +26,7 @@ export const status: Command = {
   summary: 'show transfers under way; of one, a map of its chunks',
   examples: [
     ['tally status', 'what is under way, and how far it is'],
-    ['tally status --all', 'of every user, with rates, gaps and who is connected (needs the scope admin)'],
+    ['tally status --all', 'of every user, with rates, gaps, ages and who is connected (needs the scope admin)'],
     ['tally status 0b6f…-9c1d', 'which chunks of a transfer are here, as torrent clients draw it'],
   ],
   flags: [{ name: 'all', short: 'a', help: 'of every user of the daemon, and who is connected' }],

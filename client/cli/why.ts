@@ -1,4 +1,7 @@
-/** `tally why`: in sentences, what a transfer waits for. Asking needs a token with the scope admin; the same user's is minted for it. */
+/**
+ * `tally why`: in sentences, what a transfer waits for and what of it is damaged. Asking needs a token with the scope admin; the same
+ * user's is minted for it.
+ */
 import { UsageError } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
 import { EXIT } from './exit.ts'
@@ -9,7 +12,7 @@ export const why: Command = {
   name: 'why',
   usage: 'FID',
   argument: 'fid',
-  summary: 'say why a transfer is not finished',
+  summary: 'say why a transfer is not finished, or what of it is damaged',
   examples: [
     ['tally why 0b6f…-9c1d', 'what is missing, who has it open, when it expires'],
     ['tally why 0b6f…-9c1d --user ann', 'of another user\'s transfer'],

@@ -29,12 +29,18 @@ export function handleStatus(session: Session, message: Status, encoding: Encodi
 
 export function handleWhy(session: Session, message: Why, encoding: Encoding): void {
   checkScope(session.identity(), MESSAGE_TYPE.WHY)
-  const { registry, nowMs } = session.services
+  const { registry, nowMs, unfinishedKeptMs } = session.services
   answerLater(session, message, encoding, async () => {
     const because = await ofTransfer(session, message.user, message.fid, async transfer => {
       const found = await registry.unfinished({ user: message.user, limit: 1, after: transfer.id + 1 })
       const touchedMs = found[0]?.id === transfer.id ? found[0].touchedMs : undefined
-      return whyUnfinished(transfer, connectionsOf(session, transfer).length, transfer.meter.lastMs ?? touchedMs, nowMs(), session.services.unfinishedKeptMs())
+      return whyUnfinished(transfer, {
+        connections: connectionsOf(session, transfer).length,
+        touchedMs: transfer.meter.lastMs ?? touchedMs,
+        keptMs: unfinishedKeptMs(),
+        damaged: await registry.damagedFiles(transfer.id),
+        nowMs: nowMs(),
+      })
     })
     return { result: { because } }
   })

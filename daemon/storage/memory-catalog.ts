@@ -10,9 +10,9 @@ import { fileMatcher } from './match.ts'
 import { forgetEvents, type MemoryEvents, readEvents, tellEvent } from './memory-events.ts'
 import { checkQuota, type Quota, type Usage } from './quota.ts'
 import type {
-  Amendment, Catalog, EventKind, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, HeldBytes,
-  Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord,
-  UnfinishedQuery, UnfinishedTransfer,
+  Amendment, Catalog, DamagedFile, EventKind, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage,
+  FoundRecord, HeldBytes, Mark, NewFile, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId,
+  TransferRecord, UnfinishedQuery, UnfinishedTransfer,
 } from './storage.ts'
 
 interface MemoryFile extends Omit<FileRecord, 'receipts' | 'held'> {
@@ -226,7 +226,7 @@ export class MemoryCatalog implements Catalog {
     for (const file of [...this.state.files.values()].sort((a, b) => b.id - a.id)) {
       if (file.id >= before || file.state === 'removed' || this.#userOf(file) !== query.user) continue
       const found = this.#found(file)
-      if (isWanted(found)) files.push(found)
+      if (isWanted(found) && (query.sizeBytes === undefined || found.sizeBytes === query.sizeBytes)) files.push(found)
       if (files.length === query.limit) break
     }
     return { files, sequence: this.#eventsOf(query.user).sequence }
@@ -285,6 +285,10 @@ export class MemoryCatalog implements Catalog {
 
   async isDamaged(transfer: TransferId): Promise<boolean> {
     return this.#files(transfer).some(file => file.repair !== null || this.#isRepairable(file))
+  }
+
+  async damagedFiles(transfer: TransferId): Promise<readonly DamagedFile[]> {
+    return this.#files(transfer).map(file => ({ file: file.number, damaged: this.#damageOf(file) })).filter(({ damaged }) => damaged.length > 0)
   }
 
   async beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]> {

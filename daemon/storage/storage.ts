@@ -86,6 +86,14 @@ export interface ScrubPosition {
   readonly isOver: boolean
 }
 
+/** A stored file whose content is not what was stored any more. */
+export interface DamagedFile {
+  /** Its number in the transfer. */
+  readonly file: number
+  /** Of blocks. */
+  readonly damaged: readonly Run[]
+}
+
 /** A stored file's repair. */
 export interface Repair {
   /** What the chunks came into, each at its place. */
@@ -178,6 +186,8 @@ export interface Tagging {
 
 export interface FindQuery extends Query {
   readonly user: string
+  /** Files of exactly so many bytes. */
+  readonly sizeBytes?: number
   readonly limit: number
   /** The `cursor` of the last file of the page before. */
   readonly after?: string
@@ -313,6 +323,8 @@ export interface Catalog {
   store(file: FileId, digest: string, sizeBytes: number, nowMs: number, sums?: Uint8Array): Promise<void>
   /** Whether a stored file of the transfer is damaged and can be repaired, or is under repair. */
   isDamaged(transfer: TransferId): Promise<boolean>
+  /** The stored files of the transfer whose content is known to be damaged, whatever chunks they take, by ascending number. */
+  damagedFiles(transfer: TransferId): Promise<readonly DamagedFile[]>
   /**
    * Begins to repair the damaged files of the transfer that take numbered chunks: those chunks that have bytes of a damaged block are not
    * marked from here on, and `mark` counts for these files as for receiving ones. They stay stored. Answers all that are under repair.

@@ -4,7 +4,7 @@
  */
 import { TallyError, asTallyError } from '../../protocol/errors.ts'
 import type { Quota } from '../storage/quota.ts'
-import type { NewTransfer, TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage/storage.ts'
+import type { DamagedFile, NewTransfer, TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage/storage.ts'
 import { LiveTransfer, type TransferParts } from './live-transfer.ts'
 import { Pages } from './pages.ts'
 
@@ -99,6 +99,11 @@ export class Registry {
   /** Transfers with files that are not stored yet, in memory or not. */
   unfinished(query: UnfinishedQuery): Promise<readonly UnfinishedTransfer[]> {
     return this.#parts.store.catalog.unfinished(query)
+  }
+
+  /** A transfer's stored files whose content is known to be damaged. */
+  damagedFiles(transfer: TransferId): Promise<readonly DamagedFile[]> {
+    return this.#parts.store.catalog.damagedFiles(transfer)
   }
 
   /** How many are in memory. */

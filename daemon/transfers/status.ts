@@ -1,9 +1,10 @@
 /**
  * What an operator asks about transfers (docs/protocol.md, "Operator's messages"): which are under way and how they fare, and of one in
- * sentences what it waits for. It only reads. Nothing here is said to anybody but an operator.
+ * sentences what it waits for and what of it is damaged. It only reads. Nothing here is said to anybody but an operator.
  */
-import type { ValueMap } from '../../protocol/messages.ts'
-import type { UnfinishedTransfer } from '../storage/storage.ts'
+import type { Run, ValueMap } from '../../protocol/messages.ts'
+import { rangesOf } from '../storage/blocks.ts'
+import type { DamagedFile, UnfinishedTransfer } from '../storage/storage.ts'
 import type { LiveTransfer } from './live-transfer.ts'
 import type { Upload } from './upload.ts'
 
@@ -18,9 +19,12 @@ const SENTENCES_MAX = 100
 export function transferStatus(
   found: UnfinishedTransfer, live: LiveTransfer | undefined, connections: readonly number[], nowMs: number,
 ): ValueMap {
-  const { user, fid, createdMs, touchedMs, files, sizeBytes, receivedBytes } = found
+  const { user, fid, createdMs, files, sizeBytes, receivedBytes } = found
+  const touchedMs = live?.meter.lastMs ?? found.touchedMs
   return {
-    user, fid, files, size: sizeBytes, received: receivedBytes, created: createdMs, touched: live?.meter.lastMs ?? touchedMs,
+    user, fid, files, size: sizeBytes, received: receivedBytes, created: createdMs, touched: touchedMs,
+    // By the clock that told both times: whoever asks from another machine has another one.
+    'age-ms': Math.max(0, nowMs - createdMs), 'idle-ms': Math.max(0, nowMs - touchedMs),
     rate: Math.round(live?.meter.perSecond(nowMs) ?? 0),
     ...(live === undefined ? {} : { gaps: live.uploads.reduce((sum, upload) => sum + gapsOf(upload).length, 0) }),
     connections,
@@ -51,26 +55,41 @@ export function transferMap(
   return { map, ...(next < uploads.length ? { next } : {}) }
 }
 
-/**
- * Why the transfer is not finished, or that it is. `touchedMs`: when a chunk came last; undefined where nothing is missing. It is kept for
- * `keptMs` after that.
- */
-export function whyUnfinished(
-  transfer: LiveTransfer, connections: number, touchedMs: number | undefined, nowMs: number, keptMs: number,
-): readonly string[] {
-  const { uploads } = transfer
-  const open = uploads.filter(({ state }) => state === 'receiving')
-  const count = (state: Upload['state']): number => uploads.filter(upload => upload.state === state).length
-  const sentences = [`Of ${uploads.length} files ${count('stored')} are stored, ${count('removed')} were removed, ${open.length} are not finished.`]
-  if (open.length === 0) return [...sentences, 'Nothing is missing.']
-  sentences.push(...open.slice(0, SENTENCES_MAX).map(fileSentence))
-  if (open.length > SENTENCES_MAX) sentences.push(`And ${open.length - SENTENCES_MAX} files more.`)
-  const failure = open.map(({ lastFailure }) => lastFailure).find(error => error !== undefined)
+/** What is known around a transfer when somebody asks why. */
+export interface Circumstances {
+  /** How many connections have it open. */
+  readonly connections: number
+  /** When a chunk came last; undefined where nothing is missing, or nobody knows. */
+  readonly touchedMs: number | undefined
+  /** How long it is kept after that. */
+  readonly keptMs: number
+  /** Its stored files whose content is known to be damaged. */
+  readonly damaged: readonly DamagedFile[]
+  readonly nowMs: number
+}
+
+/** In sentences, why the transfer is not finished, or what of it is damaged, and what is to be done; or that nothing is missing. */
+export function whyUnfinished({ uploads }: LiveTransfer, circumstances: Circumstances): readonly string[] {
+  const { connections, touchedMs, keptMs, damaged, nowMs } = circumstances
+  const removed = uploads.filter(({ state }) => state === 'removed').length
+  // A file under repair receives chunks, and is stored all the same.
+  const open = uploads.filter(({ state, repair }) => state === 'receiving' && repair === null)
+  const stored = uploads.length - removed - open.length
+  const sentences = [`Of ${uploads.length} files ${stored} are stored, ${removed} were removed, ${open.length} are not finished.`]
+  const about = [...open.map(fileSentence), ...damaged.map(({ file, damaged: runs }) => damageSentence(uploads[file] as Upload, runs))]
+  if (about.length === 0) return [...sentences, 'Nothing is missing.']
+  sentences.push(...about.slice(0, SENTENCES_MAX))
+  if (about.length > SENTENCES_MAX) sentences.push(`And ${about.length - SENTENCES_MAX} files more.`)
+  const receiving = uploads.filter(({ state }) => state === 'receiving')
+  if (receiving.length === 0) return sentences
+  const failure = receiving.map(({ lastFailure }) => lastFailure).find(error => error !== undefined)
   if (failure !== undefined) sentences.push(`The last failure was ${failure.code}: ${failure.message}.`)
   sentences.push(connections === 0 ? 'No connection has it open.' : `${connections} connections have it open.`)
   if (touchedMs !== undefined) {
     const days = Math.max(0, (touchedMs + keptMs - nowMs) / 86_400_000).toFixed(1)
-    sentences.push(`The last chunk came ${Math.max(0, Math.round((nowMs - touchedMs) / 1000))} s ago; without another one it expires in ${days} days.`)
+    const end = open.length === 0 ? 'the repair is given up' : 'it expires'
+    const seconds = Math.max(0, Math.round((nowMs - touchedMs) / 1000))
+    sentences.push(`The last chunk came ${seconds} s ago; without another one ${end} in ${days} days.`)
   }
   return sentences
 }
@@ -80,13 +99,34 @@ function fileSentence(upload: Upload): string {
   const { chunkCount } = upload
   if (upload.isComplete) return `${what} is complete; its digest is being computed and compared.`
   const gaps = gapsOf(upload)
-  const lacking = gaps.slice(0, SENTENCE_RUNS_MAX).map(([first, length]) => (length === 1 ? `${first}` : `${first} to ${first + length - 1}`)).join(', ')
-  const list = `${lacking}${gaps.length > SENTENCE_RUNS_MAX ? ' and more' : ''}`
-  if (chunkCount !== undefined) return `${what} lacks ${chunkCount - upload.marked.size} of ${chunkCount} chunks: ${list}.`
+  if (chunkCount !== undefined) return `${what} lacks ${chunkCount - upload.marked.size} of ${chunkCount} chunks: ${chunksText(gaps)}.`
   const told = `${what} has ${upload.marked.size} chunks, and its size was not told yet: its sender has to say where it ends`
-  return gaps.length === 0 ? `${told}.` : `${told}; it lacks ${list}.`
+  return gaps.length === 0 ? `${told}.` : `${told}; it lacks ${chunksText(gaps)}.`
 }
 
-function gapsOf(upload: Upload): readonly (readonly [first: number, count: number])[] {
+/** Of a stored file: which of its bytes are damaged, and what makes it whole. */
+function damageSentence(upload: Upload, damaged: readonly Run[]): string {
+  const sizeBytes = upload.sizeBytes ?? 0
+  const bytes = listed(rangesOf(damaged, sizeBytes).map(([offset, length]) => `${offset}–${offset + length - 1}`))
+  const what = `File ${upload.number} ${JSON.stringify(upload.name)} is stored, but its content is damaged: bytes ${bytes} of ${sizeBytes}.`
+  if (upload.isComplete) return `${what} A repair is under way: all of its chunks are here; the digest is being computed and compared.`
+  if (upload.repair !== null) {
+    const lacking = `${(upload.chunkCount ?? 0) - upload.marked.size} chunks: ${chunksText(gapsOf(upload))}`
+    return `${what} A repair is under way and lacks ${lacking}. Put the same file again to go on with it.`
+  }
+  const again = `${what} It cannot be fetched until it is repaired: put the same`
+  return `${again} ${upload.kind === 'opaque' ? 'content again, under another fid' : 'file again, and only its damaged blocks are sent'}.`
+}
+
+function chunksText(runs: readonly Run[]): string {
+  return listed(runs.map(([first, count]) => (count === 1 ? `${first}` : `${first} to ${first + count - 1}`)))
+}
+
+/** The first few. */
+function listed(texts: readonly string[]): string {
+  return `${texts.slice(0, SENTENCE_RUNS_MAX).join(', ')}${texts.length > SENTENCE_RUNS_MAX ? ' and more' : ''}`
+}
+
+function gapsOf(upload: Upload): readonly Run[] {
   return upload.report(MAP_RUNS_MAX, 0).missing
 }

@@ -129,6 +129,8 @@ export class FakeDaemon {
       if (message.type === MESSAGE_TYPE.AUTHENTICATION) this.#authenticate(message, peer)
       else if (message.type === MESSAGE_TYPE.TRANSFER) this.#receive(message, peer)
       else if (message.type === MESSAGE_TYPE.REMOVE) this.#remove(message.messageId, message.fid, peer)
+      // As a foreign daemon that knows no such question.
+      else if (message.type === MESSAGE_TYPE.FIND) throw new TallyError('unsupported-type', 'no FIND here', { type: message.type })
     } catch (error) {
       if (!(error instanceof TallyError)) throw error
       peer.refuse(message.messageId, error)

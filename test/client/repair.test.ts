@@ -59,6 +59,7 @@ t.test('the command line: get fails and says why, fsck names it, put repairs it,
   const refused = await run(['get', `${stored?.['fid']}/0`, '-o', 'out'])
   t.equal(refused.code, 1)
   t.match(refused.stderr, /digest|damaged/)
+  t.match((await run(['why', `${stored?.['fid']}`])).stdout.toString(), /"film" is stored, but its content is damaged: bytes 262144–524287 of 786432\./)
   t.equal((await run(['put', 'film', '--tag', 'x'])).code, 0)
   t.equal((await run(['get', `${stored?.['fid']}/0`, '-o', 'out', '--force'])).code, 0)
   t.ok(readFileSync(join(directory, 'out')).equals(bytes))

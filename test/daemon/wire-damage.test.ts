@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { startDaemon, type TestDaemon } from '../support/daemon.ts'
 import { chooseSeed, Random } from '../support/random.ts'
 import type { Answer, RawClient } from '../support/raw-client.ts'
-import { numberedChunk, type Fields } from '../support/wire.ts'
+import { numberedChunk, TYPE, type Fields } from '../support/wire.ts'
 
 const BLOCK_BYTES = 262_144
 const CHUNK_BYTES = 32_768
@@ -154,6 +154,58 @@ t.test('an absent file is asked for whole; the same content under another fid ma
   }
   for (const wanted of [fid, other]) t.ok((await client.fetch({ fid: wanted, file: 0 })).bytes.equals(contents[0] as Buffer))
   t.match((await announce()).files, [{ state: 'stored', missing: [] }])
+})
+
+t.test('WHY says which bytes of which file are damaged and what to do, how far a repair is, and nothing more once it is whole', async t => {
+  const { daemon, client, fid, contents, announce, blobOf } = await storeFiles(t, [3 * BLOCK_BYTES + 77, BLOCK_BYTES, 1000])
+  const admin = await daemon.client()
+  t.teardown(() => admin.destroy())
+  await admin.authenticate(daemon.token({ sub: 'root', scope: 'admin' }))
+  const why = async () => ((await admin.request(TYPE.why, { user: 'ada', fid }))['result'] as { because: string[] }).because
+  const sound = ['Of 3 files 3 are stored, 0 were removed, 0 are not finished.', 'Nothing is missing.']
+  t.strictSame(await why(), sound)
+  for (const offset of [BLOCK_BYTES, 3 * BLOCK_BYTES + 76]) flipBit(blobOf(0), offset)
+  flipBit(blobOf(2), 0)
+  for (const file of [0, 2]) t.equal((await client.fetch({ fid, file })).answer.code, 'content-damaged')
+  const damage = [
+    'File 0 "file 0" is stored, but its content is damaged: bytes 262144–524287, 786432–786508 of 786509.',
+    'File 2 "file 2" is stored, but its content is damaged: bytes 0–999 of 1000.',
+  ] as const
+  const repaired = 'It cannot be fetched until it is repaired: put the same file again, and only its damaged blocks are sent.'
+  let told = await why()
+  // The contents are read whole in the background.
+  for (const untilMs = Date.now() + 60_000; told.length < 3 && Date.now() < untilMs;) told = await why()
+  t.strictSame(told, [sound[0], `${damage[0]} ${repaired}`, `${damage[1]} ${repaired}`])
+  await announce()
+  const perBlock = BLOCK_BYTES / CHUNK_BYTES
+  const goOn = 'Put the same file again to go on with it.'
+  const [, first, second, ...rest] = await why()
+  t.equal(first, `${damage[0]} A repair is under way and lacks ${perBlock + 1} chunks: ${perBlock} to ${2 * perBlock - 1}, ${3 * perBlock}. ${goOn}`)
+  t.equal(second, `${damage[1]} A repair is under way and lacks 1 chunks: 0. ${goOn}`)
+  t.match(rest, ['1 connections have it open.', /^The last chunk came \d+ s ago; without another one the repair is given up in 7\.0 days\.$/])
+  const send = (file: number, chunk: number) =>
+    client.sendChunk(numberedChunk(fid, file, chunk), (contents[file] as Buffer).subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
+  t.ok((await send(2, 0)).stored)
+  for (let chunk = perBlock; chunk < 2 * perBlock; chunk++) await send(0, chunk)
+  t.match(await why(), [sound[0], `${damage[0]} A repair is under way and lacks 1 chunks: ${3 * perBlock}. ${goOn}`, /./, /./])
+  t.ok((await send(0, 3 * perBlock)).stored)
+  t.strictSame(await why(), sound)
+})
+
+t.test('WHY of a damaged file that came in opaque chunks asks for another fid', async t => {
+  const daemon = await startDaemon(t)
+  const client = await daemon.client()
+  t.teardown(() => client.destroy())
+  const fid = '3f2504e0-4f89-41d3-9a0c-0305e82c3301'
+  await client.authenticate(daemon.token({ sub: 'ada', scope: 'put get admin' }), { fid, files: [{ name: 'a', size: 1000 }] })
+  t.equal((await client.sendChunk('11111111-2222-4333-8444-555555555555', Buffer.alloc(1000))).response, 'Ok')
+  flipBit(join(daemon.store, 'blobs', '000', '00000001'), 3)
+  t.equal((await client.fetch({ fid, file: 0 })).answer.code, 'content-damaged')
+  const why = async () => ((await client.request(TYPE.why, { user: 'ada', fid }))['result'] as { because: string[] }).because
+  let told = await why()
+  for (const untilMs = Date.now() + 60_000; told[1] === 'Nothing is missing.' && Date.now() < untilMs;) told = await why()
+  t.strictSame(told.slice(1), ['File 0 "a" is stored, but its content is damaged: bytes 0–999 of 1000. ' +
+    'It cannot be fetched until it is repaired: put the same content again, under another fid.'])
 })
 
 for (const durability of ['power', 'process'] as const) {

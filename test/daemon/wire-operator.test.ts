@@ -41,6 +41,9 @@ t.test('STATUS lists what is under way, of all users, a page at a time, and draw
   const result = second['result'] as Map
   const [ofAda] = result['transfers'] as Map[]
   t.match(ofAda, { user: 'ada', fid: FID, files: 2, size: null, received: 2048, gaps: 2 })
+  const [age, idle] = [ofAda?.['age-ms'] as number, ofAda?.['idle-ms'] as number]
+  t.ok(age >= idle && idle >= 0 && age < 60_000)
+  t.equal(age - idle, (ofAda?.['touched'] as number) - (ofAda?.['created'] as number))
   t.ok((ofAda?.['rate'] as number) > 0)
   const connections = result['connections'] as Map[]
   t.match(connections.find(({ user }) => user === 'ada'), { transfers: 1, fetches: 0, watches: 0, pending: 0 })
@@ -123,6 +126,9 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   const before = (await admin.request(TYPE.settings, {}))['result'] as Map
   t.strictSame(setting(before, 'max-file-size'), { name: 'max-file-size', values: ['10'], origin: file, live: true })
   t.match(setting(before, 'durability'), { origin: '--durability', live: false })
+  for (const name of ['quota', 'quota-files', 'user-limit-rate', 'min-free']) t.match(setting(before, name), { values: [], origin: 'default' }, name)
+  t.match(setting(before, 'connections'), { values: ['10000'], origin: 'default' })
+  t.equal(setting(before, 'config'), undefined, 'only settings are listed')
   t.match((before['keys'] as string[])[0], /^[0-9a-f]{64}$/)
   t.equal(before['changed'], undefined)
   t.notMatch(JSON.stringify(before), daemon.secret)
@@ -130,6 +136,12 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   const after = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
   t.strictSame([after['changed'], after['waiting'], after['ended']], [['max-file-size'], [], 0])
   t.match(setting(after, 'max-file-size'), { values: ['11'] })
+  writeFileSync(file, 'min-free = 5\nlog-level = "warn"\nquota = "1G"\n[users.ann]\nquota = "2G"')
+  const later = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
+  t.strictSame([later['changed'], later['waiting']], [['max-file-size', 'quota', 'log-level', 'users.ann.quota'], ['min-free']])
+  t.strictSame(setting(later, 'min-free'), { name: 'min-free', values: [], origin: 'default', live: false, next: ['5'] }, 'what holds is told')
+  t.match(setting(later, 'max-file-size'), { values: [] })
+  for (const [name, value] of [['quota', '1G'], ['users.ann.quota', '2G'], ['log-level', 'warn']]) t.match(setting(later, `${name}`), { values: [value], origin: file })
   writeFileSync(file, 'nonsense = 1')
   t.match(((await admin.request(TYPE.settings, { reload: true }))['result'] as Map)['failure'], 'nonsense')
   await admin.close()

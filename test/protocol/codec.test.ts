@@ -97,7 +97,7 @@ const messages: Record<string, fc.Arbitrary<Message>> = {
   TRANSFER: message({ type: fc.constant(3), messageId: id, chunk, data: fc.uint8Array({ maxLength: 300 }) }, { crc32: word, fetch: id }),
   FIND: message(
     { type: fc.constant(4), messageId: id, tags, anyTags: tags, notTags: tags, limit: fc.integer({ min: 1, max: 1000 }) },
-    { name: text, state, after: text },
+    { name: text, state, sizeBytes: uint, after: text },
   ),
   'FETCH by fid': message(
     { type: fc.constant(5), messageId: id, fid, file: fc.nat(4095) },

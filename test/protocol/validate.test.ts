@@ -276,7 +276,7 @@ t.test('TRANSFER in msgpack: data is bin, and nothing else', async t => {
 
 t.test('FIND: defaults, and every field', async t => {
   t.strictSame(decodeJson(FIND, {}).message, { type: 4, messageId: ID, tags: [], anyTags: [], notTags: [], limit: 100 })
-  const all = { tags: ['a'], 'any-tags': ['b', 'c'], 'not-tags': ['d'], name: '*.jpg', state: 'finishing', limit: 1000, after: 'x' }
+  const all = { tags: ['a'], 'any-tags': ['b', 'c'], 'not-tags': ['d'], name: '*.jpg', state: 'finishing', size: 0, limit: 1000, after: 'x' }
   t.strictSame(decodeJson(FIND, all).message, {
     type: 4,
     messageId: ID,
@@ -285,6 +285,7 @@ t.test('FIND: defaults, and every field', async t => {
     notTags: ['d'],
     name: '*.jpg',
     state: 'finishing',
+    sizeBytes: 0,
     limit: 1000,
     after: 'x',
   })
@@ -300,6 +301,7 @@ t.test('FIND: 32 tags in all', async t => {
 
 t.test('FIND: refuses limits, states, names and cursors that are none', async t => {
   for (const limit of [0, 1001, 1.5, '1', null]) t.match(refusalOf(FIND, { limit }), { code: 'malformed', details: { field: 'limit' } })
+  for (const size of [-1, 1.5, '1', null, 2 ** 53]) t.match(refusalOf(FIND, { size }), { code: 'malformed', details: { field: 'size' } })
   t.match(refusalOf(FIND, { state: 'gone' }), { code: 'malformed', details: { field: 'state' } })
   t.match(refusalOf(FIND, { after: 'x'.repeat(1025) }), { code: 'malformed', details: { field: 'after', limit: 1024 } })
   t.match(refusalOf(FIND, { name: '' }), { code: 'name-invalid', details: { field: 'name' } })

@@ -74,6 +74,19 @@ test('migrated, it has the tables of a new store, and serves what it had', async
   t.equal(migrated.prepare('PRAGMA user_version').get()?.user_version, STORE_VERSION)
 })
 
+test('a store of this format that was made before it had an index gets it when it is opened', async t => {
+  const directory = freshDirectory(t)
+  const reopened = async (): Promise<void> => (await openLocalStore({ path: directory, durability: 'process' })).close()
+  await reopened()
+  const db = new DatabaseSync(path.join(directory, 'catalog.db'))
+  t.teardown(() => db.close())
+  const shape = shapeOf(db)
+  db.exec('DROP INDEX content_size')
+  t.notSame(shapeOf(db), shape)
+  await reopened()
+  t.same(shapeOf(db), shape)
+})
+
 test('a migration that died between the transaction and the version file is completed by the next', async t => {
   const directory = makeOld(t)
   migrateStore(directory)

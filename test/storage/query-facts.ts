@@ -41,6 +41,29 @@ export function queryFacts(fact: Fact): void {
     t.same(await numbers({ limit: 1, after: (await catalog.find(query({ limit: 1 }))).files[0]?.cursor ?? '' }), [4])
   })
 
+  fact('FIND by size, alone and with tags, name, state and pages; of equal contents every file', async (t, { catalog }) => {
+    const told: readonly (readonly [name: string, sizeBytes: number, content: string, tags: readonly string[]])[] = [
+      ['a', 3000, 'x', ['t']], ['b', 3000, 'y', []], ['c', 3000, 'x', ['t']], ['d', 2999, 'z', ['t']], ['e', 0, '', []],
+    ]
+    const transfer = await catalog.announce(newTransfer(1, told.map(([name, sizeBytes, , tags]) => newFile({ name, sizeBytes, tags }))))
+    for (const [number, [, sizeBytes, content]] of told.entries()) await catalog.store(fileOf(transfer, number).id, digestOf(content), sizeBytes, 1)
+    await catalog.announce(newTransfer(2, [newFile({ name: 'f' }), newFile({ name: 'g', sizeBytes: null })]))
+    const names = async (fields: Partial<FindQuery>): Promise<string> => (await catalog.find(query(fields))).files.map(({ name }) => name).join('')
+    t.equal(await names({ sizeBytes: 3000 }), 'cba')
+    t.equal(await names({ sizeBytes: 3000, limit: 2 }), 'cb')
+    t.equal(await names({ sizeBytes: 3000, after: (await catalog.find(query({ sizeBytes: 3000, limit: 2 }))).files[1]?.cursor ?? '' }), 'a')
+    t.equal(await names({ sizeBytes: 3000, name: '[ab]' }), 'ba')
+    t.equal(await names({ sizeBytes: 3000, tags: ['t'] }), 'ca')
+    t.equal(await names({ sizeBytes: 3000, anyTags: ['t', 'u'] }), 'ca')
+    t.equal(await names({ sizeBytes: 3000, notTags: ['t'] }), 'b')
+    t.equal(await names({ sizeBytes: 3000, state: 'receiving' }), 'f')
+    t.equal(await names({ sizeBytes: 0 }), 'e')
+    t.equal(await names({ sizeBytes: 1 }), '')
+    t.equal(await names({ sizeBytes: 3000, user: 'eve' }), '')
+    await catalog.remove(transfer.id, [fileOf(transfer, 0).id], 2)
+    t.equal(await names({ sizeBytes: 3000 }), 'cb')
+  })
+
   fact('expiry removes unfinished files by their last chunk, spares what is stored and what is in use', async (t, { catalog }) => {
     const old = await catalog.announce(newTransfer(1, [newFile(), newFile()]))
     const used = await catalog.announce(newTransfer(2, [newFile()]))

@@ -1,23 +1,29 @@
-/** What FETCH looks up costs the same however much the user has: the planner goes by the whole key, not by the owner alone. */
+/** What FETCH looks up, and what FIND finds by size, costs the same however much the user has: the planner goes by the whole key, not by the owner alone. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Database, type Row } from '../../daemon/storage/local/database.ts'
+import { findFiles } from '../../daemon/storage/local/find.ts'
 import { Queries } from '../../daemon/storage/local/queries.ts'
 import { SCHEMA } from '../../daemon/storage/local/schema.ts'
 
-/** Notes how each statement would be carried out, instead of carrying it out. */
+/** Notes how each statement would be carried out, instead of carrying it out; the user is there. */
 class Planning extends Database {
   steps: string[] = []
 
   override get(sql: string, ...values: Parameters<Database['get']> extends [string, ...infer Values] ? Values : never): Row | undefined {
-    this.steps = this.all(`EXPLAIN QUERY PLAN ${sql}`, ...values).map(({ detail }) => String(detail))
-    return undefined
+    this.all(sql, ...values)
+    return sql.startsWith('SELECT id FROM user') ? { id: 1 } : undefined
+  }
+
+  override all(sql: string, ...values: Parameters<Database['all']> extends [string, ...infer Values] ? Values : never): Row[] {
+    this.steps = super.all(`EXPLAIN QUERY PLAN ${sql}`, ...values).map(({ detail }) => String(detail))
+    return []
   }
 }
 
-t.test('a stored file is found by its transfer and number, or by its digest, never by walking over the user\'s files', async t => {
+function planning(t: Test): Planning {
   const directory = mkdtempSync(join(tmpdir(), 'tally-plans-'))
   const db = new Planning(join(directory, 'catalog.db'), 'writer', 'process')
   t.teardown(() => {
@@ -25,6 +31,11 @@ t.test('a stored file is found by its transfer and number, or by its digest, nev
     rmSync(directory, { recursive: true })
   })
   db.exec(SCHEMA)
+  return db
+}
+
+t.test('a stored file is found by its transfer and number, or by its digest, never by walking over the user\'s files', async t => {
+  const db = planning(t)
   const queries = new Queries(db)
   const keysOf = (wanted: Parameters<Queries['content']>[1]): string => {
     queries.content('ada', wanted)
@@ -35,4 +46,12 @@ t.test('a stored file is found by its transfer and number, or by its digest, nev
   const byDigest = keysOf({ digest: `sha256:${'0'.repeat(64)}` })
   t.match(byDigest, 'owner=? AND digest=?')
   for (const plan of [byNumber, byDigest]) t.notMatch(plan, /\(owner=\?\)|SCAN/)
+})
+
+t.test('stored files of one size are found by it', async t => {
+  const db = planning(t)
+  const query = { user: 'ada', tags: [], anyTags: [], notTags: [], sizeBytes: 5, limit: 10 }
+  findFiles(db, query)
+  t.match(db.steps[0], 'owner=? AND size=?')
+  t.notMatch(db.steps.join('\n'), /\(owner=\?\)|SCAN/)
 })

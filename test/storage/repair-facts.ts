@@ -33,6 +33,21 @@ export function repairFacts(fact: Fact): void {
     t.ok(fileOf(next, 0).id > (begun.repair as number), 'no file gets that name')
   })
 
+  fact('the damaged files of a transfer are told by their numbers: all that share the content, under repair or not, but none that is gone', async (t, store) => {
+    const { catalog } = store
+    const transfer = await storeFiles(store, 1, ['two', 'one', 'one', 'three'])
+    t.same(await catalog.damagedFiles(transfer.id), [])
+    await catalog.damaged(fileOf(transfer, 1).id, [[1, 1], [4, 1]])
+    await catalog.damaged(fileOf(transfer, 3).id, [[0, 2]])
+    const told = [{ file: 1, damaged: [[1, 1], [4, 1]] }, { file: 2, damaged: [[1, 1], [4, 1]] }, { file: 3, damaged: [[0, 2]] }]
+    t.same(await catalog.damagedFiles(transfer.id), told)
+    await catalog.beginRepairs(transfer.id, 5)
+    t.same(await catalog.damagedFiles(transfer.id), told)
+    await catalog.remove(transfer.id, [fileOf(transfer, 1).id], 6)
+    t.same(await catalog.damagedFiles(transfer.id), told.slice(1))
+    t.same(await catalog.damagedFiles(999), [])
+  })
+
   fact('marks count for a file under repair; a complete one is listed, is ended once, and then is whole', async (t, store, under) => {
     const transfer = await storeFiles(store, 1, ['one'])
     const repair = await damageAndFill(store, transfer)
@@ -139,6 +154,7 @@ export function repairFacts(fact: Fact): void {
     await catalog.damaged(fileOf(transfer, 0).id, [[0, 1]])
     t.equal(await catalog.isDamaged(transfer.id), false)
     t.same(await catalog.beginRepairs(transfer.id, 1), [])
+    t.same(await catalog.damagedFiles(transfer.id), [{ file: 0, damaged: [[0, 1]] }])
   })
 }
 

@@ -6,8 +6,8 @@ import type { TallyError } from '../../../protocol/errors.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import type { Quota, Usage } from '../quota.ts'
 import type {
-  Amendment, Catalog, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord, Mark, NewTransfer, Pair,
-  OwnedContent, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord, UnfinishedQuery,
+  Amendment, Catalog, DamagedFile, EventPage, EventQuery, Expired, ExpiryLimits, FileId, FileRecord, FindQuery, FoundPage, FoundRecord,
+  Mark, NewTransfer, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, Tagging, TransferId, TransferRecord, UnfinishedQuery,
   UnfinishedTransfer,
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
@@ -119,6 +119,10 @@ export class LocalCatalog implements Catalog {
 
   isDamaged(transfer: TransferId): Promise<boolean> {
     return this.#parts.reader.call('isDamaged', [transfer]) as Promise<boolean>
+  }
+
+  damagedFiles(transfer: TransferId): Promise<readonly DamagedFile[]> {
+    return this.#parts.reader.call('damagedFiles', [transfer]) as Promise<readonly DamagedFile[]>
   }
 
   beginRepairs(transfer: TransferId, nowMs: number): Promise<readonly FileRecord[]> {

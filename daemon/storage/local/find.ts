@@ -1,6 +1,6 @@
 /**
- * FIND over the catalog. Whatever the conditions, it walks files of one driving tag (the rarest) in descending id and probes the
- * other conditions for each, so that the work follows the rarest tag and the page, not the catalog (docs/design.md; measured).
+ * FIND over the catalog. Whatever the conditions, it walks files of one driving tag (the rarest), or else of one size, in descending id and
+ * probes the other conditions for each, so that the work follows the rarest tag and the page, not the catalog (docs/design.md; measured).
  */
 import { isPlainGlob } from '../glob.ts'
 import type { FileId, FindQuery, FoundRecord } from '../storage.ts'
@@ -57,19 +57,30 @@ function walk(
     values.push(...bound)
   }
   const id = driver === undefined ? 'f.id' : 'd.file'
-  if (driver !== undefined) add('d.label = ?', driver.id)
+  const source = sourceOf(query, driver)
+  if (source === BY_TAG) add('d.label = ?', (driver as Label).id)
+  if (source === BY_SIZE) add('s.owner = ? AND s.size = ?', owner, query.sizeBytes as number)
   add('f.owner = ?', owner)
   add(stateCondition(query))
+  if (query.sizeBytes !== undefined) add('f.size = ?', query.sizeBytes)
   if (query.after !== undefined) add(`${id} < ?`, Number(query.after))
   for (const label of all) add(probe, label.id)
   for (const label of not) add(`NOT ${probe}`, label.id)
   if (any.length > 0) add(`(${any.map(() => probe).join(' OR ')})`, ...any.map(label => label.id))
   if (query.name !== undefined) add(isPlainGlob(query.name) ? 'f.name GLOB ?' : 'tally_glob(?, f.name)', query.name)
-  // CROSS JOIN keeps SQLite from choosing another order of tables.
-  const source = driver === undefined ? 'file f' : 'tagged d CROSS JOIN file f ON f.id = d.file'
   return db.all(`SELECT ${FOUND_COLUMNS} FROM ${source}
     CROSS JOIN transfer t ON t.id = f.transfer LEFT JOIN content c ON c.blob = f.content
     WHERE ${conditions.join(' AND ')} ORDER BY ${id} DESC LIMIT ?`, ...values, query.limit)
+}
+
+// CROSS JOIN keeps SQLite from choosing another order of tables.
+const BY_TAG = 'tagged d CROSS JOIN file f ON f.id = d.file'
+const BY_SIZE = 'content s CROSS JOIN file f ON f.content = s.blob'
+
+/** What is walked. Stored files of one size are few, and contents have an index by it; the few are sorted then. */
+function sourceOf({ sizeBytes, state = 'stored' }: FindQuery, driver: Label | undefined): string {
+  if (driver !== undefined) return BY_TAG
+  return sizeBytes !== undefined && state === 'stored' ? BY_SIZE : 'file f'
 }
 
 function stateCondition({ state }: FindQuery): string {

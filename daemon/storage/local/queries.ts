@@ -4,13 +4,15 @@
  */
 import type { Run } from '../../../protocol/messages.ts'
 import type { Usage } from '../quota.ts'
-import type { EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, OwnedContent, Pair, Repair, ScrubPosition, StoredContent,
-  TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer } from '../storage.ts'
+import type {
+  DamagedFile, EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, OwnedContent, Pair, Repair, ScrubPosition, StoredContent,
+  TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer,
+} from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
 import { loadTransfer } from './records.ts'
-import { isDamaged, repairOf } from './repairs.ts'
+import { damagedFiles, isDamaged, repairOf } from './repairs.ts'
 import { OPEN, RECEIVING } from './schema.ts'
 import { usageOf } from './usage.ts'
 
@@ -97,6 +99,10 @@ export class Queries {
 
   isDamaged(transfer: TransferId): boolean {
     return isDamaged(this.#db, transfer)
+  }
+
+  damagedFiles(transfer: TransferId): DamagedFile[] {
+    return damagedFiles(this.#db, transfer)
   }
 
   repair(file: FileId): Repair | undefined {

@@ -31,6 +31,7 @@ serveLink({
   contentFrom: queries.contentFrom.bind(queries),
   scrubPosition: queries.scrubPosition.bind(queries),
   isDamaged: queries.isDamaged.bind(queries),
+  damagedFiles: queries.damagedFiles.bind(queries),
   repair: queries.repair.bind(queries),
   sums: queries.sums.bind(queries),
   usage: queries.usage.bind(queries),

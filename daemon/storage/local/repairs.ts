@@ -5,7 +5,7 @@
 import { CHUNKS_PER_PAGE, ChunkSet } from '../../../protocol/chunk-set.ts'
 import type { Run } from '../../../protocol/messages.ts'
 import { blockCount, chunksTouching, rangeOfChunks, withoutRuns } from '../blocks.ts'
-import type { FileId, FileRecord, Repair, TransferId } from '../storage.ts'
+import type { DamagedFile, FileId, FileRecord, Repair, TransferId } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { loadFiles } from './records.ts'
 
@@ -16,6 +16,12 @@ const REPAIRABLE = `c.damaged IS NOT NULL AND f.size > 0 AND f.kind IS NOT 'opaq
 export function isDamaged(db: Database, transfer: TransferId): boolean {
   return db.get(`SELECT 1 FROM file f JOIN content c ON c.blob = f.content WHERE f.transfer = ? AND ${REPAIRABLE}
     UNION ALL SELECT 1 FROM file f JOIN repair r ON r.file = f.id WHERE f.transfer = ? LIMIT 1`, transfer, transfer) !== undefined
+}
+
+export function damagedFiles(db: Database, transfer: TransferId): DamagedFile[] {
+  const rows = db.all(`SELECT f.number, c.damaged FROM file f JOIN content c ON c.blob = f.content
+    WHERE f.transfer = ? AND c.damaged IS NOT NULL ORDER BY f.number`, transfer)
+  return rows.map(({ number, damaged }) => ({ file: number as number, damaged: JSON.parse(damaged as string) as Run[] }))
 }
 
 /** Begins what is not begun, drops what is not needed any more, and answers the transfer's files under repair. */

@@ -49,6 +49,7 @@ CREATE TABLE content (
   UNIQUE (owner, digest)
 ) STRICT;
 CREATE INDEX content_damaged ON content (blob) WHERE damaged IS NOT NULL;
+CREATE INDEX content_size ON content (owner, size);
 
 -- CRC-32 of each block of 262,144 bytes, as u32 big-endian, 4,096 to a page; of contents larger than one block.
 CREATE TABLE block_sum (

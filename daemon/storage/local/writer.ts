@@ -59,6 +59,9 @@ function openCatalog({ directory, durability }: WriterOptions): Database {
       db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
       // An empty log wakes no checkpointer.
       db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } else {
+      // Stores of this format were made before it had this index.
+      db.exec('CREATE INDEX IF NOT EXISTS content_size ON content (owner, size)')
     }
     if (durability === 'power') syncDirectory(directory)
     return db

@@ -1,5 +1,6 @@
 /** What an operator asks at a shell: `status --all`, `why`, `settings`. */
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { numberedChunk } from '../../support/wire.ts'
@@ -15,10 +16,10 @@ t.test('sees every user\'s transfers and connections, and why one is not finishe
   await ada.sendChunk(numberedChunk(FID, 0, 1), new Uint8Array(1024))
   const all = await run(['status', '--all', '--json'])
   t.equal(all.code, 0, all.stderr)
-  t.match(all.json[0], { kind: 'transfer', user: 'ada', fid: FID, files: 1, size: 4000, received: 1024, gaps: 2 })
+  t.match(all.json[0], { kind: 'transfer', user: 'ada', fid: FID, files: 1, size: 4000, received: 1024, gaps: 2, 'age-ms': Number, 'idle-ms': Number })
   t.ok(all.json.some(({ kind, user, transfers }) => kind === 'connection' && user === 'ada' && transfers === 1))
   const text = (await run(['status', '--all'])).stdout.toString()
-  t.match(text, `${FID}  ada  1 file  1.0 KiB of 3.9 KiB  2 gaps`)
+  t.match(text, new RegExp(`${FID} {2}ada {2}1 file {2}1\\.0 KiB of 3\\.9 KiB {2}2 gaps {2}began \\d+ s ago {2}last chunk \\d+ s ago {2}.*/s over 1 connection`))
   t.match(text, /connection \d+ {2}ada {2}1 transfer\n/)
   const why = await run(['why', FID, '--user', 'ada'])
   t.match(why.stdout.toString(), 'lacks 3 of 4 chunks: 0, 2 to 3.')
@@ -26,6 +27,21 @@ t.test('sees every user\'s transfers and connections, and why one is not finishe
   t.equal((await run(['why', FID])).code, 3, 'ours it is not')
   t.match((await run(['why', FID, '--user', 'ada', '--json'])).json[0], { fid: FID, because: Array })
   for (const wrong of [['why'], ['why', 'x'], ['why', `${FID}/0`], ['status', '--all', FID], ['settings', 'x']]) t.equal((await run(wrong)).code, 2, wrong.join(' '))
+})
+
+t.test('a transfer\'s age and its last chunk are told, also where nobody has it open and where none came', async t => {
+  const { daemon, run } = await setUp(t)
+  const token = daemon.token({ sub: 'ada' })
+  const ada = await daemon.client()
+  await ada.authenticate(token, { fid: FID, files: [{ name: 'a', size: 4000 }] })
+  t.match((await run(['status', '--all'])).stdout.toString(), / began \d+ s ago {2}no chunk yet {2}/)
+  await ada.sendChunk(numberedChunk(FID, 0, 1), new Uint8Array(1024))
+  await ada.close()
+  await daemon.restart()
+  t.match((await run(['status', '--all'])).stdout.toString(), / began \d+ s ago {2}last chunk \d+ s ago {2}not open\n/)
+  const [transfer] = (await run(['status', '--all', '--json'])).json as { [key: string]: number }[]
+  t.ok((transfer?.['age-ms'] ?? 0) >= (transfer?.['idle-ms'] ?? 0) && (transfer?.['idle-ms'] ?? 0) > 0)
+  t.equal((transfer?.['age-ms'] ?? 0) - (transfer?.['idle-ms'] ?? 0), (transfer?.['touched'] ?? 0) - (transfer?.['created'] ?? 0))
 })
 
 t.test('a token without the scope admin is denied', async t => {
@@ -50,6 +66,23 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)
   t.match(failed.stderr, 'nothing was changed')
+})
+
+t.test('shows limits and the log level, set or not; a reload changes the level at once, and what waits is told beside what holds', async t => {
+  const file = join(mkdtempSync(join(tmpdir(), 'tally-settings-')), 'config.toml')
+  writeFileSync(file, 'quota = "1G"')
+  const { daemon, run } = await setUp(t, ['--config', file])
+  const shown = (await run(['settings'])).stdout.toString()
+  for (const line of [/^quota +1G +\S+config\.toml +at once$/m, /^quota-files +not set +default +at once$/m, /^log-level +info +default +at once$/m]) t.match(shown, line)
+  t.notMatch(daemon.stderr, ' debug ')
+  writeFileSync(file, 'quota-files = 7\nlog-level = "debug"\nmin-free = "5M"')
+  const after = (await run(['settings', '--reload'])).stdout.toString()
+  for (const line of [
+    /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +not set +default +next start: 5M$/m,
+    'changed: quota quota-files log-level', 'waiting for the next start: min-free',
+  ]) t.match(after, line)
+  await run(['ls'])
+  t.match(daemon.stderr, / debug logged in /)
 })
 
 async function withToken(daemon: { directory: string; token(claims: { sub: string; scope: string }): string }): Promise<string> {

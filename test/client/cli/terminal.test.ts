@@ -84,3 +84,17 @@ t.test('colour on a terminal, none with NO_COLOR, nothing but ASCII without UTF-
   t.equal(piped.stderr, '')
   t.notMatch(piped.stdout.toString(), /[\r\u001b]/)
 })
+
+t.test('a file that may be known draws how far it is hashed, then how far it is sent', async t => {
+  const setting = await setUp(t)
+  const path = join(setting.directory, 'film')
+  writeFileSync(path, contentOf(4, 200_000_000))
+  await setting.run(['put', 'film'])
+  writeFileSync(path, contentOf(5, 200_000_000))
+  const { code, raw, lines } = await onTerminal(setting, ['put', 'film'])
+  t.equal(code, 0, raw)
+  const kinds = lines.flatMap(line => /^(hashing film|film) \[.* \d+ %/.exec(line)?.[1] ?? [])
+  t.equal(kinds[0], 'hashing film')
+  t.equal(kinds.at(-1), 'film')
+  t.equal(kinds.lastIndexOf('hashing film') < kinds.indexOf('film'), true)
+})

@@ -43,6 +43,7 @@ const ok = { type: 2, messageId: ID, response: 'Ok' }
 const error = { type: 2, messageId: ID, response: 'Error', reason: 'no' }
 const transfer = { type: 3, messageId: ID, chunk: [0, 0x00018000, 0x9ed4ab89, 0xcecade19], data: [0, 127, 255] }
 const find = { type: 4, messageId: ID, tags: ['x'], anyTags: [], notTags: [], limit: 100 }
+const findOfSize = { type: 4, messageId: ID, tags: [], anyTags: [], notTags: [], sizeBytes: 3, limit: 100 }
 const fetch = { type: 5, messageId: ID, fid: FID, file: 0 }
 const tag = { type: 6, messageId: ID, fid: FID, file: 0, add: ['x'], remove: ['y'] }
 const remove = { type: 7, messageId: ID, fid: FID }
@@ -96,6 +97,7 @@ export const GOLDEN: readonly GoldenFrame[] = [
   // map 16 (de) instead of a fixmap
   golden('FIND', 'A', find, 'json', '02 0000004e 04', `{"message-id":"${ID}","tags":["x"],"limit":100}`),
   golden('FIND', 'B', find, undefined, '0000003d 04', 'de0002', MESSAGE_ID, ID_STR, TAGS_X),
+  golden('FIND of a size', 'B', findOfSize, 'json', '0000004b 04', `{"message-id":"${ID}","size":3,"limit":100}`),
 
   golden('FETCH', 'A', fetch, 'msgpack', '02 00000062 05', '83', MESSAGE_ID, ID_STR, FID_FIELD, FILE_0),
   golden('FETCH', 'B', fetch, 'json', '0000006c 05', `{"message-id":"${ID}","fid":"${FID}","file":0}`),

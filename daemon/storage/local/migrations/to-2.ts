@@ -27,6 +27,7 @@ ALTER TABLE user ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE user ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE content ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
 UPDATE content SET size = (SELECT f.size FROM file f WHERE f.content = content.blob LIMIT 1);
+CREATE INDEX content_size ON content (owner, size);
 UPDATE user SET
   files = (SELECT count(*) FROM file f WHERE f.owner = user.id AND f.state <> 2),
   bytes = (SELECT coalesce(sum(coalesce(f.size, f.received)), 0) FROM file f WHERE f.owner = user.id AND f.state = 0)
