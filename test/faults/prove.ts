@@ -4,11 +4,15 @@
  */
 import { join } from 'node:path'
 import { Violation } from '../support/record.ts'
+import { type Aim, EVERYTHING, RECLAIMING } from './aim.ts'
 import { NEVER, runCampaign } from './campaign.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
-export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes'] as const
+export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes', 'forget-before-unlink', 'unlink-before-commit'] as const
 export type Break = (typeof BREAKS)[number]
+
+/** What shows where things expire. */
+const OF_RECLAIMING: ReadonlySet<Break> = new Set(['forget-before-unlink', 'unlink-before-commit'])
 
 /** The violation that gave the break away; undefined where nothing was noticed. */
 export async function catchBreak(broken: Break, seed: number, strikes: number): Promise<Violation | undefined> {
@@ -20,7 +24,8 @@ export async function catchBreak(broken: Break, seed: number, strikes: number): 
     await victim.daemon.ready()
     await victim.daemon.kill()
     await victim.down()
-    await runCampaign({ seed, strikes, victim })
+    const aim: Aim = OF_RECLAIMING.has(broken) ? RECLAIMING : EVERYTHING
+    await runCampaign({ seed, strikes, victim, aim })
     return undefined
   } catch (cause) {
     if (cause instanceof Violation) return cause
