@@ -9,6 +9,8 @@ import { Violation } from '../support/record.ts'
 import { blobName, query, storedIn } from './catalog.ts'
 import type { Job } from './plan.ts'
 
+const CONTENTS = 'SELECT blob FROM content WHERE size > 0'
+
 /** Throws `Violation` where something is left that had expired then, or there is a blob too many or too few. Nobody may have the store open. */
 export function compareLeftovers(store: string, nowMs: number, unfinishedKeptMs: number): void {
   const unfinishedBeforeMs = nowMs - unfinishedKeptMs
@@ -21,12 +23,19 @@ export function compareLeftovers(store: string, nowMs: number, unfinishedKeptMs:
   fail('unfinished files have expired and are there', files('f.state = 0 AND t.touched < ?', unfinishedBeforeMs))
   fail('repairs have expired and are there', files('t.touched < ? AND f.id IN (SELECT file FROM repair)', unfinishedBeforeMs))
   fail('blobs are garbage still', query(store, 'SELECT blob FROM garbage').map(({ blob }) => blob))
-  const blobs = (sql: string): Set<string> => new Set(query(store, sql).map(({ blob }) => blobName(Number(blob))))
-  const needed = blobs('SELECT blob FROM content WHERE size > 0')
-  const allowed = blobs('SELECT id AS blob FROM file WHERE state = 0 UNION ALL SELECT blob FROM repair')
-  const there = blobsIn(store)
-  fail('blobs have no record', there.filter(name => !needed.has(name) && !allowed.has(name)))
-  fail('contents have no blob', [...needed].filter(name => !there.includes(name)))
+  fail('blobs have no record', needlessBlobs(store))
+  const there = new Set(blobsIn(store))
+  fail('contents have no blob', blobsOf(store, CONTENTS).filter(name => !there.has(name)))
+}
+
+/** Blobs, garbage included, that are neither a content's, nor a repair's, nor that of a file that is not finished. */
+export function needlessBlobs(store: string): string[] {
+  const needed = new Set(blobsOf(store, `${CONTENTS} UNION ALL SELECT id FROM file WHERE state = 0 UNION ALL SELECT blob FROM repair`))
+  return blobsIn(store).filter(name => !needed.has(name))
+}
+
+function blobsOf(store: string, sql: string): string[] {
+  return query(store, sql).map(({ blob }) => blobName(Number(blob)))
 }
 
 /** What is finished, and neither removed nor expired, is recorded as stored. */

@@ -7,7 +7,7 @@ import { runCampaign } from './campaign.ts'
 import { runClientCampaign } from './client-campaign.ts'
 import { makeNoise } from './noise.ts'
 import { PowerDisk } from './power-disk.ts'
-import { BREAKS, catchBreak } from './prove.ts'
+import { BREAKS, catchBreak, strikesThatShow } from './prove.ts'
 import { runRelayCampaign } from './relay-campaign.ts'
 import { runRelayCuts } from './relay-cuts.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
@@ -88,9 +88,11 @@ if (count('random-frames') > 0) {
 }
 if (values.prove || only.includes('prove')) {
   for (const broken of BREAKS) {
-    const caught = await catchBreak(broken, seed, PROOF_STRIKES)
-    const how = caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`
-    report(caught !== undefined, `the break ${broken} is caught`, how)
+    for (const by of strikesThatShow(broken)) {
+      const caught = await catchBreak(broken, seed, PROOF_STRIKES, by)
+      const how = caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`
+      report(caught !== undefined, `the break ${broken} is caught by a ${by}`, how)
+    }
   }
 }
 process.exitCode = failures.length === 0 ? 0 : 1

@@ -14,9 +14,17 @@ export type Break = (typeof BREAKS)[number]
 /** What shows where things expire. */
 const OF_RECLAIMING: ReadonlySet<Break> = new Set(['forget-before-unlink', 'unlink-before-commit'])
 
+export type Strike = 'kill' | 'cut'
+
+/** What gives the break away. A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync. */
+export function strikesThatShow(broken: Break): readonly Strike[] {
+  if (broken === 'no-sync') return ['cut']
+  return OF_RECLAIMING.has(broken) ? ['kill', 'cut'] : ['kill']
+}
+
 /** The violation that gave the break away; undefined where nothing was noticed. */
-export async function catchBreak(broken: Break, seed: number, strikes: number): Promise<Violation | undefined> {
-  const victim = breakDown(broken)
+export async function catchBreak(broken: Break, seed: number, strikes: number, by: Strike): Promise<Violation | undefined> {
+  const victim = breakDown(broken, by)
   try {
     // A break that does not even start proves nothing.
     await victim.up()
@@ -35,8 +43,7 @@ export async function catchBreak(broken: Break, seed: number, strikes: number): 
   }
 }
 
-function breakDown(broken: Break): Victim {
+function breakDown(broken: Break, by: Strike): Victim {
   const execArgv = ['--import', join(import.meta.dirname, 'sabotage', `${broken}.ts`)]
-  // A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync.
-  return broken === 'no-sync' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
+  return by === 'cut' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
 }

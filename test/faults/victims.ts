@@ -12,7 +12,8 @@ import { drawStep } from './steps.ts'
 
 export type Life = Pick<DaemonOptions, 'args' | 'env'>
 
-const BLOW_AT = join(import.meta.dirname, 'blow-at.ts')
+/** For `node --import`. */
+export const BLOW_AT = join(import.meta.dirname, 'blow-at.ts')
 /** When a command is killed, from its start. */
 const COMMAND_MS = [100, 600] as const
 
