@@ -10,9 +10,9 @@ const KILLS_TO_NOTICE = 300
 const seed = chooseSeed()
 t.comment(`TALLY_TEST_SEED=${seed}`)
 
-for (const broken of ['ack-before-mark', 'mark-before-bytes'] as const) {
+for (const broken of ['ack-before-mark', 'mark-before-bytes', 'forget-before-unlink', 'unlink-before-commit'] as const) {
   t.test(`kills give away a daemon with the break ${broken}`, { timeout: 550_000 }, async t => {
-    const caught = await catchBreak(broken, seed, KILLS_TO_NOTICE)
+    const caught = await catchBreak(broken, seed, KILLS_TO_NOTICE, 'kill')
     t.comment(caught?.message.split('\n')[0] ?? '')
     t.ok(caught, 'a violation was found')
   })

@@ -8,20 +8,26 @@ import { ConnectionLost } from '../support/raw-client.ts'
 import { DaemonEnded } from '../support/daemon.ts'
 import { Random } from '../support/random.ts'
 import { NoRoom, Refusal, Violation } from '../support/record.ts'
+import { type Aim, EVERYTHING } from './aim.ts'
+import { usedBytes } from './catalog.ts'
 import { CampaignClock } from './clock.ts'
 import { awaitExpiry, compareBlobs, compareEverything, compareFollower, compareJob, compareSome } from './compare.ts'
 import { Follower } from './follower.ts'
-import { check, reclaim, tend, type Tended, usedBytes } from './operator.ts'
+import { compareLeftovers } from './leftovers.ts'
+import { check, noteStep, reclaim, type Stopped, tend, type Tended, type UnfinishedKept } from './operator.ts'
 import { BOUNDED_USER, type Job, QUOTA_BYTES, USERS } from './plan.ts'
+import { stepOf } from './steps.ts'
 import { isSpoilt, Stock } from './stock.ts'
 import { Trigger } from './trigger.ts'
-import type { Victim } from './victims.ts'
+import type { Life, Victim } from './victims.ts'
 import { report, work, type World } from './workload.ts'
 
 export interface CampaignOptions {
   readonly seed: number
   readonly strikes: number
   readonly victim: Victim
+  /** Default: everything. */
+  readonly aim?: Aim
   readonly log?: (line: string) => void
 }
 
@@ -33,8 +39,9 @@ export interface Tally extends Tended {
   acked: number
   removals: number
   filesCompared: number
-  /** Lives that began with an expiry. */
+  /** How often the clock went on; and of these, under a daemon that was serving. */
   expiries: number
+  jumps: number
   refusedForQuota: number
   mended: number
   /** Numbers of the last events. */
@@ -45,8 +52,14 @@ const WORKERS = 3
 const END_TIMEOUT_MS = 120_000
 const END_TRIES_MAX = 2000
 const TRY_AGAIN_MS = 20
-/** More than `--expire-unfinished 1m` and the minute to which the time of the last chunk is known. */
+const DAY_MS = 86_400_000
+/** As is the default, and where much is to expire. */
+const KEPT_LONG: UnfinishedKept = { args: [], keptMs: 7 * DAY_MS }
+const KEPT_SHORT: UnfinishedKept = { args: ['--expire-unfinished', '1m'], keptMs: 60_000 }
+/** More than `KEPT_SHORT` and the minute to which the time of the last chunk is known. */
 const EXPIRY_LATER_MS = 150_000
+/** How long a daemon serves before its clock jumps. */
+const JUMP_MS_MAX = 500
 /** More than any file's expiry lies ahead. */
 const END_LATER_MS = 240_000
 const BLOW_HEARD_MS = 200
@@ -67,19 +80,22 @@ export async function runCampaign(options: CampaignOptions): Promise<Tally> {
 
 class Campaign {
   readonly tally: Tally = {
-    strikes: 0, jobs: 0, sent: 0, sentTwice: 0, acked: 0, removals: 0, filesCompared: 0, expiries: 0, refusedForQuota: 0, mended: 0, events: 0,
-    checks: 0, reclaims: 0, reclaimsKilled: 0, bitsFlipped: 0,
+    strikes: 0, jobs: 0, sent: 0, sentTwice: 0, acked: 0, removals: 0, filesCompared: 0, expiries: 0, jumps: 0, refusedForQuota: 0, mended: 0,
+    events: 0, checks: 0, checksStruck: 0, reclaims: 0, reclaimsStruck: 0, blobsReclaimed: 0, dryRuns: 0, commandsCut: 0, bitsFlipped: 0, steps: {},
   }
   trigger = ''
   readonly #clock = new CampaignClock()
   readonly #followers = new Map(USERS.map(user => [user, new Follower(user)]))
-  readonly #stock = new Stock(this.#clock.nowMs)
+  readonly #stock: Stock
   readonly #options: CampaignOptions
+  readonly #aim: Aim
   readonly #victim: Victim
   readonly #random: Random
 
   constructor(options: CampaignOptions) {
     this.#options = options
+    this.#aim = options.aim ?? EVERYTHING
+    this.#stock = new Stock(this.#clock.nowMs, this.#aim.expiring)
     this.#victim = options.victim
     this.#random = new Random(options.seed)
   }
@@ -100,24 +116,35 @@ class Campaign {
   async #life(): Promise<void> {
     const random = new Random(this.#random.uint32())
     await this.#victim.up()
-    await tend({ store: this.#victim.daemon.store, finished: this.#stock.finished, random, tally: this.tally, laterMs: this.#clock.laterMs })
-    const isExpiry = random.chance(0.2)
-    const trigger = new Trigger(random, () => { if (!this.#victim.struck) this.#victim.strike(random) }, isExpiry && random.chance(0.6))
+    const isExpiry = random.chance(this.#aim.expiry)
+    const jumps = isExpiry && random.chance(this.#aim.jump)
+    if (isExpiry && !jumps) this.#lapse(EXPIRY_LATER_MS)
+    await tend(this.#stopped(random, isExpiry && !jumps))
+    const when = isExpiry ? random.pick(['early', 'early', 'own', 'own', 'drawn'] as const) : random.chance(0.1) ? 'own' : 'drawn'
+    const trigger = new Trigger(random, () => { if (!this.#victim.struck) this.#victim.strike(random) }, when)
     this.trigger = trigger.description
     const world = this.#world(trigger)
-    if (isExpiry) this.#lapse(EXPIRY_LATER_MS)
-    this.#victim.spawn(random, this.#flags(isExpiry))
+    const aimAt = (): void => {
+      trigger.ready()
+      this.#victim.ready(random)
+    }
+    const before = this.#victim.daemon.stderr.length
+    this.#victim.spawn(random, this.#flags(isExpiry, jumps ? EXPIRY_LATER_MS : 0, when === 'own' ? this.#victim.ownBlow(random) : {}))
     trigger.spawned()
+    this.#stock.isExpiring = isExpiry
+    // Also before a jump: the start takes what was in use when the clock went on before, and has got no chunk since.
+    if (jumps) this.#stock.lapse()
     let follows: Promise<unknown> = Promise.resolve()
     try {
       await this.#victim.daemon.ready()
-      trigger.ready()
+      if (!jumps) aimAt()
       follows = this.#follow(world)
-      this.#victim.ready(random)
       await this.#judgeOpen(world)
       await compareSome(world, this.#stock.finished, random, this.tally)
-      const outcomes = await Promise.allSettled(Array.from({ length: WORKERS }, () => this.#worker(world, random)))
-      const causes = outcomes.map(outcome => outcome.status === 'rejected' ? outcome.reason as unknown : undefined)
+      const work = Array.from({ length: WORKERS }, () => this.#worker(world, random))
+      if (jumps) work.push(this.#jump(random).then(aimAt), this.#reader(world, random))
+      const outcomes = await Promise.allSettled(work)
+      const causes = outcomes.flatMap(outcome => outcome.status === 'rejected' ? [outcome.reason as unknown] : [])
       // A violation first: the other workers only lost their connections over it.
       for (const cause of causes.filter(one => one instanceof Violation)) await this.#excuse(cause)
       for (const cause of causes) await this.#excuse(cause)
@@ -128,11 +155,41 @@ class Campaign {
     }
     await this.#victim.down()
     await follows
+    this.#stock.isExpiring = false
+    const step = stepOf(this.#victim.daemon.stderr.slice(before))
+    if (step !== undefined) noteStep(this.tally, step)
     for (const { transfer } of this.#stock.open) for (const file of transfer.files) file.rest()
   }
 
-  #flags(isExpiry: boolean): { args: string[]; env: Record<string, string> } {
-    return { args: isExpiry ? ['--expire-unfinished', '1m'] : [], env: { TALLY_TEST_LATER_MS: String(this.#clock.laterMs) } }
+  #flags(isExpiry: boolean, jumpMs: number, env: Readonly<Record<string, string>> = {}): Life {
+    return {
+      args: isExpiry ? KEPT_SHORT.args : KEPT_LONG.args,
+      env: { TALLY_TEST_LATER_MS: String(this.#clock.laterMs), ...(jumpMs > 0 ? { TALLY_TEST_JUMP_MS: String(jumpMs) } : {}), ...env },
+    }
+  }
+
+  #stopped(random: Random, isExpiry: boolean): Stopped {
+    return {
+      victim: this.#victim, aim: this.#aim, finished: this.#stock.finished, random, tally: this.tally, laterMs: this.#clock.laterMs,
+      unfinishedKept: isExpiry ? KEPT_SHORT : KEPT_LONG,
+    }
+  }
+
+  /** The clock goes on under a daemon that serves: all that expires by it goes at once, but what is in use. */
+  async #jump(random: Random): Promise<void> {
+    await sleep(random.between(0, JUMP_MS_MAX))
+    if (!this.#victim.daemon.running) return
+    this.#lapse(EXPIRY_LATER_MS)
+    this.tally.jumps++
+    this.#victim.daemon.tell('SIGUSR2')
+  }
+
+  /** What is sent is whole, also where it expires meanwhile. */
+  async #reader(world: World, random: Random): Promise<void> {
+    while (this.#victim.daemon.running) {
+      await compareSome(world, this.#stock.finished, random, this.tally)
+      await sleep(TRY_AGAIN_MS)
+    }
   }
 
   /** What goes wrong with a connection here goes wrong with the others, too; what a follower heard is judged at the end. */
@@ -155,20 +212,21 @@ class Campaign {
   /** Brings a job to its end, or back to the open ones: where there is no room for it something else is removed. */
   async #finish(world: World, job: Job): Promise<void> {
     const wasSpoilt = isSpoilt(job)
+    const gone = this.#stock.begin(job)
     try {
       if (wasSpoilt && job.transfer.settled) await compareJob(world, job, this.tally)
       await work(world, job)
       if (wasSpoilt) await compareJob(world, job, this.tally)
       if (wasSpoilt && !isSpoilt(job)) this.tally.mended++
-      this.#stock.finished.push(job)
+      this.#stock.finish(job)
       for (const file of job.transfer.files) file.rest()
     } catch (cause) {
-      this.#stock.open.push(job)
+      this.#stock.giveBack(job)
       // The other workers end with the daemon.
       if (!this.#victim.struck && cause instanceof Violation) this.#victim.daemon.kill()
       if (!(cause instanceof NoRoom)) throw cause
       this.tally.refusedForQuota++
-      const victim = this.#stock.takeForRoom(job, cause)
+      const victim = this.#stock.takeForRoom(job, cause, gone)
       // Without one, those who have the room are at work.
       if (victim === undefined) return void await sleep(TRY_AGAIN_MS)
       victim.transfer.removal = 'asked'
@@ -194,7 +252,7 @@ class Campaign {
   async #end(): Promise<void> {
     const random = new Random(this.#random.uint32())
     await this.#victim.up()
-    await this.#serve(false, async world => {
+    await this.#serve(false, 0, async world => {
       await this.#judgeOpen(world)
       const abandoned = this.#stock.takeAbandoned()
       for (let tries = 0; ; tries++) {
@@ -207,11 +265,23 @@ class Campaign {
       this.#stock.open.push(...abandoned)
     })
     const { store } = this.#victim.daemon
-    this.#lapse(END_LATER_MS)
-    this.#stock.finished.push(...this.#stock.open.splice(0))
-    if (random.chance(0.5)) await reclaim({ store, random, tally: this.tally, laterMs: this.#clock.laterMs }, false)
-    await this.#serve(true, async world => {
+    const jumps = random.chance(0.5)
+    let lapsedMs = 0
+    const expire = (): void => {
+      this.#lapse(END_LATER_MS)
+      lapsedMs = this.#clock.nowMs()
+      this.#stock.finished.push(...this.#stock.open.splice(0))
+    }
+    if (!jumps) {
+      expire()
+      if (random.chance(0.5)) await reclaim(this.#stopped(random, true), false)
+    }
+    await this.#serve(true, jumps ? END_LATER_MS : 0, async world => {
       const follows = this.#follow(world)
+      if (jumps) {
+        expire()
+        this.#victim.daemon.tell('SIGUSR2')
+      }
       for (const user of USERS) await awaitExpiry(world, user)
       await compareEverything(world, this.#stock.finished, this.tally)
       for (const [user, follower] of this.#followers) await compareFollower(world, user, follower)
@@ -219,7 +289,8 @@ class Campaign {
       await this.#victim.daemon.kill('SIGTERM')
       await follows
     })
-    check({ store, tally: this.tally, laterMs: this.#clock.laterMs }, false)
+    check(this.#stopped(random, true), false)
+    compareLeftovers(store, lapsedMs, KEPT_SHORT.keptMs)
     for (const user of USERS) {
       const [bytes, used] = [this.#stock.bytesOf(user), usedBytes(store, user)]
       if (used !== bytes) throw new Violation(`${user} has ${bytes} bytes, and ${used} are counted`)
@@ -228,8 +299,8 @@ class Campaign {
   }
 
   /** A life without a blow. */
-  async #serve(isExpiry: boolean, use: (world: World) => Promise<void>): Promise<void> {
-    this.#victim.spawn(NEVER, this.#flags(isExpiry))
+  async #serve(isExpiry: boolean, jumpMs: number, use: (world: World) => Promise<void>): Promise<void> {
+    this.#victim.spawn(NEVER, this.#flags(isExpiry, jumpMs))
     await this.#victim.daemon.ready()
     const timeout = setTimeout(() => this.#victim.daemon.kill(), END_TIMEOUT_MS)
     try {

@@ -1,73 +1,115 @@
 /**
  * What happens to a store between two lives of its daemon: bits rot in what is stored; an operator checks it with `tallyd fsck`, which
- * must find nothing else; and reclaims its room with `tallyd gc`, which may be killed, too.
+ * must find nothing else; and reclaims its room with `tallyd gc`. Both may be struck in their midst, as the daemon.
  */
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { checkStore, type Finding } from '../../daemon/storage/local/fsck.ts'
-import { MAIN } from '../support/daemon.ts'
 import type { Random } from '../support/random.ts'
 import { isSpoilt, type RecordedFile, Violation } from '../support/record.ts'
-import { LATER } from './clock.ts'
+import type { Aim } from './aim.ts'
+import { blobName, query } from './catalog.ts'
+import { runCommand } from './commands.ts'
+import { compareLeftovers, compareRecords, fingerprint } from './leftovers.ts'
 import type { Job } from './plan.ts'
+import type { Step } from './steps.ts'
+import type { Victim } from './victims.ts'
 
 export interface Tended {
   checks: number
+  checksStruck: number
   reclaims: number
-  reclaimsKilled: number
+  reclaimsStruck: number
+  /** By runs that reached their end. */
+  blobsReclaimed: number
+  dryRuns: number
+  /** Of those that were struck, by a loss of power. */
+  commandsCut: number
   bitsFlipped: number
+  /** How often a process struck itself at a step of its own. */
+  readonly steps: Partial<Record<Step, number>>
 }
 
 export interface Stopped {
-  readonly store: string
+  readonly victim: Victim
+  readonly aim: Aim
   readonly finished: readonly Job[]
   readonly random: Random
   readonly tally: Tended
   /** How far the daemon's clock is ahead. */
   readonly laterMs: number
+  readonly unfinishedKept: UnfinishedKept
+}
+
+/** How long unfinished transfers are kept, for a command line and in ms. */
+export interface UnfinishedKept {
+  readonly args: readonly string[]
+  readonly keptMs: number
 }
 
 /** Some of all this, drawn. Throws `Violation` where the store is not as it has to be after any end of its daemon. */
 export async function tend(stopped: Stopped): Promise<void> {
-  const { store, random } = stopped
-  if (!fs.existsSync(path.join(store, 'version'))) return
-  if (random.chance(0.15)) await reclaim(stopped, random.chance(0.5))
-  if (random.chance(0.35)) check(stopped, random.chance(0.5))
-  if (random.chance(0.4)) flipBit(stopped)
+  const { victim: { daemon: { store } }, aim, random } = stopped
+  if (!isMade(store)) return
+  for (let tries = aim.reclaimsMax; tries > 0 && random.chance(aim.reclaims); tries--) await reclaim(stopped, random.chance(0.75))
+  if (random.chance(aim.checks / 2)) await checkOutside(stopped, random.chance(0.6))
+  if (random.chance(aim.checks)) check(stopped, random.chance(0.5))
+  if (random.chance(aim.flips)) flipBit(stopped)
 }
 
 /** `tallyd fsck`: nothing may be wrong but what was spoilt, and no blob may be without a record. */
-export function check({ store, tally, laterMs }: Pick<Stopped, 'store' | 'tally' | 'laterMs'>, isDryRun: boolean): void {
+export function check({ victim, finished, tally, laterMs }: Omit<Stopped, 'random' | 'unfinishedKept' | 'aim'>, isDryRun: boolean): void {
+  const { store } = victim.daemon
   const found: Finding[] = []
   checkStore({ path: store, isDryRun, nowMs: Date.now() + laterMs, found: finding => found.push(finding) })
   const wrong = found.filter(finding => finding.kind !== 'damaged' || !isSpoilt(finding.user, finding.digest))
   if (wrong.length > 0) throw new Violation(`fsck finds ${JSON.stringify(wrong.slice(0, 5))}`)
+  compareRecords(store, finished)
   tally.checks++
 }
 
-/** `tallyd gc`, as a process of its own that lives to its end or is killed somewhere in it. */
-export async function reclaim({ store, random, tally, laterMs }: Omit<Stopped, 'finished'>, isKilled: boolean): Promise<void> {
-  const child = spawn(process.execPath, ['--import', LATER, MAIN, 'gc', '--store', store], {
-    stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, TALLY_TEST_LATER_MS: String(laterMs) },
-  })
-  let words = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { words += text })
-  const ended = new Promise<number | null>(resolve => child.once('close', code => resolve(code)))
-  if (isKilled) {
-    await Promise.race([ended, sleep(random.between(100, 600))])
-    child.kill('SIGKILL')
-  }
-  const code = await ended
-  if (code === 0) tally.reclaims++
-  else if (isKilled && code === null) tally.reclaimsKilled++
-  else throw new Violation(`tallyd gc ended with ${code}: ${words}`)
+/** `tallyd gc`: what it has done is complete, and what it has not done harms nobody. */
+export async function reclaim(stopped: Stopped, isStruck: boolean): Promise<void> {
+  const { victim, random, tally, laterMs, unfinishedKept: { args, keptMs } } = stopped
+  const { store } = victim.daemon
+  const isDryRun = random.chance(0.1)
+  const before = isDryRun ? fingerprint(store) : undefined
+  const nowMs = Date.now() + laterMs
+  const ran = await runCommand({ victim, random, laterMs, isStruck, args: ['gc', ...args, ...(isDryRun ? ['--dry-run'] : [])] })
+  if (isDryRun && fingerprint(store) !== before) throw new Violation('tallyd gc --dry-run has changed the store')
+  if (ran.isDone && !isDryRun) compareLeftovers(store, nowMs, keptMs)
+  if (ran.isDone) tally[isDryRun ? 'dryRuns' : 'reclaims']++
+  if (!isDryRun) tally.blobsReclaimed += Number(ran.summary['blobs'] ?? 0)
+  if (ran.isStruck) tally.reclaimsStruck++
+  noteBlow(tally, ran)
+  if (ran.isStruck) check(stopped, random.chance(0.5))
+}
+
+/** `tallyd fsck` as a process that may be struck; what it finds is judged by `check`. */
+async function checkOutside(stopped: Stopped, isStruck: boolean): Promise<void> {
+  const { victim, random, tally, laterMs } = stopped
+  const ran = await runCommand({ victim, random, laterMs, isStruck, args: ['fsck'], codes: [0, 1] })
+  if (ran.isStruck) tally.checksStruck++
+  noteBlow(tally, ran)
+  check(stopped, random.chance(0.5))
+}
+
+function noteBlow(tally: Tended, { isCut, step }: { readonly isCut: boolean; readonly step: Step | undefined }): void {
+  if (isCut) tally.commandsCut++
+  if (step !== undefined) noteStep(tally, step)
+}
+
+export function noteStep({ steps }: Tended, step: Step): void {
+  steps[step] = (steps[step] ?? 0) + 1
+}
+
+/** The first start came so far as to make the tables. */
+function isMade(store: string): boolean {
+  return fs.existsSync(path.join(store, 'catalog.db')) && query(store, 'PRAGMA user_version')[0]?.['user_version'] !== 0
 }
 
 /** In a stored content, durably. */
-function flipBit({ store, finished, random, tally }: Stopped): void {
+function flipBit({ victim: { daemon: { store } }, finished, random, tally }: Stopped): void {
   const candidates = finished.flatMap(({ transfer }) => transfer.files.filter(file => mayBeSpoilt(file) && transfer.removalOf(file) === 'no')
     .map(file => ({ fid: transfer.fid as string, file })))
   if (candidates.length === 0) return
@@ -91,28 +133,5 @@ function mayBeSpoilt(file: RecordedFile): boolean {
 
 function blobOf(store: string, fid: string, number: number): string | undefined {
   const content = query(store, 'SELECT f.content FROM file f JOIN transfer t ON t.id = f.transfer WHERE t.fid = ? AND f.number = ?', fid, number)[0]?.['content']
-  if (typeof content !== 'number') return undefined
-  const shard = Math.floor(content / 4096).toString(16).padStart(3, '0')
-  return path.join(store, 'blobs', shard, content.toString(16).padStart(8, '0'))
-}
-
-/** What the catalog counts for a user. */
-export function usedBytes(store: string, user: string): number {
-  return Number(query(store, 'SELECT bytes FROM user WHERE name = ?', user)[0]?.['bytes'] ?? 0)
-}
-
-/** `user digest` of each stored content that has a blob, and the names of the files that show it. */
-export function contentsOf(store: string): Map<string, string> {
-  const rows = query(store, `SELECT u.name || ' ' || c.digest AS content, group_concat(t.fid || '/' || f.number || ' (' || f.name || ')') AS files FROM content c
-    JOIN user u ON u.id = c.owner JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer WHERE c.size > 0 GROUP BY c.blob`)
-  return new Map(rows.map(({ content, files }) => [String(content), String(files)]))
-}
-
-function query(store: string, sql: string, ...values: (string | number)[]): Record<string, unknown>[] {
-  const db = new DatabaseSync(path.join(store, 'catalog.db'))
-  try {
-    return db.prepare(sql).all(...values)
-  } finally {
-    db.close()
-  }
+  return typeof content === 'number' ? path.join(store, 'blobs', blobName(content)) : undefined
 }

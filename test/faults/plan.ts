@@ -35,8 +35,8 @@ export const QUOTA_BYTES = 100_000
 /** Of files that go by themselves. */
 const EXPIRES_MS_MAX = 180_000
 
-/** `nowMs` is the daemon's clock. */
-export function planJob(random: Random, number: number, nowMs: () => number): Job {
+/** `nowMs` is the daemon's clock, `expiring` the share of files that go by themselves. */
+export function planJob(random: Random, number: number, nowMs: () => number, expiring: number): Job {
   const user = random.pick(['ada', ...USERS, BOUNDED_USER])
   const opaque = random.chance(0.3)
   const plain = opaque || random.chance(0.15)
@@ -54,7 +54,7 @@ export function planJob(random: Random, number: number, nowMs: () => number): Jo
       chunkSizeBytes,
       sizeLate: !plain && random.chance(0.2),
       digest: !plain && sizeBytes > 0 && random.chance(0.03) ? 'wrong' : announced,
-      ...(!plain && random.chance(0.1) ? { expiresMs: nowMs() + random.between(0, EXPIRES_MS_MAX) } : {}),
+      ...(!plain && random.chance(expiring) ? { expiresMs: nowMs() + random.between(0, EXPIRES_MS_MAX) } : {}),
     }
   })
   const fid = random.chance(0.15) ? undefined : random.uuid()

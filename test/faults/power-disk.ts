@@ -83,6 +83,16 @@ export class PowerDisk {
     this.#command(`arm ${moment} ${count} ${seed} ${keep}`)
   }
 
+  /** No cut is due any more. False where there was one, and the file system is dead. */
+  disarm(): boolean {
+    return this.#command('disarm')
+  }
+
+  /** Takes commands (`powercut.py`), from other processes, too. */
+  get control(): string {
+    return join(this.#fuse, 'control')
+  }
+
   /** From now on syncs or writes of the disk fail; `none` ends it. */
   fail(what: 'fsync' | 'write' | 'none'): void {
     this.#command(`fail ${what}`)
@@ -98,7 +108,7 @@ export class PowerDisk {
   }
 
   counters(): Record<string, number> {
-    return JSON.parse(readFileSync(join(this.#fuse, 'control'), 'utf8').trim()) as Record<string, number>
+    return JSON.parse(readFileSync(this.control, 'utf8').trim()) as Record<string, number>
   }
 
   /** Takes the dead (or living) file system down. Processes that use it must have ended. */
@@ -117,11 +127,13 @@ export class PowerDisk {
     rmSync(this.#directory, { recursive: true, force: true })
   }
 
-  #command(words: string): void {
+  /** False where the power is gone: a cut takes the answer to its own command with it, any other command is lost only after one. */
+  #command(words: string): boolean {
     try {
-      writeFileSync(join(this.#fuse, 'control'), words)
+      writeFileSync(this.control, words)
+      return true
     } catch {
-      // A cut takes the answer to its own command with it; any other command is lost only if the power was cut before.
+      return false
     }
   }
 }

@@ -9,6 +9,7 @@ that were written, and ends the process; whatever is mounted on top sees a disk 
 
   cut SEED KEEP               now; KEEP is the probability of each sector's staying
   arm WHEN N SEED KEEP        at the Nth from now: WHEN is `write`, `fsync` (before its flush) or `synced` (after it, unanswered)
+  disarm                      not any more
   fail fsync|write|none       from now on these fail with EIO, and nothing reaches the image
 """
 import errno
@@ -107,6 +108,8 @@ class Disk(Operations):
             self.cut(int(words[1]), float(words[2]))
         elif words[0] == 'arm':
             self.armed = (words[1], self.counts[words[1]] + int(words[2]), int(words[3]), float(words[4]))
+        elif words[0] == 'disarm':
+            self.armed = None
         elif words[0] == 'fail':
             self.failing = words[1]
         else:

@@ -4,15 +4,27 @@
  */
 import { join } from 'node:path'
 import { Violation } from '../support/record.ts'
+import { type Aim, EVERYTHING, RECLAIMING } from './aim.ts'
 import { NEVER, runCampaign } from './campaign.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
-export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes'] as const
+export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes', 'forget-before-unlink', 'unlink-before-commit'] as const
 export type Break = (typeof BREAKS)[number]
 
+/** What shows where things expire. */
+const OF_RECLAIMING: ReadonlySet<Break> = new Set(['forget-before-unlink', 'unlink-before-commit'])
+
+export type Strike = 'kill' | 'cut'
+
+/** What gives the break away. A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync. */
+export function strikesThatShow(broken: Break): readonly Strike[] {
+  if (broken === 'no-sync') return ['cut']
+  return OF_RECLAIMING.has(broken) ? ['kill', 'cut'] : ['kill']
+}
+
 /** The violation that gave the break away; undefined where nothing was noticed. */
-export async function catchBreak(broken: Break, seed: number, strikes: number): Promise<Violation | undefined> {
-  const victim = breakDown(broken)
+export async function catchBreak(broken: Break, seed: number, strikes: number, by: Strike): Promise<Violation | undefined> {
+  const victim = breakDown(broken, by)
   try {
     // A break that does not even start proves nothing.
     await victim.up()
@@ -20,7 +32,8 @@ export async function catchBreak(broken: Break, seed: number, strikes: number): 
     await victim.daemon.ready()
     await victim.daemon.kill()
     await victim.down()
-    await runCampaign({ seed, strikes, victim })
+    const aim: Aim = OF_RECLAIMING.has(broken) ? RECLAIMING : EVERYTHING
+    await runCampaign({ seed, strikes, victim, aim })
     return undefined
   } catch (cause) {
     if (cause instanceof Violation) return cause
@@ -30,8 +43,7 @@ export async function catchBreak(broken: Break, seed: number, strikes: number): 
   }
 }
 
-function breakDown(broken: Break): Victim {
+function breakDown(broken: Break, by: Strike): Victim {
   const execArgv = ['--import', join(import.meta.dirname, 'sabotage', `${broken}.ts`)]
-  // A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync.
-  return broken === 'no-sync' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
+  return by === 'cut' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
 }

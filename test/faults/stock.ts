@@ -2,7 +2,7 @@
  * The jobs of a campaign, open and finished: which is worked on next, which has to go where the quota is full, and what they have in all.
  */
 import type { Random } from '../support/random.ts'
-import { type NoRoom, Violation } from '../support/record.ts'
+import { type NoRoom, type RecordedFile, Violation } from '../support/record.ts'
 import { BOUNDED_USER, type Job, planJob, planTwin, QUOTA_BYTES } from './plan.ts'
 
 const OPEN_JOBS_MAX = 7
@@ -16,11 +16,17 @@ export class Stock {
   planned = 0
   /** All jobs of the user who has a quota. */
   readonly #bounded: Job[] = []
+  /** Taken, and neither finished nor given back. */
+  readonly #atWork = new Set<Job>()
   readonly #nowMs: () => number
+  readonly #expiring: number
+  /** The daemon removes what is not finished as soon as nobody has it open. */
+  isExpiring = false
 
-  /** `nowMs` is the daemon's clock. */
-  constructor(nowMs: () => number) {
+  /** `nowMs` is the daemon's clock, `expiring` the share of files that go by themselves. */
+  constructor(nowMs: () => number, expiring: number) {
     this.#nowMs = nowMs
+    this.#expiring = expiring
   }
 
   /** Takes the next job out: an open or a damaged one, or a new one. */
@@ -30,7 +36,24 @@ export class Stock {
     if (this.open.length > 0 && (this.open.length >= OPEN_JOBS_MAX || random.chance(0.6))) {
       return this.open.splice(random.between(0, this.open.length - 1), 1)[0] as Job
     }
-    return this.#noted(planJob(random, this.planned++, this.#nowMs))
+    return this.#noted(planJob(random, this.planned++, this.#nowMs, this.#expiring))
+  }
+
+  /** Answers what is gone by now, for `takeForRoom`. */
+  begin(job: Job): ReadonlySet<RecordedFile> {
+    this.#atWork.add(job)
+    return new Set(this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => transfer.removalOf(file) === 'done')))
+  }
+
+  finish(job: Job): void {
+    this.#atWork.delete(job)
+    this.finished.push(job)
+  }
+
+  giveBack(job: Job): void {
+    this.#atWork.delete(job)
+    this.open.push(job)
+    if (this.isExpiring) lapse(job)
   }
 
   /**
@@ -48,10 +71,10 @@ export class Stock {
 
   /**
    * Takes out the job, an open one, or another, that is removed so that a refused one gets its room; undefined where others are at work
-   * there. Throws `Violation` where there was room.
+   * there. Throws `Violation` where there was room: what was gone before the job began did not take any.
    */
-  takeForRoom(job: Job, { limit, used, message }: NoRoom): Job | undefined {
-    const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => transfer.removalOf(file) !== 'done'))
+  takeForRoom(job: Job, { limit, used, message }: NoRoom, gone: ReadonlySet<RecordedFile>): Job | undefined {
+    const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => !gone.has(file)))
     const hadBytes = had.reduce((sum, { plan }) => sum + plan.sizeBytes, 0)
     const isRight = job.transfer.user === BOUNDED_USER && limit === QUOTA_BYTES && typeof used === 'number' && used <= QUOTA_BYTES
     if (!isRight || hadBytes <= QUOTA_BYTES) throw new Violation(`${message}, of a quota of ${QUOTA_BYTES}, with ${hadBytes} bytes in all`)
@@ -70,7 +93,7 @@ export class Stock {
 
   /** From now on whatever is not known to be stored may have expired. */
   lapse(): void {
-    for (const { transfer } of this.open) for (const file of transfer.files) if (!file.storedSeen) file.lapsing = true
+    for (const job of [...this.open, ...this.#atWork]) lapse(job)
   }
 
   /** What a user has in the end: each distinct content once. */
@@ -90,6 +113,10 @@ export class Stock {
     if (job.transfer.user === BOUNDED_USER) this.#bounded.push(job)
     return job
   }
+}
+
+function lapse({ transfer }: Job): void {
+  for (const file of transfer.files) if (!file.storedSeen) file.lapsing = true
 }
 
 /** Some of its stored content may be damaged. */

@@ -12,20 +12,23 @@ const EARLY_MS_MAX = 60
 
 export class Trigger {
   readonly #strike: () => void
-  readonly #kind: Happening | 'time' | 'start'
+  readonly #kind: Happening | 'time' | 'start' | 'own'
   readonly #delayMs: number
   readonly description: string
   #left: number
   #timers: NodeJS.Timeout[] = []
   #fired = false
 
-  /** `isEarly`: soon after the daemon serves, while it does what its start is for. */
-  constructor(random: Random, strike: () => void, isEarly = false) {
+  /**
+   * `early`: soon after the daemon serves, or its clock has jumped, while it does what is due then; `own`: at a step of its own, by itself,
+   * so this is only for a step that does not come.
+   */
+  constructor(random: Random, strike: () => void, when: 'drawn' | 'early' | 'own' = 'drawn') {
     this.#strike = strike
-    this.#kind = isEarly ? 'time' : random.pick(KINDS)
-    this.#delayMs = isEarly ? random.between(0, EARLY_MS_MAX) : this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
+    this.#kind = when === 'own' ? 'own' : when === 'early' ? 'time' : random.pick(KINDS)
+    this.#delayMs = when === 'early' ? random.between(0, EARLY_MS_MAX) : this.#kind === 'time' || this.#kind === 'start' ? random.between(0, 300) : random.pick([0, 0, 0, 1, 2, 4])
     this.#left = this.#kind === 'acked' || this.#kind === 'sent' ? random.magnitude(1, 2000) : random.magnitude(1, 6)
-    this.description = `${this.#kind} ${this.#left} + ${this.#delayMs} ms`
+    this.description = when === 'own' ? 'a step of its own' : `${this.#kind} ${this.#left} + ${this.#delayMs} ms`
   }
 
   /** The daemon's process was spawned. */

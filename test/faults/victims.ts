@@ -2,13 +2,20 @@
  * What a campaign strikes at: a daemon that is killed, or a machine whose power is cut under the daemon. Both come up again on the
  * same store.
  */
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { type DaemonOptions, TestDaemon } from '../support/daemon.ts'
 import type { Random } from '../support/random.ts'
 import { LATER } from './clock.ts'
 import { type CutMoment, PowerDisk } from './power-disk.ts'
+import { drawStep } from './steps.ts'
 
-type Life = Pick<DaemonOptions, 'args' | 'env'>
+export type Life = Pick<DaemonOptions, 'args' | 'env'>
+
+/** For `node --import`. */
+export const BLOW_AT = join(import.meta.dirname, 'blow-at.ts')
+/** When a command is killed, from its start. */
+const COMMAND_MS = [100, 600] as const
 
 export interface Victim {
   readonly daemon: TestDaemon
@@ -20,6 +27,12 @@ export interface Victim {
   ready(random: Random): void
   /** Must not wait: the blow falls when it returns. */
   strike(random: Random): void
+  /** Variables with which a process strikes itself at a step of its own. */
+  ownBlow(random: Random): Readonly<Record<string, string>>
+  /** A blow from outside somewhere in a command that works on the stopped store. */
+  strikeAt(command: ChildProcess, random: Random): void
+  /** After a command has ended: no blow is due any more, and the machine is up (again). Says whether its power was cut. */
+  recover(): Promise<boolean>
   /** Settles when all is down after the blow, also where it fell by itself (an armed cut). */
   down(): Promise<void>
   /** The blow has fallen. */
@@ -33,25 +46,43 @@ export interface Victim {
 export class KilledDaemon implements Victim {
   readonly daemon: TestDaemon
   readonly refusesAfterBlow = false
-  struck = false
+  #isKilled = false
+  #strikesItself = false
 
   constructor(options: DaemonOptions) {
-    this.daemon = new TestDaemon(withClock(options))
+    this.daemon = new TestDaemon(withImports(options))
   }
 
-  async up(): Promise<void> {
-    this.struck = false
+  get struck(): boolean {
+    return this.#isKilled || (this.#strikesItself && this.daemon.signal === 'SIGKILL')
   }
+
+  async up(): Promise<void> {}
 
   spawn(_random: Random, life?: Life): void {
+    this.#isKilled = false
+    this.#strikesItself = life?.env?.['TALLY_TEST_STEP'] !== undefined
     this.daemon.spawn(life)
   }
 
   ready(): void {}
 
   strike(): void {
-    this.struck = true
+    this.#isKilled = true
     void this.daemon.kill()
+  }
+
+  ownBlow(random: Random): Readonly<Record<string, string>> {
+    return { TALLY_TEST_STEP: drawStep(random) }
+  }
+
+  strikeAt(command: ChildProcess, random: Random): void {
+    const timer = setTimeout(() => command.kill('SIGKILL'), random.between(...COMMAND_MS))
+    command.once('exit', () => clearTimeout(timer))
+  }
+
+  async recover(): Promise<boolean> {
+    return false
   }
 
   async down(): Promise<void> {
@@ -74,7 +105,7 @@ export class PoweredMachine implements Victim {
   readonly sectors = { unflushed: 0, kept: 0 }
 
   constructor(options: DaemonOptions) {
-    this.daemon = new TestDaemon({ durability: 'power', ...withClock(options), store: join(this.disk.mount, 'store') })
+    this.daemon = new TestDaemon({ durability: 'power', ...withImports(options), store: join(this.disk.mount, 'store') })
   }
 
   get struck(): boolean {
@@ -96,6 +127,22 @@ export class PoweredMachine implements Victim {
   /** Half of the cuts fall inside the disk's own work, where no signal would ever hit: between two writes of one sync. */
   ready(random: Random): void {
     if (random.chance(0.5)) this.#arm(random, 5, 4000)
+  }
+
+  ownBlow(random: Random): Readonly<Record<string, string>> {
+    return { TALLY_TEST_STEP: drawStep(random), TALLY_TEST_CUT: `${random.uint32()} ${random.pick(KEEPS)}`, TALLY_TEST_DISK: this.disk.control }
+  }
+
+  strikeAt(command: ChildProcess, random: Random): void {
+    void this.disk.gone.then(() => command.kill('SIGKILL'))
+    this.#arm(random, 1, 400)
+  }
+
+  async recover(): Promise<boolean> {
+    if (this.disk.disarm()) return false
+    await this.down()
+    await this.up()
+    return true
   }
 
   #arm(random: Random, first: number, last: number): void {
@@ -121,6 +168,6 @@ export class PoweredMachine implements Victim {
   }
 }
 
-function withClock(options: DaemonOptions): DaemonOptions {
-  return { ...options, execArgv: ['--import', LATER, ...options.execArgv ?? []] }
+function withImports(options: DaemonOptions): DaemonOptions {
+  return { ...options, execArgv: ['--import', LATER, '--import', BLOW_AT, ...options.execArgv ?? []] }
 }

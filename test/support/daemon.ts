@@ -58,6 +58,11 @@ export class TestDaemon {
     return this.#child?.exitCode ?? null
   }
 
+  /** What it died of. */
+  get signal(): NodeJS.Signals | null {
+    return this.#child?.signalCode ?? null
+  }
+
   /** Spawns the process, with more flags and variables for this one life, and returns at once. */
   spawn(life: Pick<DaemonOptions, 'args' | 'env'> = {}): void {
     const { durability = 'process', args = [], execArgv = [], env = {} } = this.options
@@ -87,6 +92,11 @@ export class TestDaemon {
   async start(): Promise<void> {
     this.spawn()
     await this.ready()
+  }
+
+  /** Sends a signal that does not end it. */
+  tell(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
   }
 
   /** Sends the signal and waits for the end of the process. */

@@ -25,7 +25,7 @@ t.test(`loses nothing that was acknowledged over ${CUTS} power cuts`, { timeout:
 
 t.test('power cuts give away a daemon without syncs', { timeout: 110_000 }, async t => {
   if (lacks(t, PowerDisk.obstacle())) return
-  const caught = await catchBreak('no-sync', seed, CUTS_TO_NOTICE)
+  const caught = await catchBreak('no-sync', seed, CUTS_TO_NOTICE, 'cut')
   t.comment(caught?.message.split('\n')[0] ?? '')
   t.ok(caught, 'a violation was found')
 })

@@ -13,7 +13,7 @@ import { dropRepair } from './repairs.ts'
 import { RECEIVING, REMOVED } from './schema.ts'
 import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
 import { checkVersion, syncDirectory, writeVersion } from './version.ts'
-import { catalogFile } from './writer.ts'
+import { catalogFile, openExisting } from './writer.ts'
 
 export interface Copied {
   readonly blobs: number
@@ -31,10 +31,10 @@ export function copyStore(from: string, to: string, nowMs: number): Copied {
   checkVersion(from)
   checkOwnDirectory(to)
   if (fs.existsSync(to) && fs.readdirSync(to).length > 0) throw new Error(`${to} is not empty`)
-  fs.mkdirSync(path.join(to, 'blobs'), { recursive: true, mode: 0o700 })
-  fs.chmodSync(to, 0o700)
-  const source = new Database(catalogFile(from), 'reader', 'power')
+  const source = openExisting(from, 'reader')
   try {
+    fs.mkdirSync(path.join(to, 'blobs'), { recursive: true, mode: 0o700 })
+    fs.chmodSync(to, 0o700)
     // One read transaction: whatever is committed meanwhile is not in it.
     source.run('VACUUM INTO ?', catalogFile(to))
     fs.chmodSync(catalogFile(to), 0o600)

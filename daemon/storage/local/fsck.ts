@@ -11,8 +11,7 @@ import { type ByteRange, rangesOf, rangesOfChunks } from '../blocks.ts'
 import type { FileId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
 import { checkBlob } from './check-blob.ts'
-import { Database } from './database.ts'
-import type { Row } from './database.ts'
+import type { Database, Row } from './database.ts'
 import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
@@ -22,7 +21,7 @@ import { RECORD_RULES, USAGE_CORRECTION } from './fsck-rules.ts'
 import { RECEIVING, STORED } from './schema.ts'
 import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
 import { checkVersion } from './version.ts'
-import { catalogFile } from './writer.ts'
+import { openExisting } from './writer.ts'
 
 /** A file whose bytes are not there: of a stored one, `damaged`; of one that is not finished, `incomplete`. */
 export interface FileFinding {
@@ -69,7 +68,7 @@ export function checkStore({ path: directory, found, isDryRun, nowMs }: CheckOpt
   checkVersion(directory)
   const lock = lockStore(directory)
   try {
-    const db = new Database(catalogFile(directory), isDryRun ? 'reader' : 'writer', 'power')
+    const db = openExisting(directory, isDryRun ? 'reader' : 'writer')
     try {
       return new Check(db, directory, found, isDryRun, nowMs).run()
     } finally {

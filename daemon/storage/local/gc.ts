@@ -6,14 +6,14 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { ExpiryLimits, FileId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
-import { Database } from './database.ts'
+import type { Database } from './database.ts'
 import { Engine } from './engine.ts'
 import { lockStore } from './lock.ts'
 import { orphansOf } from './orphans.ts'
 import { checkOwner } from './owner.ts'
 import { Reserve } from './reserve.ts'
 import { checkVersion, syncDirectory } from './version.ts'
-import { catalogFile } from './writer.ts'
+import { openExisting } from './writer.ts'
 
 export type Reclaimed =
   | { readonly kind: 'expired'; readonly user: string; readonly fid: string }
@@ -47,7 +47,7 @@ export function reclaimStore({ path: directory, limits, isDryRun, found }: Recla
   try {
     // To write down a removal takes room, also on a full disk.
     if (!isDryRun) reserve.giveUp()
-    const db = new Database(catalogFile(directory), 'writer', 'power')
+    const db = openExisting(directory, 'writer')
     try {
       return reclaim(db, directory, limits, isDryRun, found)
     } finally {

@@ -6,6 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { blobPath } from './blob-path.ts'
 import type { Database } from './database.ts'
+import { RECEIVING } from './schema.ts'
 
 export interface Orphan {
   readonly file: string
@@ -14,7 +15,8 @@ export interface Orphan {
   readonly isBlob: boolean
 }
 
-const IS_KNOWN = `SELECT 1 FROM file WHERE id = ? AND state <> 2 UNION ALL SELECT 1 FROM content WHERE blob = ?
+/** Of a stored file the blob is its content's: one of its own, where it shares another's, is not needed. */
+const IS_KNOWN = `SELECT 1 FROM file WHERE id = ? AND state = ${RECEIVING} UNION ALL SELECT 1 FROM content WHERE blob = ?
   UNION ALL SELECT 1 FROM garbage WHERE blob = ? UNION ALL SELECT 1 FROM repair WHERE blob = ?`
 
 export function* orphansOf(db: Database, directory: string): Generator<Orphan> {

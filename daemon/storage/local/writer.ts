@@ -51,6 +51,18 @@ export function openWriter(options: WriterOptions, beforeCommit?: () => void): W
   return { run: changes => transactions.run(changes), close: () => db.close() }
 }
 
+/**
+ * The catalog of a store that a daemon has made. Throws an Error with a sentence for the operator where its first start was cut off before
+ * there were tables: nothing was promised yet, and the next start makes the rest.
+ */
+export function openExisting(directory: string, role: 'writer' | 'reader'): Database {
+  const file = catalogFile(directory)
+  const db = fs.existsSync(file) ? new Database(file, role, 'power') : undefined
+  if (db !== undefined && db.get('PRAGMA user_version')?.user_version !== 0) return db
+  db?.close()
+  throw new Error(`the store ${directory} holds nothing yet: the first start of its tallyd was cut off, and the next one makes the rest`)
+}
+
 function openCatalog({ directory, durability }: WriterOptions): Database {
   const db = new Database(catalogFile(directory), 'writer', durability)
   try {

@@ -1,11 +1,11 @@
 /** `tallyd gc` on a store that a real daemon made, and expiry that is killed in its midst, by it and by the daemon. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startDaemon, type TestDaemon } from '../../support/daemon.ts'
+import { startDaemon, TestDaemon } from '../../support/daemon.ts'
 import { chooseSeed, contentOf, Random } from '../../support/random.ts'
 import { numberedChunk, TYPE } from '../../support/wire.ts'
 
@@ -27,12 +27,12 @@ function blobsIn(store: string): string[] {
 }
 
 /** Transfers of one file of 1000 bytes each, stored unless `sent` says fewer. */
-async function put(daemon: TestDaemon, random: Random, fields: object, of: { count?: number; size?: number } = {}): Promise<string[]> {
+async function put(daemon: TestDaemon, random: Random, fields: object, of: { count?: number; size?: number; content?: Buffer } = {}): Promise<string[]> {
   const client = await daemon.client()
   const fids = Array.from({ length: of.count ?? 1 }, () => random.uuid())
   const answers = await Promise.all(fids.flatMap((fid, i) => [
     client.authenticate(daemon.token(), { fid, files: [{ name: 'a', size: of.size ?? 1000, ...fields }], 'chunk-size': 1000 }),
-    client.sendChunk(numberedChunk(fid, 0, 0), contentOf(random.uint32() + i, 1000)),
+    client.sendChunk(numberedChunk(fid, 0, 0), of.content ?? contentOf(random.uint32() + i, 1000)),
   ]))
   for (const answer of answers) if (answer.response !== 'Ok') throw new Error(answer.reason)
   await client.close()
@@ -72,6 +72,20 @@ t.test('a dry run tells what would go and changes nothing; a run tells the same,
   await client.close()
 })
 
+t.test('a blob of its own that was left of a file which shows another one\'s is told and reclaimed', async t => {
+  const { daemon, random } = await started(t)
+  const content = random.bytes(1000)
+  for (let i = 0; i < 2; i++) await put(daemon, random, {}, { content })
+  await daemon.kill('SIGTERM')
+  t.match(gc(daemon.store), [{ kind: 'removed', path: 'blobs/000/00000002' }, { blobs: 1 }])
+  t.same(blobsIn(daemon.store), ['000/00000001'])
+  // As after a loss of power with durability `process`, which took back the unlink.
+  writeFileSync(join(daemon.store, 'blobs', '000', '00000002'), content)
+  t.match(tallyd('fsck', '--store', daemon.store, '--json'), { status: 0, stdout: /"orphans":1/ })
+  t.match(gc(daemon.store), [{ kind: 'orphan', path: 'blobs/000/00000002', sizeBytes: 1000 }, { blobs: 1 }])
+  t.match(tallyd('fsck', '--store', daemon.store, '--json'), { status: 0, stdout: /"orphans":0/ })
+})
+
 t.test('--expire-unfinished says what counts as given up', async t => {
   const { daemon, random } = await started(t)
   await put(daemon, random, {}, { size: 2000 })
@@ -93,6 +107,20 @@ t.test('a store that a daemon serves, or none, is refused with a sentence', asyn
   const { daemon } = await started(t)
   t.match(tallyd('gc', '--store', daemon.store), { status: 2, stderr: /in use by another tallyd/ })
   t.match(tallyd('gc', '--store', join(daemon.directory, 'none')), { status: 2, stderr: /no tally store/ })
+})
+
+t.test('a store whose first start was cut off before there were tables is told to be empty, until it was started once more', async t => {
+  const daemon = new TestDaemon()
+  t.teardown(() => daemon.dispose())
+  mkdirSync(daemon.store)
+  writeFileSync(join(daemon.store, 'version'), '2\n')
+  const commands = [['gc'], ['gc', '--dry-run'], ['fsck'], ['fsck', '--dry-run'], ['export', '--to', join(daemon.directory, 'copy')]]
+  for (const command of commands) t.match(tallyd(...command, '--store', daemon.store), { status: 2, stderr: /holds nothing yet/ }, command.join(' '))
+  writeFileSync(join(daemon.store, 'catalog.db'), '')
+  for (const command of commands) t.match(tallyd(...command, '--store', daemon.store), { status: 2, stderr: /holds nothing yet/ }, command.join(' '))
+  await daemon.start()
+  await daemon.kill('SIGTERM')
+  for (const command of commands) t.match(tallyd(...command, '--store', daemon.store), { status: 0, stderr: '' }, command.join(' '))
 })
 
 for (const who of ['daemon', 'gc'] as const) {

@@ -4,14 +4,25 @@
  */
 import type { Contents, FileId, Mark, Store } from '../../../daemon/storage/storage.ts'
 
-export type Fault = 'mark-before-bytes' | 'ack-before-mark'
+export type Fault = 'mark-before-bytes' | 'ack-before-mark' | 'forget-before-unlink'
 
 const EARLY_MS = 30
 /** What a hard disk's sync takes; on a fast one a kill would seldom find the gap. */
 const GAP_MS = 25
 
 export function sabotage(store: Store, fault: Fault): Store {
+  if (fault === 'forget-before-unlink') return forgetBeforeUnlink(store)
   return fault === 'mark-before-bytes' ? markBeforeBytes(store) : ackBeforeMark(store)
+}
+
+/** A blob is said to be gone while it is there still, so its id is forgotten first. */
+function forgetBeforeUnlink(store: Store): Store {
+  const contents = overlay<Contents>(store.contents, {
+    remove: async (blob: FileId) => {
+      setTimeout(() => { void store.contents.remove(blob) }, GAP_MS)
+    },
+  })
+  return overlay(store, { contents })
 }
 
 /** The bytes are kept back until the mark was made: between the two a receipt stands for bytes that are nowhere. */
