@@ -134,10 +134,10 @@ export class Session {
     this.send({ ...fields, type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok' }, encoding)
   }
 
-  /** Whether such an Ok fits into one frame. */
-  fits(messageId: string, encoding: Encoding, fields: OkFields): boolean {
+  /** Such an Ok's payload, to be sent as it is; undefined where it does not fit into one frame. */
+  fittingOk(messageId: string, encoding: Encoding, fields: OkFields): Uint8Array | undefined {
     const payload = encodeMessage({ ...fields, type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Ok' }, encoding)
-    return payload.length + HEADER_BYTES_MAX <= FRAME_BYTES_MAX
+    return payload.length + HEADER_BYTES_MAX <= FRAME_BYTES_MAX ? payload : undefined
   }
 
   /** Answers with an Error; the connection closes after a fatal one. `told` is absent where the message could not be told. */

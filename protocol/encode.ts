@@ -5,12 +5,13 @@ import { wordsToUuid } from './chunk-id.ts'
 import { type Authentication, type Event, type Fetch, type FileAnnouncement, type FileReport, type Find, type FoundFile, MESSAGE_TYPE, type Message,
   type Query, type Remove, type Response, type Settings, type Status, type Tag, type Transfer, type Watch, type Why } from './messages.ts'
 import type { Plain, PlainMap } from './payload.ts'
+import { withoutUndefined } from './present.ts'
 
 type Fields = { readonly [key: string]: Plain | undefined }
 
 /** The map that stands for a message. A TRANSFER's data is bytes. */
 export function toPlain(message: Message): PlainMap {
-  return without(fieldsOf(message))
+  return withoutUndefined(fieldsOf(message))
 }
 
 function fieldsOf(message: Message): Fields {
@@ -44,7 +45,7 @@ function authentication(message: Authentication): Fields {
 }
 
 function announcement(file: FileAnnouncement): PlainMap {
-  return without({
+  return withoutUndefined({
     name: file.name,
     size: file.sizeBytes,
     digest: file.digest,
@@ -75,7 +76,7 @@ function response(message: Response): Fields {
     meta: message.meta,
     'chunk-size': message.chunkSizeBytes,
     window: message.window,
-    files: message.files?.map(file => without('missing' in file ? fileReport(file) : foundFile(file))),
+    files: message.files?.map(file => withoutUndefined('missing' in file ? fileReport(file) : foundFile(file))),
     more: message.more,
     stored: message.stored === undefined ? undefined : { file: message.stored.file, digest: message.stored.digest },
     chunks: message.chunks,
@@ -176,10 +177,4 @@ function settings({ messageId, reload }: Settings): Fields {
 /** An empty array means the same as none. */
 function some<T>(items: readonly T[]): readonly T[] | undefined {
   return items.length > 0 ? items : undefined
-}
-
-function without(fields: Fields): PlainMap {
-  const map: { [key: string]: Plain } = {}
-  for (const [key, value] of Object.entries(fields)) if (value !== undefined) map[key] = value
-  return map
 }

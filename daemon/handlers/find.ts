@@ -11,7 +11,8 @@ export function handleFind(session: Session, message: Find, encoding: Encoding):
     for (let limit = message.limit; ; limit = Math.ceil(limit / 2)) {
       const found = await session.services.library.find(identity.user, { ...message, limit })
       // Files with much `meta` may not fit into one frame: then the page is shorter, and `next` says where it goes on.
-      if (limit === 1 || session.fits(message.messageId, encoding, found)) return found
+      const payload = session.fittingOk(message.messageId, encoding, found)
+      if (payload !== undefined || limit === 1) return payload ?? found
     }
   })
 }

@@ -9,7 +9,7 @@ import type { Session } from '../session.ts'
 import type { LiveTransfer } from '../transfers/live-transfer.ts'
 import { transferMap, transferStatus, whyUnfinished } from '../transfers/status.ts'
 import { withKnownTransfer } from './known.ts'
-import { answerLater } from './later.ts'
+import { answerLater, type LaterOk } from './later.ts'
 
 /** Further ones only count. */
 const CONNECTIONS_MAX = 1000
@@ -53,7 +53,7 @@ export function handleSettings(session: Session, { messageId, reload }: Settings
   session.ok(messageId, encoding, { result: { ...operator.settings(), ...reloaded } })
 }
 
-async function overview(session: Session, message: Status, encoding: Encoding, before: number | undefined): Promise<OkFields> {
+async function overview(session: Session, message: Status, encoding: Encoding, before: number | undefined): Promise<LaterOk> {
   const { user, limit } = message
   const { registry, sessions, nowMs, operator } = session.services
   const store = operator.store()
@@ -77,10 +77,11 @@ async function overview(session: Session, message: Status, encoding: Encoding, b
 /** The longest page, of at most so many, that fits into one frame. */
 function fitting(
   session: Session, { messageId }: Status, encoding: Encoding, limit: number, pageOf: (countMax: number) => OkFields,
-): OkFields {
+): LaterOk {
   for (let countMax = limit; ; countMax = Math.ceil(countMax / 2)) {
     const page = pageOf(countMax)
-    if (countMax === 1 || session.fits(messageId, encoding, page)) return page
+    const payload = session.fittingOk(messageId, encoding, page)
+    if (payload !== undefined || countMax === 1) return payload ?? page
   }
 }
 
