@@ -175,7 +175,7 @@ export function readArguments(args: readonly string[], mistakes: Mistakes, flags
 
 /**
  * What the environment says: `TALLY_` and the flag's name in capitals. An empty variable is as unset; `false` is said, too. A variable
- * that begins so and is neither program's is a mistake.
+ * that is nearly one of either program's is a mistake; others that begin so may be anybody's.
  */
 export function readEnvironment(env: Environment, mistakes: Mistakes, flags: readonly Flag[] = FLAGS): FlagValues {
   const values = new Map<string, string[]>()
@@ -187,7 +187,10 @@ export function readEnvironment(env: Environment, mistakes: Mistakes, flags: rea
     else if (value === 'false' || value === '0') values.set(flag.name, ['false'])
     else mistakes.add(`${variableOf(flag)} is true or false, not ${JSON.stringify(value)}`)
   }
-  for (const name of unknownVariables(env)) mistakes.add(unknownVariable(name))
+  for (const name of unknownVariables(env)) {
+    const near = nearVariable(name)
+    if (near !== undefined) mistakes.add(`there is no variable ${name}; did you mean ${near}?`)
+  }
   return values
 }
 
@@ -233,10 +236,10 @@ export function variableOf({ name }: Pick<Flag, 'name'>): string {
 }
 
 /** By what follows the beginning that all of them have: else any two would be near. */
-function unknownVariable(name: string): string {
+function nearVariable(name: string): string | undefined {
   const known = [...DAEMON_VARIABLES, ...CLIENT_VARIABLES].map(each => each.slice(VARIABLE_PREFIX.length))
   const near = nearest(name.slice(VARIABLE_PREFIX.length), known)
-  return `there is no variable ${name}${near === undefined ? '' : `; did you mean ${VARIABLE_PREFIX}${near}?`}`
+  return near === undefined ? undefined : `${VARIABLE_PREFIX}${near}`
 }
 
 function unknownFlag(rawName: string, flags: readonly Flag[], program: string): string {

@@ -107,14 +107,14 @@ export function unknown(what: string, given: string, known: readonly string[]): 
   return new UsageError(`unknown ${what} ${JSON.stringify(given)}${near === undefined ? '' : `; did you mean ${near}?`}`)
 }
 
-/** A variable that begins as ours do and is neither program's is a slip. Throws UsageError. */
+/** A variable that is nearly one of either program's is a slip; others that begin so may be anybody's. Throws UsageError. */
 export function checkVariables(env: Environment): void {
-  const [strange] = unknownVariables(env)
-  if (strange === undefined) return
   // By what follows the beginning that all of them have: else any two would be near.
   const known = [...CLIENT_VARIABLES, ...DAEMON_VARIABLES].map(name => name.slice(VARIABLE_PREFIX.length))
-  const near = nearest(strange.slice(VARIABLE_PREFIX.length), known)
-  throw new UsageError(`unknown variable ${strange}${near === undefined ? '' : `; did you mean ${VARIABLE_PREFIX}${near}?`}`)
+  for (const strange of unknownVariables(env)) {
+    const near = nearest(strange.slice(VARIABLE_PREFIX.length), known)
+    if (near !== undefined) throw new UsageError(`unknown variable ${strange}; did you mean ${VARIABLE_PREFIX}${near}?`)
+  }
 }
 
 function nearest(given: string, known: readonly string[]): string | undefined {

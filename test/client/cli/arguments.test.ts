@@ -67,8 +67,8 @@ t.test('sizes for people', async t => {
   t.equal(sizeText(1024 ** 4 * 5000), '4.9 PiB')
 })
 
-t.test('a variable that begins as ours do and is neither program\'s is refused, with the nearest that is', async t => {
+t.test('a variable that is nearly one of either program\'s is refused, with that one; another program\'s is none of our business', async t => {
   t.throws(() => checkVariables({ TALLY_SOKCET: '/a' }), { name: 'UsageError', message: 'unknown variable TALLY_SOKCET; did you mean TALLY_SOCKET?' })
-  t.throws(() => checkVariables({ TALLY_ZZZZZZZZ: '1' }), { name: 'UsageError', message: 'unknown variable TALLY_ZZZZZZZZ' })
+  checkVariables({ TALLY_ZZZZZZZZ: '1' })
   checkVariables({ TALLY_STORE: '/the/daemon/s', TALLY_TOKEN: 'x', TALLY_TEST_SEED: '1', TALLY_SOKCET: '' })
 })
