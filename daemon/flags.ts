@@ -65,10 +65,7 @@ export const FLAGS: readonly Flag[] = [
     help: 'what each user may have: bytes of stored contents and announced sizes (default: no limit)',
   },
   { name: 'quota-files', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many files each user may have (default: no limit)' },
-  {
-    name: 'connections', value: 'N', env: true, inFile: true, fallback: () => '10000',
-    help: 'serve so many connections at once, answer one more with busy (default: 10000)',
-  },
+  { name: 'connections', value: 'N', env: true, inFile: true, help: 'serve so many connections at once, answer one more with busy (default: 10000)' },
   { name: 'user-connections', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'the same for each user (default: no limit)' },
   { name: 'user-transfers', value: 'N', env: true, inFile: true, live: true, perUser: true, help: 'how many unfinished transfers a user may have open at once (default: no limit)' },
   {

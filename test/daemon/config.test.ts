@@ -28,7 +28,6 @@ test('without flags everything has its default', async t => {
       quota: { bytesMax: Number.MAX_SAFE_INTEGER, filesMax: Number.MAX_SAFE_INTEGER }, connectionsMax: Infinity, transfersMax: Infinity, bytesPerSecond: Infinity,
     },
     bytesPerSecond: Infinity,
-    connectionsMax: 10_000,
     minFreeBytes: 0,
     scrubBytesPerSecond: 4 * 2 ** 20,
     logFormat: 'text',
