@@ -78,7 +78,7 @@ t.test('shows limits and the log level, set or not; a reload changes the level a
   writeFileSync(file, 'quota-files = 7\nlog-level = "debug"\nmin-free = "5M"')
   const after = (await run(['settings', '--reload'])).stdout.toString()
   for (const line of [
-    /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +not set +default +next start: 5M$/m,
+    /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +\S.* +default +next start: 5M$/m,
     'changed: quota quota-files log-level', 'waiting for the next start: min-free',
   ]) t.match(after, line)
   await run(['ls'])
