@@ -59,7 +59,7 @@ export class Download {
         await this.#link.fetchSlots.run(() => this.#attempt(progressed), signal)
         await this.#verify()
       })
-      if (!this.#whole) await sink.complete()
+      if (!this.#whole && await sink.complete()) this.#resumedBytes = this.#extent.endBytes
     } finally {
       await sink.close()
     }

@@ -37,8 +37,8 @@ export interface Sink {
   readonly keepsBytes: boolean
   /** Takes what comes next; may be called again when it resolved. */
   write(bytes: Uint8Array): Promise<void>
-  /** Everything was written, and its digest agrees. Durable on return, for files. */
-  complete(): Promise<void>
+  /** Everything was written, and its digest agrees. Durable on return, for files. True: the whole file was there already. */
+  complete(): Promise<boolean>
   /** The content is not what its digest says: forget it. False where what was written cannot be taken back. */
   discard(): Promise<boolean>
   /** Nothing more is written. What is there stays for the next time, unless `complete` was called. */
@@ -63,7 +63,9 @@ export class StreamSink implements Sink {
     await this.#take(bytes)
   }
 
-  async complete(): Promise<void> {}
+  async complete(): Promise<boolean> {
+    return false
+  }
 
   async discard(): Promise<boolean> {
     return false
