@@ -176,6 +176,8 @@ export class Download {
       progressed()
       connection.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: latest, response: 'Ok', fid, chunks: [[file, first, due.length]] })
       this.#moved(early.size)
+      // Its `done` would tell nothing new; who comes next need not wait for it.
+      if (this.#received === this.#chunkEnd) return inbox.complete()
     }
     if (this.#received < this.#chunkEnd) throw new TallyError('internal', 'the daemon ended the FETCH before its last chunk')
   }
