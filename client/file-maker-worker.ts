@@ -12,8 +12,8 @@ if (port === null) throw new Error('this module runs in a worker thread')
 port.on('message', (requests: readonly Request[]) => {
   let answers: Answer[] = []
   let dueMs = performance.now() + ANSWER_DELAY_MS
-  for (const { id, file } of requests) {
-    answers.push(answerTo(id, file))
+  for (const request of requests) {
+    answers.push(answerTo(request))
     if (performance.now() < dueMs) continue
     port.postMessage(answers)
     answers = []
@@ -23,9 +23,9 @@ port.on('message', (requests: readonly Request[]) => {
 })
 port.postMessage([])
 
-function answerTo(id: number, file: Request['file']): Answer {
+function answerTo([id, path, partial, bytes, force]: Request): Answer {
   try {
-    return { id, isMade: makeNow(file) }
+    return makeNow({ path, partial, bytes, force }) ? id : { id }
   } catch (cause) {
     // A copy of an Error has its message only.
     const { message, code, errno, syscall, path, dest } = cause as NodeJS.ErrnoException & { dest?: string }

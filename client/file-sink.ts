@@ -72,10 +72,10 @@ export class FileSink implements Sink {
     const ownPartial = partial(randomUUID())
     this.#partial = this.#isTemporary ? ownPartial : partial(createHash('sha256').update(basename(path)).digest('hex').slice(0, 8))
     this.#isHandedOver = isOneChunk && this.#maker?.takes(extent.endBytes - extent.offsetBytes) === true
-    if (!this.#isHandedOver && await this.#file.isThere()) return { presentBytes: extent.endBytes, hash: createHash('sha256'), whole: true }
+    if (!this.#isHandedOver && await this.#file.isThere()) return { presentBytes: extent.endBytes, whole: true }
     if (isOneChunk) {
       this.#held = new Uint8Array(0)
-      return { presentBytes: 0, hash: createHash('sha256') }
+      return { presentBytes: 0 }
     }
     if (!(await this.#open())) {
       this.#isTemporary = true

@@ -180,6 +180,9 @@ function some<T>(items: readonly T[]): readonly T[] | undefined {
 
 function without(fields: Fields): PlainMap {
   const map: { [key: string]: Plain } = {}
-  for (const [key, value] of Object.entries(fields)) if (value !== undefined) map[key] = value
+  for (const key of Object.keys(fields)) {
+    const value = fields[key]
+    if (value !== undefined) map[key] = value
+  }
   return map
 }

@@ -9,6 +9,7 @@ export type Told<T> = { readonly [K in keyof T]-?: T[K] | undefined }
 /** A copy without the fields that are undefined. What is required in T has to be given by the caller. */
 export function present<T extends object>(fields: Told<T>): T {
   const copy: Partial<Record<string, unknown>> = {}
-  for (const [key, value] of Object.entries(fields)) if (value !== undefined) copy[key] = value
+  // Pairs of key and value would be an array each, in every message.
+  for (const key of Object.keys(fields) as (keyof T & string)[]) if (fields[key] !== undefined) copy[key] = fields[key]
   return copy as T
 }
