@@ -40,7 +40,7 @@ export class Download {
   readonly #options: DownloadOptions
   #info: FileInfo | undefined
   #extent: Extent = { offsetBytes: 0, endBytes: 0, isPart: false }
-  #hash: Hash = createHash('sha256')
+  #hash: Hash | undefined
   #received = 0
   #resumedBytes = 0
   #whole = false
@@ -59,7 +59,7 @@ export class Download {
         await this.#link.fetchSlots.run(() => this.#attempt(progressed), signal)
         await this.#verify()
       })
-      if (!this.#whole) await sink.complete()
+      if (!this.#whole && await sink.complete()) this.#resumedBytes = this.#extent.endBytes
     } finally {
       await sink.close()
     }
@@ -150,7 +150,7 @@ export class Download {
   /** Writes and acknowledges until the daemon says that it is done. What comes too early waits; the window bounds it. */
   async #receive(connection: Connection, inbox: Inbox, progressed: () => void): Promise<void> {
     const { fid, file, sizeBytes } = this.#file
-    const ids = new ChunkIds(createHash('sha256').update(uuidToBytes(fid)).digest())
+    const ids = chunkIdsOf(fid)
     const early = new Map<number, Uint8Array>()
     for (let batch = await inbox.next(); batch !== undefined; batch = await inbox.next()) {
       let latest = ''
@@ -176,6 +176,8 @@ export class Download {
       progressed()
       connection.sendMessage({ type: MESSAGE_TYPE.RESPONSE, messageId: latest, response: 'Ok', fid, chunks: [[file, first, due.length]] })
       this.#moved(early.size)
+      // Its `done` would tell nothing new; who comes next need not wait for it.
+      if (this.#received === this.#chunkEnd) return inbox.complete()
     }
     if (this.#received < this.#chunkEnd) throw new TallyError('internal', 'the daemon ended the FETCH before its last chunk')
   }
@@ -183,9 +185,10 @@ export class Download {
   /** Hashes what comes next while it is written, unless it changes hands: then before. */
   async #take(data: Uint8Array): Promise<void> {
     const { sink } = this.#options
-    if (sink.keepsBytes) this.#hash.update(data)
+    const hash = this.#hash ??= createHash('sha256')
+    if (sink.keepsBytes) hash.update(data)
     const writing = sink.write(data).catch(noRetry)
-    if (!sink.keepsBytes) this.#hash.update(data)
+    if (!sink.keepsBytes) hash.update(data)
     await writing
     if (!sink.keepsBytes) this.#buffers.recycle(data)
   }
@@ -209,7 +212,7 @@ export class Download {
   /** A partial file may have been spoilt while nobody watched: fetched whole once more. */
   async #verify(): Promise<void> {
     if (this.#whole || this.#extent.isPart) return
-    const actual = `sha256:${this.#hash.digest('hex')}`
+    const actual = `sha256:${(this.#hash ?? createHash('sha256')).digest('hex')}`
     const { digest: expected } = this.#file
     if (actual === expected) return
     const spoilt = this.#resumedBytes > 0
@@ -217,9 +220,17 @@ export class Download {
     if (!(await this.#options.sink.discard()) || !spoilt) throw new Final(error)
     this.#received = this.#firstChunk
     this.#resumedBytes = 0
-    this.#hash = createHash('sha256')
+    this.#hash = undefined
     throw error
   }
+}
+
+let latest: { readonly fid: string; readonly ids: ChunkIds } | undefined
+
+/** Files of one transfer are often fetched one after the other. */
+function chunkIdsOf(fid: string): ChunkIds {
+  if (latest?.fid !== fid) latest = { fid, ids: new ChunkIds(createHash('sha256').update(uuidToBytes(fid)).digest()) }
+  return latest.ids
 }
 
 /** What fails on this side of the wire, whatever its code. */

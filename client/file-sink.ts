@@ -6,6 +6,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ClientError } from './errors.ts'
+import type { FileMaker } from './file-maker.ts'
 import { type PartialFile, isNameOf, notWritten, openPartial } from './partial-file.ts'
 import { LocalNames } from './safe-name.ts'
 import type { Beginning, Extent, FileInfo, Sink } from './sink.ts'
@@ -33,6 +34,7 @@ export type FileTarget = (
  */
 export class FileSink implements Sink {
   readonly #target: FileTarget
+  readonly #maker: FileMaker | undefined
   #file: TargetFile | undefined
   #partial = ''
   #writing: PartialFile | undefined
@@ -41,10 +43,14 @@ export class FileSink implements Sink {
   #held: Uint8Array | undefined
   /** Nobody continues it another time. */
   #isTemporary = false
+  /** The maker looks what is there, and makes the file. */
+  #isHandedOver = false
   #writtenBytes = 0
 
-  constructor(target: FileTarget) {
+  /** @param maker for the many small files of one call that are not synced */
+  constructor(target: FileTarget, maker?: FileMaker) {
     this.#target = target
+    this.#maker = target.sync === false ? maker : undefined
   }
 
   get keepsBytes(): boolean {
@@ -65,10 +71,11 @@ export class FileSink implements Sink {
     const partial = (mark: string): string => join(dirname(path), `.tally-${info.digest.slice(-32)}-${mark}.part`)
     const ownPartial = partial(randomUUID())
     this.#partial = this.#isTemporary ? ownPartial : partial(createHash('sha256').update(basename(path)).digest('hex').slice(0, 8))
-    if (await this.#file.isThere()) return { presentBytes: extent.endBytes, hash: createHash('sha256'), whole: true }
+    this.#isHandedOver = isOneChunk && this.#maker?.takes(extent.endBytes - extent.offsetBytes) === true
+    if (!this.#isHandedOver && await this.#file.isThere()) return { presentBytes: extent.endBytes, whole: true }
     if (isOneChunk) {
       this.#held = new Uint8Array(0)
-      return { presentBytes: 0, hash: createHash('sha256') }
+      return { presentBytes: 0 }
     }
     if (!(await this.#open())) {
       this.#isTemporary = true
@@ -95,16 +102,17 @@ export class FileSink implements Sink {
     this.#behind?.wrote(bytes.length)
   }
 
-  async complete(): Promise<void> {
+  async complete(): Promise<boolean> {
     const { sync = true } = this.#target
     if (this.#held === undefined) {
       if (sync) await this.#behind?.finish().catch(notWritten)
       await this.#publish(this.#named)
       await this.close()
-    } else {
-      await this.#publishHeld(this.#named, this.#held, sync)
+    } else if (await this.#publishHeld(this.#named, this.#held, sync)) {
+      return true
     }
     if (sync) await this.#named.syncDirectory()
+    return false
   }
 
   async discard(): Promise<boolean> {
@@ -160,14 +168,23 @@ export class FileSink implements Sink {
     return join(target.directory, (target.names ?? new LocalNames()).take(info.name, `${info.fid}/${info.file}`))
   }
 
-  async #publishHeld(file: TargetFile, bytes: Uint8Array, sync: boolean): Promise<void> {
+  /** Whether the file was there before. */
+  async #publishHeld(file: TargetFile, bytes: Uint8Array, sync: boolean): Promise<boolean> {
     try {
+      if (this.#isHandedOver && await this.#made(file, bytes)) return false
+      if (this.#isHandedOver && await file.isThere()) return true
       await writeFile(this.#partial, bytes, { flag: 'wx', flush: sync }).catch(notWritten)
       await file.take(this.#partial)
     } catch (cause) {
       await unlink(this.#partial).catch(ignoreAbsent)
       if (!isOfName(cause) || !(await file.holdsContent())) throw isTaken(cause) ? file.exists(cause) : cause
     }
+    return false
+  }
+
+  /** False where something was in its way. */
+  async #made({ path }: TargetFile, bytes: Uint8Array): Promise<boolean> {
+    return await this.#maker?.make({ path, partial: this.#partial, bytes, force: this.#target.force === true }).catch(notWritten) ?? false
   }
 
   /** Another get of the same content may be faster: then its file is there. */

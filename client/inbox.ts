@@ -73,6 +73,11 @@ export class Inbox implements Stream {
     return undefined
   }
 
+  /** All that was asked for came, and its last answer is on its way, with which the daemon is done. */
+  complete(): void {
+    this.#done = true
+  }
+
   /** No more is wanted; where the daemon is not done it is told to stop. */
   close(): void {
     this.#signal?.removeEventListener('abort', this.#aborted)

@@ -62,6 +62,9 @@ export class Link {
 
   /** The open connection, else a new one that is logged in. A signal ends the waiting only: others may wait for the same. */
   connection(signal?: AbortSignal): Promise<Connection> {
+    // Nothing is waited for where it is there.
+    const { aborted } = this.#closing.signal
+    if (!aborted && signal?.aborted !== true && this.#open !== undefined && this.#open.lost === undefined) return Promise.resolve(this.#open)
     return unlessAborted(this.#connection(), signal)
   }
 

@@ -1,7 +1,7 @@
 /**
  * Where a download's bytes go, in order and without gaps. A sink may already hold the beginning of a file, from a download that broke off.
  */
-import { type Hash, createHash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 
 /** What FETCH's Ok says. */
 export interface FileInfo {
@@ -23,8 +23,8 @@ export interface Extent {
 export interface Beginning {
   /** What the sink already holds: a multiple of the chunk size, and 0 for a part of a file. */
   readonly presentBytes: number
-  /** SHA-256 over what it holds. */
-  readonly hash: Hash
+  /** SHA-256 over what it holds; absent where that is nothing. */
+  readonly hash?: Hash
   /** Nothing is to be fetched: the whole file is there already. */
   readonly whole?: boolean
 }
@@ -37,8 +37,8 @@ export interface Sink {
   readonly keepsBytes: boolean
   /** Takes what comes next; may be called again when it resolved. */
   write(bytes: Uint8Array): Promise<void>
-  /** Everything was written, and its digest agrees. Durable on return, for files. */
-  complete(): Promise<void>
+  /** Everything was written, and its digest agrees. Durable on return, for files. True: the whole file was there already. */
+  complete(): Promise<boolean>
   /** The content is not what its digest says: forget it. False where what was written cannot be taken back. */
   discard(): Promise<boolean>
   /** Nothing more is written. What is there stays for the next time, unless `complete` was called. */
@@ -56,14 +56,16 @@ export class StreamSink implements Sink {
   }
 
   async begin(): Promise<Beginning> {
-    return { presentBytes: 0, hash: createHash('sha256') }
+    return { presentBytes: 0 }
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     await this.#take(bytes)
   }
 
-  async complete(): Promise<void> {}
+  async complete(): Promise<boolean> {
+    return false
+  }
 
   async discard(): Promise<boolean> {
     return false

@@ -109,7 +109,7 @@ export class Tally {
     files: Iterable<FoundFile | FileId> | AsyncIterable<FoundFile | FileId>, target: GetAllTarget, options: GetAllOptions = {},
   ): AsyncGenerator<GetAllResult, void, void> {
     checkOptions('getAll', options)
-    return getAll(this, files, target, { ...options, onEvent: options.onEvent ?? this.#onEvent })
+    return getAll(this.#link, files, target, { ...options, onEvent: options.onEvent ?? this.#onEvent })
   }
 
   /**

@@ -67,7 +67,7 @@ function begin(session: Session, message: Fetch, open: OpenDownload, opened: Ope
     void reader.close()
     throw cause
   }
-  const ids = new ChunkIds(createHash('sha256').update(uuidToBytes(content.fid)).digest())
+  const ids = chunkIdsOf(content.fid)
   let sent = 0
   const over = () => {
     session.downloads.delete(messageId)
@@ -101,6 +101,14 @@ function begin(session: Session, message: Fetch, open: OpenDownload, opened: Ope
     chunkSizeBytes,
     window,
   }
+}
+
+let latest: { readonly fid: string; readonly ids: ChunkIds } | undefined
+
+/** Files of one transfer are often fetched one after the other. */
+function chunkIdsOf(fid: string): ChunkIds {
+  if (latest?.fid !== fid) latest = { fid, ids: new ChunkIds(createHash('sha256').update(uuidToBytes(fid)).digest()) }
+  return latest.ids
 }
 
 /** In msgpack by the short way, and large data from where it was read to. */

@@ -445,6 +445,8 @@ export interface ContentDigest {
 export interface ContentReader {
   /** Exactly so many bytes, in a buffer that is the caller's; `content-damaged` where the blob is short. */
   read(offsetBytes: number, lengthBytes: number): Promise<Uint8Array>
+  /** The same at once; there where all bytes are at hand. */
+  readonly readNow?: (offsetBytes: number, lengthBytes: number) => Uint8Array
   close(): Promise<void>
 }
 

@@ -100,7 +100,9 @@ export class Download {
       const left = (runs[this.#run + 1] as number) - this.#inRun
       const count = Math.min(room, blockChunks, left)
       const offsetBytes = first * chunkSizeBytes
-      const block = await this.#reader.read(offsetBytes, Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes))
+      const lengthBytes = Math.min(count * chunkSizeBytes, sizeBytes - offsetBytes)
+      // What is at hand goes out with what was sent in this turn.
+      const block = this.#reader.readNow?.(offsetBytes, lengthBytes) ?? await this.#reader.read(offsetBytes, lengthBytes)
       for (let at = 0; at < count && !this.#isOver; at++) {
         this.#unanswered++
         this.#sink.chunk(first + at, block.subarray(at * chunkSizeBytes, (at + 1) * chunkSizeBytes))

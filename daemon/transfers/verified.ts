@@ -22,8 +22,10 @@ export async function openVerified({ catalog, contents }: Store, content: Stored
 
 /** Of bytes that are at hand. */
 export function readerOf(bytes: Uint8Array): ContentReader {
+  const readNow = (offsetBytes: number, lengthBytes: number): Uint8Array => bytes.subarray(offsetBytes, offsetBytes + lengthBytes)
   return {
-    read: async (offsetBytes, lengthBytes) => bytes.subarray(offsetBytes, offsetBytes + lengthBytes),
+    read: async (offsetBytes, lengthBytes) => readNow(offsetBytes, lengthBytes),
+    readNow,
     close: async () => undefined,
   }
 }

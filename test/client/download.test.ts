@@ -85,6 +85,21 @@ t.test('chunks in any order become the file, and each is acknowledged', async t 
   t.same(readdirSync(directory), ['f'])
 })
 
+t.test('who has every chunk waits for no more, and asks for nothing to be ended', async t => {
+  const { daemon, tally, served, directory } = await setUp(t, contentOf(1, 300_000))
+  const { script } = daemon
+  daemon.script = (message, peer, itself) => {
+    const isAnswer = message.type === MESSAGE_TYPE.RESPONSE && message.response === 'Ok' && message.chunks !== undefined
+    // Counted, and not followed by `done`.
+    return isAnswer || script(message, peer, itself)
+  }
+  // One after the other, more of them than may be under way at once.
+  for (let index = 0; index < 20; index++) await tally.get(`${FID}/0`, { path: join(directory, `${index}`), sync: false })
+  t.ok(readFileSync(join(directory, '19')).equals(served.bytes))
+  t.equal(served.fetches.length, 20)
+  t.same(daemon.log.filter(message => message.type === MESSAGE_TYPE.RESPONSE && message.response === 'Error'), [])
+})
+
 t.test('a file of 0 bytes is a file', async t => {
   const { tally, directory } = await setUp(t, Buffer.alloc(0))
   await tally.get(`${FID}/0`, { path: join(directory, 'f') })

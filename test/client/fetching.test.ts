@@ -1,12 +1,14 @@
 /** Getting: byte ranges, streams, several gets to one target, many files at once, against a real daemon. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync, writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { type FileId, type PutResult, type Tally, connect } from '../../client/index.ts'
+import { type ClientError, type FileId, type PutResult, type Tally, connect } from '../../client/index.ts'
 import { openPartial } from '../../client/partial-file.ts'
 import { startDaemon } from '../support/daemon.ts'
 import { contentOf } from '../support/random.ts'
@@ -167,6 +169,39 @@ t.test('many files go in and come out, whatever some of them meet', async t => {
   t.match(got.filter(({ error }) => error !== undefined), [{ id: wanted[300], error: { code: 'not-found' } }])
   t.same(readdirSync(to).sort(), names.toSorted())
   for (const name of names) t.ok(readFileSync(join(to, name)).equals(readFileSync(join(from, name))), name)
+})
+
+t.test('many small files come whole under their names, over nothing that is there unless told, and through no link', async t => {
+  const { tally, directory } = await setUp(t)
+  const count = 300
+  const sizes = Array.from({ length: count }, (_, index) => index % 7 === 0 ? 0 : 1 + index * 300)
+  for (const [index, size] of sizes.entries()) writeFileSync(join(directory, `${index}`), contentOf(index, size))
+  await Array.fromAsync(tally.putAll(sizes.map((_, index) => ({ path: join(directory, `${index}`) }))))
+  const found = (await Array.fromAsync(tally.find({ name: '[0-9]*' }))).sort((a, b) => Number(a.name) - Number(b.name))
+  t.equal(found.length, count)
+  for (const force of [false, true]) {
+    const to = join(directory, `to ${force}`)
+    mkdirSync(to)
+    // The last ones, which the thread makes.
+    const [same, other, link, folder] = [299, 298, 297, 296]
+    writeFileSync(join(to, `${same}`), contentOf(same, sizes[same] as number))
+    writeFileSync(join(to, `${other}`), 'mine')
+    writeFileSync(join(directory, 'outside'), 'outside')
+    symlinkSync(join(directory, 'outside'), join(to, `${link}`))
+    mkdirSync(join(to, `${folder}`))
+    const results = await Array.fromAsync(tally.getAll(found, { directory: to, force }))
+    const failed = results.filter(({ error }) => error !== undefined).map(({ id, error }) => ['name' in id ? id.name : '', (error as ClientError).code])
+    t.same(failed.sort(), (force ? [folder] : [folder, link, other]).map(name => [`${name}`, 'exists']))
+    t.match(results.find(({ id }) => 'name' in id && id.name === `${same}`), { resumedBytes: force ? 0 : sizes[same] })
+    t.equal(readFileSync(join(directory, 'outside'), 'utf8'), 'outside')
+    if (!force) t.equal(readFileSync(join(to, `${other}`), 'utf8'), 'mine')
+    for (const [index, size] of sizes.entries()) {
+      if (!failed.some(([name]) => name === `${index}`)) t.ok(readFileSync(join(to, `${index}`)).equals(contentOf(index, size)), `${index}`)
+    }
+    t.same(readdirSync(to).sort(), sizes.map((_, index) => `${index}`).sort(), 'no hidden file stays')
+  }
+  const nowhere = await Array.fromAsync(tally.getAll(found.slice(0, 100), { directory: join(directory, 'nowhere') }))
+  t.ok(nowhere.every(({ error }) => (error as NodeJS.ErrnoException).code === 'ENOENT'))
 })
 
 t.test('leaving the loop ends what is under way, and an abort throws its reason', async t => {

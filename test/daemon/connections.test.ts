@@ -376,6 +376,29 @@ t.test('a FETCH answered in ranges ends, and one ended by the client is heard of
   client.destroy()
 })
 
+t.test('a connection has 16 FETCHes, and the last answer to one makes room for another that comes with it', async t => {
+  const { path } = await startInner(t)
+  const client = await RawClient.connect(path)
+  const fid = randomUUID()
+  await client.authenticate(token, { fid, files: [{ name: 'a', size: 1000 }] })
+  await client.sendChunk(numberedChunk(fid, 0, 0), Buffer.alloc(1000))
+  const chunks = new Map<unknown, unknown>()
+  client.onMessage = (_type, fields) => chunks.set(fields['fetch'], fields['message-id'])
+  const ids = Array.from({ length: 18 }, () => randomUUID())
+  const fetchOf = (id: string | undefined) => ({ 'message-id': id, fid, file: 0 })
+  await Promise.all(ids.slice(0, 16).map(id => client.request(TYPE.fetch, fetchOf(id))))
+  t.match(await client.request(TYPE.fetch, fetchOf(ids[16])), { code: 'busy', limit: 16 })
+  while (chunks.size < 16) await new Promise(resolve => setTimeout(resolve, 1))
+  const [done, other] = [client.answer(ids[0] as string), client.answer(ids[17] as string)]
+  const answer = { 'message-id': chunks.get(ids[0]), response: 'Ok' }
+  client.socket.write(Buffer.concat([[TYPE.response, answer] as const, [TYPE.fetch, fetchOf(ids[17])] as const].map(([type, fields]) => {
+    return frame('A', type, encode('json-base64', fields))
+  })))
+  t.equal((await done).done, true)
+  t.match(await other, { response: 'Ok', size: 1000 })
+  client.destroy()
+})
+
 function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 }

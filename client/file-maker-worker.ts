@@ -1,0 +1,34 @@
+/** The thread that makes small files: one, because several would only wait for one another's changes of the same directory. */
+import { parentPort } from 'node:worker_threads'
+import type { Answer, Request } from './file-maker.ts'
+import { makeNow } from './new-file.ts'
+
+/** Answers do not wait longer than this for others of their message. */
+const ANSWER_DELAY_MS = 1
+
+const port = parentPort
+if (port === null) throw new Error('this module runs in a worker thread')
+
+port.on('message', (requests: readonly Request[]) => {
+  let answers: Answer[] = []
+  let dueMs = performance.now() + ANSWER_DELAY_MS
+  for (const request of requests) {
+    answers.push(answerTo(request))
+    if (performance.now() < dueMs) continue
+    port.postMessage(answers)
+    answers = []
+    dueMs = performance.now() + ANSWER_DELAY_MS
+  }
+  if (answers.length > 0) port.postMessage(answers)
+})
+port.postMessage([])
+
+function answerTo([id, path, partial, bytes, force]: Request): Answer {
+  try {
+    return makeNow({ path, partial, bytes, force }) ? id : { id }
+  } catch (cause) {
+    // A copy of an Error has its message only.
+    const { message, code, errno, syscall, path, dest } = cause as NodeJS.ErrnoException & { dest?: string }
+    return { id, failure: { message, code, errno, syscall, path, dest } }
+  }
+}
