@@ -17,8 +17,6 @@ import type { InputFile } from '../support/workspace.ts'
 const MIB = 1024 * 1024
 const SAMPLES_MAX = 3
 const REST_MS = 2000
-/** Idle is what has had time to come to rest: the checkpointer's thread ends 10 s after it was last needed. */
-const IDLE_MS = 15_000
 const TRANSFERS = 1000
 const CHUNKS_EACH = 256
 /** Sent again and again as one file. */
@@ -80,7 +78,7 @@ export async function crowdMemory(
 ): Promise<{ readonly idle: number; readonly perTransfer: number; readonly atRest: number }> {
   await using daemon = await Daemon.start(context, 'power', main === undefined ? {} : { main })
   await using crowd = clients.crowd(context)
-  await setTimeout(IDLE_MS)
+  await setTimeout(REST_MS)
   const idleBytes = residentBytes(daemon.pid)
   const peakBytes = await peakResidentBytes(daemon.pid, (async () => {
     await crowd.run({ do: 'arrive', access: daemon.access, count })

@@ -159,24 +159,6 @@ test('a thread that dies fails what waits for it, and what is asked of it later'
   await link.close()
 })
 
-test('a thread that rests has ended, and is there again for the next call; what is under way keeps it', async t => {
-  const file = path.join(freshDirectory(t), 'resting.ts')
-  const linkModule = new URL('../../daemon/storage/local/worker-link.ts', import.meta.url).href
-  fs.writeFileSync(file, `import { threadId } from 'node:worker_threads'
-import { serveLink } from '${linkModule}'
-serveLink({ which: () => threadId, close: () => {} })
-`)
-  const link = new WorkerLink(workerUrl(`file://${file}`, 'resting'), {})
-  const first = link.call('which', [])
-  link.rest()
-  t.equal(await link.call('which', []), await first)
-  const before = threadCount()
-  link.rest()
-  while (threadCount() >= before) await new Promise(resolve => setTimeout(resolve, 5))
-  t.not(await link.call('which', []), await first)
-  await link.close()
-})
-
 test('what closes is what was asked before: pending changes are kept', async t => {
   const directory = freshDirectory(t)
   const store = await openAt(t, directory, 'power')
@@ -297,8 +279,3 @@ test('the time of a last chunk whose transaction was taken back is not taken for
   const limits = { nowMs: 2_000_000, unfinishedBeforeMs: 900_000, pairsBeforeMs: 0, tombstonesBeforeMs: 0, eventsBeforeMs: 0, dropMade: false, inUse: new Set<number>() }
   t.same((await catalog.expire(limits)).transfers, [])
 })
-
-/** Of this process, by the kernel's count. */
-function threadCount(): number {
-  return fs.readdirSync('/proc/self/task').length
-}

@@ -18,8 +18,6 @@ import type { WorkerLink } from './worker-link.ts'
 
 /** Checkpoints follow changes at this distance: rarely enough to be cheap, often enough to keep the WAL short. */
 const CHECKPOINT_DELAY_MS = 500
-/** Without a change for so long the checkpointer's thread ends: it takes 13 MiB, and is there again when it is needed. */
-const CHECKPOINTER_RESTS_MS = 10_000
 /** In one transaction: of a thousand transfers that trickle the first must not wait for the last, nor all their bytes be in one message. */
 const CHANGES_MAX = 128
 
@@ -34,8 +32,6 @@ export interface CatalogParts {
   readonly run: (changes: readonly Change[]) => Promise<Ran>
   readonly reader: WorkerLink
   readonly checkpointer: WorkerLink
-  /** Whether there is anything to move into the database. */
-  readonly hasLog: () => boolean
   readonly health: Health
   readonly free: FreeSpace
 }
@@ -46,7 +42,6 @@ export class LocalCatalog implements Catalog {
   #pumping: Promise<void> | undefined
   #onEvents: (user: string) => void = () => {}
   #checkpointTimer: NodeJS.Timeout | undefined
-  #restTimer: NodeJS.Timeout | undefined
 
   constructor(parts: CatalogParts) {
     this.#parts = parts
@@ -185,7 +180,6 @@ export class LocalCatalog implements Catalog {
   async drain(): Promise<void> {
     await this.#pumping
     clearTimeout(this.#checkpointTimer)
-    clearTimeout(this.#restTimer)
   }
 
   #change(op: ChangeName, args: readonly unknown[]): Promise<unknown> {
@@ -221,14 +215,12 @@ export class LocalCatalog implements Catalog {
 
   async #checkpoint(): Promise<void> {
     try {
-      if (this.#parts.hasLog()) await this.#parts.checkpointer.call('checkpoint', [])
+      await this.#parts.checkpointer.call('checkpoint', [])
     } catch (cause) {
       // Nothing is lost by it: the WAL keeps its pages. But a disk that fails to sync fails everybody.
       this.#parts.health.failed(cause)
     }
     this.#checkpointTimer = undefined
-    clearTimeout(this.#restTimer)
-    this.#restTimer = setTimeout(() => this.#parts.checkpointer.rest(), CHECKPOINTER_RESTS_MS).unref()
   }
 }
 

@@ -17,7 +17,7 @@ import type { Change, Ran } from './transactions.ts'
 import { settleUnsynced } from './unsynced.ts'
 import { prepareDirectory } from './version.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
-import { catalogFile, openWriter } from './writer.ts'
+import { openWriter } from './writer.ts'
 import type { WriterOptions } from './writer.ts'
 
 export interface LocalStoreOptions {
@@ -70,8 +70,7 @@ export async function openLocalStore(
     const reader = new WorkerLink(workerUrl(import.meta.url, 'reader-worker'), options)
     const checkpointer = new WorkerLink(workerUrl(import.meta.url, 'checkpoint-worker'), options)
     const free = new FreeSpace(root, minFreeBytes, faults.freeBytesOf)
-    const hasLog = (): boolean => (fs.statSync(`${catalogFile(root)}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
-    const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, hasLog, health, free })
+    const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health, free })
     const contents = new LocalContents(root, durability, health, free, faults.fileSystem ?? realFileSystem)
     let closing: Promise<void> | undefined
     const closeParts = async (): Promise<void> => {

@@ -18,8 +18,6 @@ interface Request {
 
 /** The first thing that a worker says. */
 const STARTED = 'started'
-/** The last thing that it is told: to close what it has open, and end. */
-const END = 'end'
 
 type Answer = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly error: PlainError }
 
@@ -68,15 +66,6 @@ export class WorkerLink {
 
   hint(op: string, args: readonly unknown[]): void {
     if (this.#death === undefined) this.#ask(this.#started(), { id: 0, op, args })
-  }
-
-  /** Ends the thread until something is asked again, for its memory. What is under way keeps it. */
-  rest(): void {
-    const worker = this.#worker
-    if (worker === undefined || this.#waiting.size + this.#asked.length > 0 || this.#death !== undefined) return
-    // From here on its end is nobody's.
-    this.#worker = undefined
-    worker.postMessage(END)
   }
 
   /** Lets the worker finish what it was asked, close what it has open, and end. Nothing can be asked after it. */
@@ -162,12 +151,7 @@ export function serveLink(operations: Readonly<Record<string, (...args: never[])
   const answered = (id: number, answer: Answer): void => {
     if (id !== 0 && answers.push(answer) === 1) queueMicrotask(send)
   }
-  port.on('message', (requests: readonly Request[] | typeof END) => {
-    if (requests === END) {
-      ;(operations['close'] as (() => void) | undefined)?.()
-      port.close()
-      return
-    }
+  port.on('message', (requests: readonly Request[]) => {
     let dueMs = performance.now() + ANSWER_DELAY_MS
     for (const { id, op, args } of requests) {
       try {

@@ -67,14 +67,9 @@ function openCatalog({ directory, durability }: WriterOptions): Database {
   const db = new Database(catalogFile(directory), 'writer', durability)
   try {
     // All tables or none: a crash in the first start leaves an empty database, which the next one fills.
-    if (db.get('PRAGMA user_version')?.user_version === 0) {
-      db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
-      // An empty log wakes no checkpointer.
-      db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    } else {
-      // Stores of this format were made before it had this index.
-      db.exec('CREATE INDEX IF NOT EXISTS content_size ON content (owner, size)')
-    }
+    if (db.get('PRAGMA user_version')?.user_version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
+    // Stores of this format were made before it had this index.
+    else db.exec('CREATE INDEX IF NOT EXISTS content_size ON content (owner, size)')
     if (durability === 'power') syncDirectory(directory)
     return db
   } catch (error) {
