@@ -34,7 +34,8 @@ const obstacle = isRoot ? undefined : 'needs root'
 /** In an environment of its own: what tap puts into ours would write into its directory. */
 function node(args: readonly string[], { uid, gid } = ROOT): Ran {
   const as = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...uid === ROOT.uid ? [] : readers]
-  return spawnSync('env', ['-i', 'PATH=/usr/bin:/bin', 'HOME=/nonexistent', ...as, process.execPath, ...args], { encoding: 'utf8', cwd: '/' })
+  const environment = ['-i', 'PATH=/usr/bin:/bin', 'HOME=/nonexistent']
+  return spawnSync('env', [...environment, ...as, process.execPath, ...args], { encoding: 'utf8', cwd: '/' })
 }
 
 function paths(directory: string): readonly string[] {
@@ -69,7 +70,8 @@ t.test('root is refused, leaves nothing behind, and what it is told works', asyn
   if (lacks(t, obstacle)) return
   const { store, secretFile } = await othersStore(t)
   const files = paths(store)
-  for (const [status, args] of [[2, ['fsck']], [2, ['fsck', '--dry-run']], [2, ['gc']], [1, ['--migrate']], [1, ['--secret-file', secretFile]]] as const) {
+  const refused = [[2, ['fsck']], [2, ['fsck', '--dry-run']], [2, ['gc']], [1, ['--migrate']], [1, ['--secret-file', secretFile]]] as const
+  for (const [status, args] of refused) {
     const ran = node([MAIN, ...args, '--store', store])
     t.equal(ran.status, status, args.join(' '))
     t.match(ran.stderr, `${store} belongs to nobody, and root is running this`)

@@ -1,6 +1,6 @@
 /**
- * tallyd under a service manager: systemd's own tools judge the units, pass the socket on, and receive the notification. (No systemd runs
- * here as process 1; what it would do between these is not tested.)
+ * tallyd under a service manager: systemd's own tools judge the units, pass the socket on, and receive the notification. How the units fare
+ * under a systemd that runs, services.test.ts tells.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -59,13 +59,14 @@ t.test('the units are right', async t => {
   }
 })
 
-t.test('the system service is exposed little', async t => {
-  if (lacks(t, obstacle)) return
-  const { status, stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', `--threshold=${EXPOSURE_MAX}`, join(UNITS, 'tallyd.service')], {
-    encoding: 'utf8',
+for (const [scope, unit] of [['--system', 'tallyd.service'], ['--user', 'user/tallyd.service']] as const) {
+  t.test(`the service is exposed little: ${unit}`, async t => {
+    if (lacks(t, obstacle)) return
+    const args = [scope, 'security', '--offline=true', `--threshold=${EXPOSURE_MAX}`, join(UNITS, unit)]
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', args, { encoding: 'utf8', env: { ...process.env, XDG_RUNTIME_DIR: temporary(t) } })
+    t.equal(status, 0, `${stdout.trim().split('\n').at(-1) ?? ''} ${stderr}`)
   })
-  t.equal(status, 0, stdout.trim().split('\n').at(-1) ?? '')
-})
+}
 
 t.test('a socket that was passed on is served, and stays when the daemon ends', async t => {
   if (lacks(t, obstacle)) return
