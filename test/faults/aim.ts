@@ -17,4 +17,4 @@ export interface Aim {
 export const EVERYTHING: Aim = { expiry: 0.25, jump: 0.4, expiring: 0.1, reclaims: 0.15, reclaimsMax: 1, checks: 0.35, flips: 0.4 }
 
 /** Expiry, and what `tallyd gc` does with it. */
-export const RECLAIMING: Aim = { expiry: 0.85, jump: 0.5, expiring: 0.6, reclaims: 0.7, reclaimsMax: 3, checks: 0.35, flips: 0.15 }
+export const RECLAIMING: Aim = { expiry: 0.9, jump: 0.4, expiring: 0.6, reclaims: 0.9, reclaimsMax: 2, checks: 0.35, flips: 0.15 }

@@ -29,7 +29,7 @@ export interface Command {
 
 /** Afterwards the machine is up, with the store as the blow left it. Throws `Violation` where the command failed by itself. */
 export async function runCommand({ victim, args, laterMs, random, isStruck, codes = [0] }: Command): Promise<Ran> {
-  const byItself = isStruck && random.chance(0.7)
+  const byItself = isStruck && random.chance(0.8)
   const { store, options: { execArgv = [] } } = victim.daemon
   const child = spawn(process.execPath, [...execArgv, MAIN, ...args, '--json', '--store', store], {
     stdio: ['ignore', 'pipe', 'pipe'],

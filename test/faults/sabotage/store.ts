@@ -56,9 +56,15 @@ function ackBeforeMark(store: Store): Store {
   }
   const catalog = overlay(store.catalog, {
     mark: async (marks: readonly Mark[], nowMs: number) => {
+      // Who believes in the mark uses its memory for others.
+      const kept = marks.map(mark => ({
+        ...mark,
+        pages: mark.pages.map(page => ({ ...page, bytes: Uint8Array.from(page.bytes) })),
+        held: mark.held.map(piece => ({ ...piece, bytes: Uint8Array.from(piece.bytes) })),
+      }))
       void after(async () => {
         await new Promise(resolve => setTimeout(resolve, EARLY_MS))
-        await store.catalog.mark(marks, nowMs)
+        await store.catalog.mark(kept, nowMs)
       })
     },
     // What would overtake the late marks waits for them, so that nothing but the promise is broken.
