@@ -1,6 +1,6 @@
 /** The thread that makes small files: one, because several would only wait for one another's changes of the same directory. */
 import { parentPort } from 'node:worker_threads'
-import type { Answer, Request } from './file-maker.ts'
+import type { Answer, Answers, Request } from './file-maker.ts'
 import { makeNow } from './new-file.ts'
 
 /** Answers do not wait longer than this for others of their message. */
@@ -11,17 +11,17 @@ if (port === null) throw new Error('this module runs in a worker thread')
 
 port.on('message', (requests: readonly Request[]) => {
   let answers: Answer[] = []
-  let dueMs = performance.now() + ANSWER_DELAY_MS
-  for (const request of requests) {
+  let beganMs = performance.now()
+  for (const [index, request] of requests.entries()) {
     answers.push(answerTo(request))
-    if (performance.now() < dueMs) continue
-    port.postMessage(answers)
+    const nowMs = performance.now()
+    if (nowMs < beganMs + ANSWER_DELAY_MS && index < requests.length - 1) continue
+    port.postMessage({ answers, tookMs: nowMs - beganMs } satisfies Answers)
     answers = []
-    dueMs = performance.now() + ANSWER_DELAY_MS
+    beganMs = nowMs
   }
-  if (answers.length > 0) port.postMessage(answers)
 })
-port.postMessage([])
+port.postMessage({ answers: [], tookMs: 0 } satisfies Answers)
 
 function answerTo([id, path, partial, bytes, force]: Request): Answer {
   try {

@@ -11,6 +11,10 @@ import type { NewFile } from './new-file.ts'
 const SMALL_BYTES_MAX = 65_536
 /** For fewer files a thread is not worth its start. */
 const FILES_BEFORE = 64
+/** Where a file takes longer than this, as over a network, most of it is waiting, which several threads can do at once. */
+const SLOW_MS = 1
+/** So many files decide how long one takes. */
+const MEAN_OF_FILES = 64
 /** What the thread makes lives no longer than a message; V8 by itself lets this garbage grow before it looks. */
 const YOUNG_MIB_MAX = 6
 
@@ -24,12 +28,21 @@ export type Answer = number | {
   readonly failure?: Readonly<Record<string, unknown>> & { readonly message: string }
 }
 
+export interface Answers {
+  readonly answers: readonly Answer[]
+  /** How long all of them took. */
+  readonly tookMs: number
+}
+
 interface Waiting {
   resolve(isMade: boolean): void
   reject(error: Error): void
 }
 
 export class FileMaker {
+  readonly #slowMs: number
+  /** How long a file took lately. */
+  #meanMs = 0
   #files = 0
   #worker: Worker | undefined
   /** The thread runs; where it cannot, files are made without it. */
@@ -38,6 +51,10 @@ export class FileMaker {
   #asked: Request[] = []
   readonly #waiting = new Map<number, Waiting>()
 
+  constructor(slowMs = SLOW_MS) {
+    this.#slowMs = slowMs
+  }
+
   /** Counts a file of so many bytes, and says whether it is to be made here. */
   takes(sizeBytes: number): boolean {
     if (sizeBytes > SMALL_BYTES_MAX) return false
@@ -45,10 +62,14 @@ export class FileMaker {
     return this.#isThere
   }
 
-  /** As `makeNow`, in the thread. What is asked for in one turn of the event loop is one message. */
+  /**
+   * As `makeNow`, in the thread; false also where files take long and it has one already: then the pool's threads work beside it. What is
+   * asked for in one turn of the event loop is one message.
+   */
   make({ path, partial, bytes, force }: NewFile): Promise<boolean> {
     const worker = this.#worker
     if (worker === undefined) return Promise.reject(gone())
+    if (this.#meanMs > this.#slowMs && this.#waiting.size > 0) return Promise.resolve(false)
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       if (this.#waiting.size === 0) worker.ref()
@@ -70,9 +91,11 @@ export class FileMaker {
     try {
       const url = new URL(`./file-maker-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
       const worker = new Worker(url, { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX } })
-      worker.on('message', (answers: readonly Answer[]) => {
+      worker.on('message', ({ answers, tookMs }: Answers) => {
         // The first message, without an answer, says that it runs.
         this.#isThere = true
+        const share = Math.min(1, answers.length / MEAN_OF_FILES)
+        this.#meanMs += share * (tookMs / Math.max(1, answers.length) - this.#meanMs)
         for (const answer of answers) this.#answered(answer)
       })
       worker.on('error', cause => this.#ended(cause))

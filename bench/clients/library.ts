@@ -23,9 +23,7 @@ export type LibraryTask = { readonly access: Access } & (
   /** `putAll`, which goes by the state of each file at its path; they stay. */
   | { readonly do: 'putAll'; readonly paths: readonly string[] }
   /** `getAll` into the directory, by what a put answered. */
-  | { readonly do: 'getAll'; readonly files: readonly StoredFile[]; readonly directory: string }
-  /** Whole transfers. */
-  | { readonly do: 'remove'; readonly fids: readonly string[] })
+  | { readonly do: 'getAll'; readonly files: readonly StoredFile[]; readonly directory: string })
 
 export interface LibraryResult {
   /** Without opening the connections and without removing. */
@@ -66,8 +64,6 @@ async function work(task: LibraryTask, opened: readonly Tally[]): Promise<readon
     case 'get': return [stored(await tally.get({ fid: task.fid }, { directory: task.directory }))]
     case 'putAll': return collect(tally.putAll(task.paths.map(path => ({ path }))))
     case 'getAll': return collect(tally.getAll(task.files.map(({ fid, file }) => ({ fid, file })), { directory: task.directory }))
-    case 'remove': await removeAll(opened, task.fids)
-      return []
   }
 }
 

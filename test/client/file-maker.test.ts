@@ -13,10 +13,10 @@ interface Setting {
 }
 
 /** With a thread that runs. */
-async function setUp(t: Test): Promise<Setting> {
+async function setUp(t: Test, slowMs?: number): Promise<Setting> {
   const directory = mkdtempSync(join(tmpdir(), 'tally-maker-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
-  const maker = new FileMaker()
+  const maker = new FileMaker(slowMs)
   t.teardown(() => maker.close())
   let files = 1
   while (!maker.takes(1)) {
@@ -41,6 +41,13 @@ t.test('each file is made, or something is in its way, or the file system says w
   t.equal(await maker.make(fileOf('there', 'newer', true)), true)
   t.same(readdirSync(directory).sort(), ['empty', 'new', 'there'])
   t.equal(readFileSync(join(directory, 'there'), 'utf8'), 'newer')
+})
+
+t.test('where files take long it has one at a time, and others make the rest', async t => {
+  const { maker, fileOf } = await setUp(t, 0)
+  t.equal(await maker.make(fileOf('first', 'x')), true)
+  const made = await Promise.all(Array.from({ length: 10 }, (_, index) => maker.make(fileOf(`${index}`, 'x'))))
+  t.same(made, [true, ...Array<boolean>(9).fill(false)])
 })
 
 t.test('after its end nothing is taken, and what was asked for fails', async t => {
