@@ -15,6 +15,9 @@ import { roomText } from './room-text.ts'
 import { type Settings, type TokenSetting, settingsOf, tokenSource } from './settings.ts'
 import { ageText } from './text.ts'
 
+/** Who asks what is wrong does not want to wait for it to pass. */
+const IMPATIENT = { retryForMs: 2_000 }
+
 export interface Finding {
   readonly check: string
   readonly level: 'ok' | 'warn' | 'fail'
@@ -100,7 +103,7 @@ export async function tokenFinding(setting: TokenSetting, nowMs: number): Promis
 async function daemonFinding({ socket, token, trustedUids }: Settings, signal: AbortSignal): Promise<Finding> {
   const beganMs = performance.now()
   try {
-    await using tally = await connect({ socket: socket.value, token: tokenSource(token), trustedUids, signal })
+    await using tally = await connect({ socket: socket.value, token: tokenSource(token), trustedUids, signal, timings: IMPATIENT })
     const user = tally.user
     return { check: 'daemon', level: 'ok', found: `knows us as the user ${user}, answered after ${Math.ceil(performance.now() - beganMs)} ms` }
   } catch (error) {
@@ -108,7 +111,9 @@ async function daemonFinding({ socket, token, trustedUids }: Settings, signal: A
     const refused = error instanceof TallyError && error.code.startsWith('token')
     const silent = error instanceof ClientError && error.code === 'connect-failed'
     const remedy = refused ? 'the token must be made with this daemon\'s own secret: --secret-file as tallyd has it, or another token'
-      : silent ? START_IT : 'look into what tallyd logged'
+      : silent ? START_IT
+      : error instanceof ClientError && error.code === 'gave-up' ? 'end what is connected (tally watch, an app), or raise the limit that is named'
+      : 'look into what tallyd logged'
     return { check: 'daemon', level: 'fail', found: reasonOf(error), remedy, error }
   }
 }
@@ -116,7 +121,7 @@ async function daemonFinding({ socket, token, trustedUids }: Settings, signal: A
 /** What the daemon says of its store: its place, its room, why it takes nothing. Undefined where our token may not ask. */
 async function servedStore({ socket, token, trustedUids }: Settings, signal: AbortSignal): Promise<ValueMap | undefined> {
   try {
-    await using tally = await connect({ socket: socket.value, token: tokenSource(token, ['admin']), trustedUids, signal })
+    await using tally = await connect({ socket: socket.value, token: tokenSource(token, ['admin']), trustedUids, signal, timings: IMPATIENT })
     const store = await tally.operator.store({ signal })
     return store['path'] === undefined ? undefined : store
   } catch {

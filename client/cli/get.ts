@@ -93,14 +93,27 @@ function report({ given, output }: Context, { fid, file, name, sizeBytes, digest
   output.result(`${escaped(path)}  ${digest}`, { fid, file, name, size: sizeBytes, digest, path, resumedBytes })
 }
 
-/** A fid alone means each of its stored files. */
+/** A fid alone means each of its stored files; of one whose content is damaged the failure is told, not that it is not there. */
 async function filesOf(tally: Tally, id: FileId, signal: AbortSignal): Promise<readonly FileId[]> {
   if ('digest' in id || id.file !== undefined) return [id]
   const found: FileId[] = []
   const reports = await tally.report(id.fid, { signal })
-  for (const [file, { state }] of reports.entries()) if (state === 'stored') found.push({ fid: id.fid, file })
+  for (const [file, { state, digest }] of reports.entries()) {
+    // A report asks for the chunks of damaged blocks as it does for those that never came.
+    const isSuspect = state === 'receiving' && digest !== undefined
+    if (state === 'stored' || isSuspect && await isDamaged(tally, { fid: id.fid, file }, signal)) found.push({ fid: id.fid, file })
+  }
   if (found.length === 0) throw new TallyError('not-found', 'no file of this transfer is stored yet')
   return found
+}
+
+async function isDamaged(tally: Tally, id: FileId, signal: AbortSignal): Promise<boolean> {
+  try {
+    await tally.get(id, { write: () => undefined }, { lengthBytes: 0, signal })
+    return false
+  } catch (error) {
+    return error instanceof TallyError && error.code === 'content-damaged'
+  }
 }
 
 async function targetOf({ given, output, signal }: Context, files: number): Promise<GetTarget> {

@@ -35,7 +35,7 @@ export const put: Command = {
       help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
     },
     { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
-    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay)' },
+    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay; put again, a file keeps the time it has)' },
     RETRY_FLAG,
   ],
   resumes: true,
@@ -158,5 +158,7 @@ function chunkSizeOf(text: string | undefined): number | undefined {
 }
 
 function expiryOf(text: string): number {
-  return Date.now() + 1000 * secondsOf('expires', text)
+  const seconds = secondsOf('expires', text)
+  if (seconds === 0) throw new UsageError('--expires is a time above 0')
+  return Date.now() + 1000 * seconds
 }

@@ -85,16 +85,21 @@ async function show({ output, signal }: Context, tally: Tally, id: { readonly fi
 interface Shown {
   readonly found: FoundFile | undefined
   readonly report: FileReport
-  /** undefined where the size is not known. */
+  /** undefined where the file is not under way. */
   readonly chunks: number | undefined
   readonly file: number
 }
 
 function chunksOf(file: number, report: FileReport, found: FoundFile | undefined): Shown {
   const { chunkSizeBytes } = report
-  const sizeBytes = found?.sizeBytes ?? undefined
-  const chunks = sizeBytes === undefined || chunkSizeBytes === undefined ? undefined : Math.ceil(sizeBytes / chunkSizeBytes)
+  const chunks = found === undefined || chunkSizeBytes === undefined ? undefined : chunksSoFar(found, report, chunkSizeBytes)
   return { found, report, file, chunks }
+}
+
+/** Of a stream those up to the highest that came: whole ones, and the gaps below it. */
+function chunksSoFar({ sizeBytes, receivedBytes }: FoundFile, { missing }: FileReport, chunkSizeBytes: number): number {
+  if (sizeBytes !== null) return Math.ceil(sizeBytes / chunkSizeBytes)
+  return missing.reduce((sum, [, count]) => sum + count, receivedBytes / chunkSizeBytes)
 }
 
 function shownValue({ found, report, chunks, file }: Shown): object {

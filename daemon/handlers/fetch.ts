@@ -125,7 +125,7 @@ function sendChunk(session: Session, encoding: Encoding, message: Transfer): voi
 function naming(cause: unknown, file: number): TallyError {
   const error = asTallyError(cause)
   if (error.code !== 'content-damaged') return error
-  return new TallyError('content-damaged', 'what is stored no longer has its digest', { file }, { cause })
+  return new TallyError('content-damaged', 'what is stored no longer has its digest: put the same file again, and only its damaged blocks are sent', { file }, { cause })
 }
 
 /** Whole chunks that cover what is asked for, as `DownloadPlan.runs`. Throws `malformed` where that is outside the file. */

@@ -1,0 +1,58 @@
+/** What a fresh operator stumbled over, each as it was typed. */
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { contentOf } from '../../support/random.ts'
+import { MAIN, type Setting, setUp } from './run-cli.ts'
+
+/** Another `tally` that runs until the test ends, with its standard input left open. */
+function running(t: Test, { daemon, directory }: Setting, args: readonly string[]) {
+  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env, stdio: ['pipe', 'ignore', 'ignore'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  return child
+}
+
+t.test('a fid whose file is damaged is told so, as the file itself is, and not that nothing is stored', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'film'), contentOf(1, 3_000_000))
+  const [stored] = (await run(['put', 'film', '--json'])).json
+  const blob = join(daemon.store, 'blobs', '000', '00000001')
+  const bytes = readFileSync(blob)
+  bytes[1_000_000] = (bytes[1_000_000] as number) ^ 1
+  writeFileSync(blob, bytes)
+  for (const id of [`${stored?.['fid']}`, `${stored?.['fid']}/0`, `${stored?.['fid']}`]) {
+    const got = await run(['get', id, '-o', 'back', '--json'])
+    t.equal(got.code, 1, id)
+    t.match(got.json, [{ error: { code: 'content-damaged', reason: /put the same file again/ } }], id)
+  }
+  t.match((await run(['put', 'film', '--json'])).json, [{ sentBytes: 262_144 }])
+  t.equal((await run(['get', `${stored?.['fid']}`, '-o', 'back'])).code, 0)
+})
+
+t.test('doctor does not wait for a connection to become free, and says what to do', async t => {
+  const setting = await setUp(t, ['--user-connections', '1'])
+  running(t, setting, ['watch'])
+  const daemonOf = async () => (await setting.run(['doctor', '--json'])).json.find(({ check }) => check === 'daemon')
+  let found = await daemonOf()
+  while (found?.['level'] === 'ok') found = await daemonOf()
+  t.match(found, { level: 'fail', found: /may have 1 connections?/, remedy: /raise the limit/ })
+})
+
+t.test('a stream that is under way has a map, of what came so far', async t => {
+  const setting = await setUp(t)
+  const sender = running(t, setting, ['put', '-', '--name', 'stream'])
+  sender.stdin.write(contentOf(2, 700_000))
+  let listed: Record<string, unknown>[] = []
+  while (listed.length === 0 || listed[0]?.['received'] !== 524_288) listed = (await setting.run(['ls', '--state', 'receiving', '--json'])).json
+  const shown = await setting.run(['status', `${listed[0]?.['fid']}`])
+  t.match(shown.stdout.toString(), /\n {2}[█#]+\n/)
+})
+
+t.test('a time of nothing is no time for a file to expire', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'note'), 'x')
+  t.equal((await run(['put', 'note', '--expires', '0m'])).code, 2)
+  t.equal((await run(['ls', '--json'])).json.length, 0)
+})
