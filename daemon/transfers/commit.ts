@@ -14,7 +14,7 @@ import type { HeldChange } from './held.ts'
 import type { Upload } from './upload.ts'
 
 /** A cycle of up to so many bytes writes them with the mark: one sync instead of two. */
-const HELD_CYCLE_BYTES_MAX = 65_536
+const HELD_CYCLE_BYTES_MAX = 16_384
 /** A file of one chunk of up to so many bytes is stored in its cycle, without a mark before. */
 const STORED_UNMARKED_BYTES_MAX = 65_536
 
