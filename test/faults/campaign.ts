@@ -282,7 +282,7 @@ class Campaign {
         expire()
         this.#victim.daemon.tell('SIGUSR2')
       }
-      for (const user of USERS) await awaitExpiry(world, user)
+      for (const user of USERS) await awaitExpiry(world, user, lapsedMs)
       await compareEverything(world, this.#stock.finished, this.tally)
       for (const [user, follower] of this.#followers) await compareFollower(world, user, follower)
       await compareBlobs(store, this.#stock.finished)

@@ -25,6 +25,7 @@ export interface Listed {
   readonly digest: string | undefined
   readonly size: number
   readonly name: string
+  readonly expires?: number | null
 }
 
 /** A few finished transfers, after each life. */
@@ -139,13 +140,14 @@ export async function compareFollower(world: World, user: string, follower: Foll
   }
 }
 
-/** Expiry has taken all that is not finished. */
-export async function awaitExpiry(world: World, user: string): Promise<void> {
+/** Expiry has taken all that is not finished, or had expired then: whoever opened it before would keep it. */
+export async function awaitExpiry(world: World, user: string, nowMs: number): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
     await logIn(world, client, user)
     for (let poll = 0; ; poll++) {
-      const left = [...(await list(client, 'receiving')).keys()]
+      const expired = [...await list(client)].filter(([, { expires }]) => typeof expires === 'number' && expires < nowMs)
+      const left = [...await list(client, 'receiving'), ...expired].map(([id]) => id)
       if (left.length === 0) return
       if (poll === RECLAIM_POLLS_MAX) throw new Violation(`${left.length} files of ${user} do not expire: ${left.slice(0, 5).join(' ')}`)
       await sleep(RECLAIM_POLL_MS)
