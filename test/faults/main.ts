@@ -128,10 +128,14 @@ async function cuts(name: string, strikes: number, aim: Aim): Promise<void> {
 async function campaign(name: string, strikes: number, aim: Aim, build: () => Victim): Promise<void> {
   await attempt(name, async log => {
     const victim = build()
+    // A mounted disk would outlive us.
+    const leave = (): void => { void victim.dispose().finally(() => process.exit(1)) }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave)
     try {
       const tally = await runCampaign({ seed, strikes, victim, aim, log })
       return victim instanceof PoweredMachine ? { ...tally, sectors: victim.sectors } : tally
     } finally {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave)
       await victim.dispose()
     }
   })

@@ -19,7 +19,7 @@ const CUTS = 4
 const SERVES_MS = 1500
 
 for (const fileSystem of ['ext4', 'btrfs'] as const) {
-  t.test(`over ${CUTS} power cuts with durability process, on ${fileSystem}, no blob is left without a record`, { timeout: 110_000 }, async t => {
+  t.test(`over ${CUTS} power cuts with durability process, on ${fileSystem}, no blob is left without a record`, { timeout: 240_000 }, async t => {
     if (lacksFileSystem(t, fileSystem) || lacks(t, PowerDisk.obstacle(fileSystem))) return
     const random = new Random(chooseSeed())
     t.comment(`TALLY_TEST_SEED=${random.seed}`)

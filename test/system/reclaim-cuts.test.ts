@@ -17,7 +17,7 @@ const seed = chooseSeed()
 t.comment(`TALLY_TEST_SEED=${seed}`)
 
 for (const fileSystem of ['ext4', 'btrfs'] as const) {
-  t.test(`${CUTS} power cuts while reclaiming, on ${fileSystem}: nothing is lost, nothing that has expired is left`, { timeout: 110_000 }, async t => {
+  t.test(`${CUTS} power cuts while reclaiming, on ${fileSystem}: nothing is lost, nothing that has expired is left`, { timeout: 240_000 }, async t => {
     if (lacksFileSystem(t, fileSystem) || lacks(t, PowerDisk.obstacle(fileSystem))) return
     const victim = new PoweredMachine({}, fileSystem)
     t.teardown(() => victim.dispose())
@@ -28,7 +28,7 @@ for (const fileSystem of ['ext4', 'btrfs'] as const) {
   })
 }
 
-t.test('power cuts give away a `tallyd gc` that forgets what it has unlinked without a sync', { timeout: 110_000 }, async t => {
+t.test('power cuts give away a `tallyd gc` that forgets what it has unlinked without a sync', { timeout: 240_000 }, async t => {
   if (lacksFileSystem(t, 'btrfs') || lacks(t, PowerDisk.obstacle('btrfs'))) return
   const caught = await catchBreak('no-unlink-sync', seed, CUTS_TO_NOTICE, 'cut')
   t.comment(caught?.message.split('\n')[0] ?? '')
