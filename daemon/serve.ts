@@ -15,6 +15,7 @@ import type { MetricsAddress } from './metrics/server.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
 import type { StoreThreads } from './storage/local/threads.ts'
+import { turnClock } from './turn-clock.ts'
 import { groupIdOf, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
@@ -49,7 +50,7 @@ export async function serve(live: LiveConfig, threads: StoreThreads): Promise<vo
       reload: () => reload(live, daemon, log),
       store: () => storeFigures(config.storePath, store),
     },
-    nowMs: Date.now,
+    nowMs: turnClock(),
   })
   const unready = (): string | undefined => (daemon.isReady ? store.room().refusal?.message : 'starting or stopping')
   onSignals(live, daemon, log)
@@ -90,7 +91,7 @@ function liveLogger(live: LiveConfig): Logger {
       return live.config.logFormat
     },
     write: stderrWriter(),
-    nowMs: Date.now,
+    nowMs: turnClock(),
   })
   return withoutRepeats(log, Date.now)
 }

@@ -98,19 +98,30 @@ export class FrameDecoder {
       return from
     }
     const lengthEnd = HEADER_BYTES[framing] - 1
+    // Nearly always all of it is there.
+    if (this.#headerBytes === 0 && from + lengthEnd < bytes.length) {
+      this.#missingBytes = announcedBytes(framing, bytes, from) - HEADER_BYTES[framing]
+      this.#headerBytes = lengthEnd + 1
+      this.#begin(framing, bytes[from] as number, bytes[from + lengthEnd] as number)
+      return from + lengthEnd + 1
+    }
     let at = from
     while (this.#headerBytes <= lengthEnd && at < bytes.length) {
       this.#header[this.#headerBytes++] = bytes[at++] as number
       if (this.#headerBytes === lengthEnd) this.#missingBytes = announcedBytes(framing, this.#header, 0) - HEADER_BYTES[framing]
     }
-    if (this.#headerBytes <= lengthEnd) return at
-    this.#type = this.#header[lengthEnd] as number
-    this.#stage = framing === 'B' || this.#header[0] === KIND.DATA ? 'payload' : 'skip'
-    if (isClose(framing, this.#header[0])) {
+    if (this.#headerBytes > lengthEnd) this.#begin(framing, this.#header[0] as number, this.#header[lengthEnd] as number)
+    return at
+  }
+
+  /** A header is whole. */
+  #begin(framing: BinaryFraming, firstByte: number, type: number): void {
+    this.#type = type
+    this.#stage = framing === 'B' || firstByte === KIND.DATA ? 'payload' : 'skip'
+    if (isClose(framing, firstByte)) {
       this.closed = true
       this.dispose()
     }
-    return at
   }
 
   #takePayload(bytes: Uint8Array, from: number, onFrame: OnFrame): number {

@@ -1,0 +1,17 @@
+/**
+ * The time, looked up once in a turn of the event loop: the token of each chunk is judged by it, and one read brings sixty of them.
+ */
+
+/** Milliseconds since 1970; at most a turn old. */
+export function turnClock(): () => number {
+  let nowMs: number | undefined
+  return () => {
+    if (nowMs === undefined) {
+      nowMs = Date.now()
+      setImmediate(() => {
+        nowMs = undefined
+      }).unref()
+    }
+    return nowMs
+  }
+}
