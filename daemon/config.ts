@@ -241,7 +241,7 @@ function count(label: string, value: string | undefined): number | undefined {
 }
 
 /** As the operator wrote it: a flag, a variable, or a key with its file. */
-function labelOf(name: string, settings: Settings): string {
+export function labelOf(name: string, settings: Settings): string {
   const origin = settings.get(name)?.origin ?? DEFAULT
   if (origin === DEFAULT) return `--${name}`
   return origin.startsWith('/') ? `${origin}: ${name}` : origin

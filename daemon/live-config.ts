@@ -7,7 +7,7 @@ import type { Environment } from '../protocol/defaults.ts'
 import type { ValueMap } from '../protocol/messages.ts'
 import { loadKeys } from './auth/keys.ts'
 import type { TokenRules } from './auth/token.ts'
-import { type Config, readConfig } from './config.ts'
+import { type Config, labelOf, readConfig } from './config.ts'
 import { makeSecret } from './first-secret.ts'
 import { FLAGS } from './flags.ts'
 import type { Settings } from './settings.ts'
@@ -50,6 +50,11 @@ export class LiveConfig {
 
   get rules(): TokenRules {
     return this.#rules
+  }
+
+  /** What the operator wrote to set this at the start: a flag, a variable, or a key with its file. */
+  labelOf(name: string): string {
+    return labelOf(name, this.#atStart)
   }
 
   /**

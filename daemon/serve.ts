@@ -14,7 +14,7 @@ import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
-import { groupIdOf, type SocketAccess } from './unix-socket.ts'
+import { groupIdOf, ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
@@ -52,10 +52,11 @@ export async function serve(live: LiveConfig): Promise<void> {
   const unready = (): string | undefined => (daemon.isReady ? store.room().refusal?.message : 'starting or stopping')
   onSignals(live, daemon, log)
   try {
+    // First, so that nobody is served by a daemon that cannot stay.
+    if (config.metrics !== undefined) await answerMonitors(config.metrics, daemon, live, unready)
     await daemon.start()
-    if (config.metrics !== undefined) await answerMonitors(config.metrics, daemon, config.storePath, unready)
   } catch (error) {
-    await store.close()
+    await daemon.stop()
     throw error
   }
   const { storePath, durability } = config
@@ -94,11 +95,13 @@ function liveLogger(live: LiveConfig): Logger {
 }
 
 async function answerMonitors(
-  address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined,
+  address: MetricsAddress, daemon: Daemon, live: LiveConfig, unready: () => string | undefined,
 ): Promise<void> {
-  const metrics = await createMetrics(daemon.counts, () => daemon.gauges, storePath)
+  const metrics = await createMetrics(daemon.counts, () => daemon.gauges, live.config.storePath)
   const server = new MetricsServer({ metrics, unready })
-  await server.listen(address)
+  await server.listen(address).catch((cause: unknown) => {
+    throw new ListenError(`${live.labelOf('metrics')}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  })
   // Until the very end: who waits for us to stop asks here.
   process.on('exit', () => server.stop())
 }
