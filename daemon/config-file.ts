@@ -2,11 +2,11 @@
  * The configuration file: TOML whose keys are the names of flags, a table of the values that flags would have. It only reads; what a value
  * means, and which of the places that say something wins, is config.ts's matter.
  */
-import { readFileSync } from 'node:fs'
 import { parse, TomlError, type TomlValue } from 'smol-toml'
 import { CLIENT_SETTINGS } from '../protocol/set-up-names.ts'
 import { type Flag, FLAGS, type FlagValues, nearest, TAG_SETTINGS } from './flags.ts'
-import { type Mistakes, UsageError } from './mistakes.ts'
+import { type Mistakes, ofSetting, UsageError } from './mistakes.ts'
+import { readNamedFile } from './named-file.ts'
 
 /** A file that is longer is not ours. */
 const FILE_BYTES_MAX = 1_048_576
@@ -36,9 +36,12 @@ const SETTINGS = FLAGS.filter(({ inFile }) => inFile === true)
 const TABLES = ['users', 'tags', 'client']
 const SCOPED: Readonly<Record<ScopeTable, readonly Flag[]>> = { users: FLAGS.filter(({ perUser }) => perUser === true), tags: TAG_SETTINGS }
 
-/** A mistake names the file, and the line or the key at fault; what is right is given all the same. */
-export function readConfigFile(path: string, mistakes: Mistakes): ConfigFile {
-  const { users, tags, client, ...top } = mistakes.attempt(() => parsed(textOf(path), path)) ?? {}
+/**
+ * A mistake names the file, and the line or the key at fault; what is right is given all the same. `namedBy` is the flag or the variable
+ * that names the file; absent: nobody does, it is the default one.
+ */
+export function readConfigFile(path: string, mistakes: Mistakes, namedBy?: string): ConfigFile {
+  const { users, tags, client, ...top } = mistakes.attempt(() => parsed(textOf(path, namedBy), path)) ?? {}
   return {
     values: tableValues(top, SETTINGS, path, '', mistakes),
     scoped: [...scopedValues('users', users, path, mistakes), ...scopedValues('tags', tags, path, mistakes)],
@@ -46,13 +49,9 @@ export function readConfigFile(path: string, mistakes: Mistakes): ConfigFile {
   }
 }
 
-function textOf(path: string): string {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch (cause) {
-    throw new UsageError(`the configuration file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-  }
+function textOf(path: string, namedBy: string | undefined): string {
+  const place = `the configuration file ${path} cannot be read`
+  const bytes = ofSetting(namedBy === undefined ? place : `${namedBy}: ${place}`, () => readNamedFile(path))
   if (bytes.length > FILE_BYTES_MAX) throw new UsageError(`${path} is longer than ${FILE_BYTES_MAX} bytes`)
   return bytes.toString()
 }

@@ -6,14 +6,15 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Environment } from '../protocol/defaults.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
-import { type KeySource, loadKeys } from './auth/keys.ts'
+import { type Keys, type KeySource, loadKeys } from './auth/keys.ts'
 import type { ScopeTable } from './config-file.ts'
 import { DURABILITIES, readArguments } from './flags.ts'
 import { smallest, type UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import type { MetricsAddress } from './metrics/server.ts'
-import { Mistakes, UsageError } from './mistakes.ts'
-import { DEFAULT, KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
+import { Mistakes, ofSetting, UsageError } from './mistakes.ts'
+import { readNamedFile } from './named-file.ts'
+import { type ClientTable, DEFAULT, KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
 import { groupIdOf, SOCKET_PATH_BYTES_MAX } from './unix-socket.ts'
 
@@ -91,23 +92,34 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
   // A setting that is wrong is refused here, too: what is printed could be used.
   const config = configOf(settings, mistakes)
   const isCheck = flags.has('check-config')
-  if (isCheck) checkNamed(config, mistakes)
+  if (isCheck) checkNamed(config, settings, client, mistakes)
   mistakes.refuse()
   if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings, client) }
   return { run: isCheck ? 'check-config' : 'daemon', config, settings }
 }
 
-/** What settings name is there, as far as can be told without starting: the keys, unless the first start is to make them, and the group. */
-function checkNamed({ keySource, makeSecret, socketGroup }: Partial<Config>, mistakes: Mistakes): void {
-  const named = (check: () => unknown): void => mistakes.attempt(() => {
-    try {
-      check()
-    } catch (cause) {
-      throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
-    }
-  })
-  if (keySource !== undefined && (makeSecret !== true || existsSync(keySource.path))) named(() => loadKeys(keySource))
-  if (socketGroup !== undefined) named(() => groupIdOf(socketGroup))
+/** What settings name is there, as far as can be told without starting: keys and tokens, unless the first start is to make them, and the group. */
+function checkNamed(config: Config, settings: Settings, client: ClientTable, mistakes: Mistakes): void {
+  const { keySource, makeSecret } = config as Partial<Config>
+  const toBeMade = makeSecret === true && keySource !== undefined && !existsSync(keySource.path) ? keySource.path : undefined
+  if (keySource !== undefined && toBeMade === undefined) mistakes.attempt(() => keysOf(config, settings))
+  mistakes.attempt(() => groupOf(config, settings))
+  for (const name of ['token-file', 'secret-file']) {
+    const path = client.values[name]
+    if (typeof path !== 'string' || resolve(path) === toBeMade) continue
+    mistakes.attempt(() => ofSetting(`${client.path}: client.${name}: ${path} cannot be read`, () => readNamedFile(path)))
+  }
+}
+
+/** Reads the keys. Throws a UsageError that calls the setting by where it stands, and says what is wrong with the file. */
+export function keysOf({ keySource }: Pick<Config, 'keySource'>, settings: Settings): Keys {
+  const name = KEY_SETTINGS.find(each => KEY_KINDS[each] === keySource.kind) ?? ''
+  return ofSetting(labelOf(name, settings), () => loadKeys(keySource))
+}
+
+/** The number of the sockets' group; undefined where there is to be none. Throws a UsageError as `keysOf` does. */
+export function groupOf({ socketGroup }: Pick<Config, 'socketGroup'>, settings: Settings): number | undefined {
+  return socketGroup === undefined ? undefined : ofSetting(labelOf('socket-group', settings), () => groupIdOf(socketGroup))
 }
 
 /** Where the store is; absolute. */
@@ -142,7 +154,7 @@ function configOf(settings: Settings, mistakes: Mistakes): Config {
     ...(socketGroup === undefined ? {} : { socketGroup }),
     socketMode: read('socket-mode', fileMode),
     storePath: storePathOf(settings),
-    ...mistakes.attempt(() => keysOf(settings)),
+    ...mistakes.attempt(() => keySourceOf(settings)),
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
     requireExp: one('require-exp') === 'true',
@@ -181,9 +193,9 @@ function namedIn(table: ScopeTable, settings: Settings): readonly string[] {
   return [...new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))]
 }
 
-function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
+function keySourceOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
   const given = KEY_SETTINGS.filter(name => settings.has(name))
-  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => `--${name}`).join(' or ')}`)
+  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => labelOf(name, settings)).join(' or ')}`)
   const [name = 'secret-file'] = given
   const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
   return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === DEFAULT }

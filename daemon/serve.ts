@@ -5,7 +5,7 @@
 import { isatty } from 'node:tty'
 import type { ValueMap } from '../protocol/messages.ts'
 import { verifyToken } from './auth/token.ts'
-import type { Config } from './config.ts'
+import { groupOf, labelOf } from './config.ts'
 import { Daemon } from './daemon.ts'
 import type { LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
@@ -14,7 +14,7 @@ import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
-import { groupIdOf, ListenError, type SocketAccess } from './unix-socket.ts'
+import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
@@ -26,6 +26,7 @@ export async function serve(live: LiveConfig): Promise<void> {
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
+  const socketAccess = socketAccessOf(live)
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
@@ -37,7 +38,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     store,
     socketPaths: socketFds.length > 0 && config.areSocketsDefault ? [] : config.sockets,
     socketFds,
-    socketAccess: socketAccessOf(config),
+    socketAccess,
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
@@ -72,11 +73,9 @@ function storeFigures(path: string, store: LocalStore): ValueMap {
   return { path, 'free': freeBytes, 'min-free': minFreeBytes, ...refused }
 }
 
-function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
-  return {
-    ...(socketGroup === undefined ? {} : { groupId: groupIdOf(socketGroup) }),
-    mode: socketMode,
-  }
+function socketAccessOf({ config, atStart }: LiveConfig): SocketAccess {
+  const groupId = groupOf(config, atStart)
+  return { ...(groupId === undefined ? {} : { groupId }), mode: config.socketMode }
 }
 
 /** Level and format as they are set now; what repeats is counted. */
@@ -100,7 +99,7 @@ async function answerMonitors(
   const metrics = await createMetrics(daemon.counts, () => daemon.gauges, live.config.storePath)
   const server = new MetricsServer({ metrics, unready })
   await server.listen(address).catch((cause: unknown) => {
-    throw new ListenError(`${live.labelOf('metrics')}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new ListenError(`${labelOf('metrics', live.atStart)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   })
   // Until the very end: who waits for us to stop asks here.
   process.on('exit', () => server.stop())

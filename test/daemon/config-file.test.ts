@@ -1,12 +1,12 @@
 /** The configuration file: what it says, which place wins, and what is refused by name. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'smol-toml'
 import { test } from 'tap'
-import { type Config, readConfig, UsageError } from '../../daemon/config.ts'
+import { type Config, readConfig } from '../../daemon/config.ts'
 import { FLAGS } from '../../daemon/flags.ts'
 
 const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url))
@@ -75,7 +75,7 @@ test('the highest place that names keys decides alone', async t => {
   t.strictSame(config(['--config', path]).keySource, { kind: 'jwks', path: '/file.json' })
   t.strictSame(config(['--config', path, '--secret-file', '/flag']).keySource, { kind: 'secret', path: '/flag' })
   t.strictSame(config(['--config', path], { TALLY_PUBLIC_KEY: '/pem' }).keySource, { kind: 'public-key', path: '/pem' })
-  t.throws(() => config(['--config', fileWith('jwks = "/a"\nsecret-file = "/b"')]), { name: 'UsageError', message: /--secret-file or --jwks/ })
+  t.throws(() => config(['--config', fileWith('jwks = "/a"\nsecret-file = "/b"')]), { name: 'UsageError', message: /config\.toml: secret-file or .+config\.toml: jwks$/ })
 })
 
 test('the default file need not be there, a named one must', async t => {
@@ -85,8 +85,13 @@ test('the default file need not be there, a named one must', async t => {
   writeFileSync(join(home, '.config', 'tally', 'config.toml'), 'durability = "process"')
   t.equal(config([], {}, home).durability, 'process')
   t.equal(config([], { XDG_CONFIG_HOME: '/nowhere' }, home).durability, 'power')
-  t.throws(() => config(['--config', join(home, 'absent')]), { name: 'UsageError', message: /absent/ })
-  t.throws(() => config([], { TALLY_CONFIG: join(home, 'absent') }), UsageError)
+  const absent = `the configuration file ${join(home, 'absent')} cannot be read: there is no such file`
+  t.throws(() => config(['--config', join(home, 'absent')]), { name: 'UsageError', message: `--config: ${absent}` })
+  t.throws(() => config([], { TALLY_CONFIG: join(home, 'absent') }), { name: 'UsageError', message: `TALLY_CONFIG: ${absent}` })
+  t.throws(() => config(['--config', home]), { message: `--config: the configuration file ${home} cannot be read: it is a directory` })
+  rmSync(join(home, '.config', 'tally', 'config.toml'))
+  mkdirSync(join(home, '.config', 'tally', 'config.toml'))
+  t.throws(() => config([], {}, home), { message: /^the configuration file \S+config\.toml cannot be read: it is a directory$/ })
 })
 
 for (const [text, named] of [
@@ -170,15 +175,62 @@ test('--check-config tells everything that is wrong with file, environment and f
   t.equal(run.status, 2)
   t.strictSame(run.stderr.split('\n').slice(0, -1).sort(), [
     'tallyd: --max-file-size is a number of bytes such as 1000000, 500M or 10G, not "x"',
+    `tallyd: ${path}: jwks: the keys in /nonexistent/keys cannot be used: there is no such file`,
+    `tallyd: ${path}: socket-group: there is no group "no-such-group"`,
     `tallyd: ${path}: there is no setting "client.sokcet"; did you mean socket?`,
     `tallyd: ${path}: there is no setting "sokcet"; did you mean socket?`,
     `tallyd: ${path}: users.ann.quota is a number of bytes such as 1000000, 500M or 10G, not "much"`,
     'tallyd: TALLY_LOG_LEVEL is debug or info or warn or error, not "loud"',
-    'tallyd: the keys in /nonexistent/keys cannot be used: ENOENT: no such file or directory, open \'/nonexistent/keys\'',
     'tallyd: there is no flag --nosuch (tallyd --help lists them)',
-    'tallyd: there is no group "no-such-group"',
     'tallyd: there is no variable TALLY_STROE; did you mean TALLY_STORE?',
   ])
+})
+
+const PRIVATE = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v\n-----END PRIVATE KEY-----\n'
+for (const [name, content, what] of [
+  ['secret-file', 'short', 'a secret needs 32 bytes or more, this one has 5'],
+  ['public-key', 'a-secret-that-nobody-may-read-in-a-log', 'it is no public key in PEM'],
+  ['public-key', PRIVATE, 'it is a private key, and the daemon must not have it: give it the public one'],
+  ['jwks', 'a-secret-that-nobody-may-read-in-a-log', 'it is not JSON'],
+  ['jwks', '{}', 'it has no array "keys"'],
+] as const) {
+  test(`--check-config says where a ${name} was named that cannot be used, and why: ${what}`, async t => {
+    const key = fileWith(content)
+    const path = fileWith(`${name} = "${key}"`)
+    const wrong = `the keys in ${key} cannot be used: ${what}`
+    const check = (args: readonly string[], env: Record<string, string> = {}) => () => readConfig([...args, '--check-config'], env, '/nonexistent')
+    const variable = `TALLY_${name.toUpperCase().replace('-', '_')}`
+    t.throws(check(['--config', path]), { name: 'UsageError', message: `${path}: ${name}: ${wrong}` })
+    t.throws(check([`--${name}`, key]), { name: 'UsageError', message: `--${name}: ${wrong}` })
+    t.throws(check([], { [variable]: key }), { name: 'UsageError', message: `${variable}: ${wrong}` })
+  })
+}
+
+test('a start says the same', async t => {
+  const path = fileWith('secret-file = "/nonexistent/secret"')
+  const run = spawnSync(process.execPath, [MAIN, '--config', path], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  t.strictSame([run.status, run.stderr], [2, `tallyd: ${path}: secret-file: the keys in /nonexistent/secret cannot be used: there is no such file\n`])
+})
+
+test('--check-config looks whether the client\'s token is there', async t => {
+  const check = (text: string) => {
+    const path = fileWith(text)
+    return [path, () => readConfig(['--config', path, '--check-config'], {}, '/nonexistent')] as const
+  }
+  const [absent, ofAbsent] = check('[client]\ntoken-file = "/nonexistent/token"')
+  t.throws(ofAbsent, { name: 'UsageError', message: `${absent}: client.token-file: /nonexistent/token cannot be read: there is no such file` })
+  const [secret, ofSecret] = check('[client]\nsecret-file = "/nonexistent/secret"')
+  t.throws(ofSecret, { message: `${secret}: client.secret-file: /nonexistent/secret cannot be read: there is no such file` })
+  const [, ofToBeMade] = check('[client]\nsecret-file = "/nonexistent/.config/tally/secret"')
+  t.match(ofToBeMade(), { run: 'check-config' }, 'the first start makes it')
+  const [, ofThere] = check(`[client]\ntoken-file = "${fileWith('a.b.c')}"`)
+  t.match(ofThere(), { run: 'check-config' })
+})
+
+test('a file that may not be read says so', { skip: process.getuid?.() === 0 && 'root may read everything' }, async t => {
+  const path = fileWith('')
+  chmodSync(path, 0)
+  t.throws(() => config(['--config', path]), { message: `--config: the configuration file ${path} cannot be read: permission denied` })
 })
 
 test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {
