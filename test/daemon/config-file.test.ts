@@ -99,11 +99,23 @@ for (const [text, named] of [
   ['zzzzzz = 1', /there is no setting "zzzzzz"$/],
   ['migrate = true', /"migrate"/],
   ['config = "/a"', /"config"/],
-  ['store = ["/a"]', /store is a string/],
-  ['store = ""', /store is a string/],
-  ['store = 1.5', /store is a string/],
-  ['socket = [1979-05-27]', /socket is a string or a list/],
-  ['require-exp = "yes"', /require-exp is true or false/],
+  ['store = ["/a"]', /store is a path such as "\/var\/lib\/tally", not a list$/],
+  ['store = ""', /store is a path .*, not ""$/],
+  ['store = 5', /store is a path .*, not 5$/],
+  ['socket = [1979-05-27]', /socket is a path such as "\/run\/tally\/tally\.sock", or a list of them, not a date$/],
+  ['require-exp = "yes"', /require-exp is true or false, not "yes"$/],
+  ['socket = []', /socket is a path .*, not an empty list$/],
+  ['require-exp = 1', /require-exp is true or false, not 1$/],
+  ['limit-rate = true', /limit-rate is a number of bytes such as 1000000, "500M" or "10G", not true$/],
+  ['connections = 1.5', /connections is a number such as 100000, not 1\.5$/],
+  ['connections = [5]', /connections is a number such as 100000, not a list$/],
+  ['[quota]\nbytes = 5', /quota is a number of bytes .*, not a table$/],
+  ['expire-unfinished = 7', /expire-unfinished is a time such as "7d", "12h" or "30m", not 7$/],
+  ['socket-mode = 0o660', /socket-mode is three octal digits in quotes such as "0660", not 432$/],
+  ['log-level = false', /log-level is "debug" or "info" or "warn" or "error", not false$/],
+  ['issuer = 5', /issuer is a string such as "tally", not 5$/],
+  ['[users.ann]\nuser-transfers = true', /users\.ann\.user-transfers is a number such as 100000, not true$/],
+  ['[tags.scratch]\nexpires = 30', /tags\.scratch\.expires is a time .*, not 30$/],
   ['durability = "none"', /power or process/],
   ['store = "/a"\nstore = "/b"', /:2:/],
   ['store = ', /:1:/],
@@ -111,17 +123,18 @@ for (const [text, named] of [
   ['store = [[[[[[1]]]]]]', /config\.toml/],
   ['__proto__ = 1', /config\.toml/],
   ['[user.ann]\nquota = 1', /"user"; did you mean users\?/],
-  ['users = 1', /users is a table/],
+  ['users = 1', /users is a table such as \[users\.ann\], not 1$/],
+  ['tags = "a"', /tags is a table such as \[tags\.scratch\], not "a"$/],
   ['[users]\nann = 1979-05-27', /users\.ann is a table/],
   ['[users.ann]\nqouta = 1', /"users\.ann\.qouta"; did you mean quota\?/],
   ['[users.ann]\nstore = "/a"', /"users\.ann\.store"/],
   ['[users.ann]\nquota = "much"', /config\.toml: users\.ann\.quota is a number/],
   ['[tags.scratch]\nquota = 1', /"tags\.scratch\.quota"/],
   ['[client]\nsokcet = "/a"', /"client\.sokcet"; did you mean socket\?/],
-  ['[client]\nsocket = 1', /client\.socket is a string/],
-  ['[client]\ntoken-file = ""', /client\.token-file is a string/],
-  ['[client]\ntrusted-uids = [1, "ann"]', /client\.trusted-uids is a list of numbers/],
-  ['client = "/a"', /client is a table, such as \[client\]/],
+  ['[client]\nsocket = 1', /client\.socket is a path such as .*, not 1$/],
+  ['[client]\ntoken-file = ""', /client\.token-file is a path .*, not ""$/],
+  ['[client]\ntrusted-uids = [1, "ann"]', /client\.trusted-uids is a list of numbers such as \[990\], not a list$/],
+  ['client = "/a"', /client is a table such as \[client\], not "\/a"$/],
   ['[clinet]\nsocket = "/a"', /"clinet"; did you mean client\?/],
   ['[tags.scratch]\nexpires = "soon"', /config\.toml: tags\.scratch\.expires is a time/],
 ] as const) {
@@ -129,6 +142,25 @@ for (const [text, named] of [
     t.throws(() => config(['--config', fileWith(text)]), { name: 'UsageError', message: named })
   })
 }
+
+test('each setting refuses every kind but its own, with examples that it takes', async t => {
+  const wrong = ['true', '5', '1.5', '"x"', '[[1]]', '1979-05-27', '[]']
+  const told = (text: string): string => {
+    try {
+      config(['--config', fileWith(text)])
+      return ''
+    } catch (error) {
+      return error instanceof Error ? error.message : ''
+    }
+  }
+  for (const { name, inFile } of FLAGS) {
+    if (inFile !== true) continue
+    const refusals = wrong.map(value => told(`${name} = ${value}`)).filter(message => message !== '')
+    t.ok(refusals.length >= 4 && refusals.every(message => message.includes(`: ${name} is `)), name)
+    const [, examples = ''] = / is (?:\D*? such as )?(.+?), (?:or a list of them, )?not /.exec(told(`${name} = 1979-05-27`)) ?? []
+    for (const example of examples.split(/, | or /)) t.equal(told(`${name} = ${example}`), '', `${name} = ${example}`)
+  }
+})
 
 test('a user\'s own limits and a tag\'s expiry stand in tables; of limits the smallest holds', async t => {
   const path = fileWith('quota = "10G"\nuser-connections = 5\n[users."a.b"]\nquota = "1G"\nuser-connections = 50\n[users.bob]\nquota = "20G"\n[tags.scratch]\nexpires = "30d"')
