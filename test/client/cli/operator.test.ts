@@ -44,6 +44,23 @@ t.test('a transfer\'s age and its last chunk are told, also where nobody has it 
   t.equal((transfer?.['age-ms'] ?? 0) - (transfer?.['idle-ms'] ?? 0), (transfer?.['touched'] ?? 0) - (transfer?.['created'] ?? 0))
 })
 
+for (const flag of ['--connections', '--user-connections']) {
+  t.test(`an operator's commands are answered at once when all of ${flag} are taken`, async t => {
+    const { daemon, run } = await setUp(t, [flag, '1'])
+    const holds = async (): Promise<boolean> => {
+      const holder = await daemon.client()
+      t.teardown(() => holder.destroy())
+      return (await holder.authenticate(daemon.token({ sub: `${process.getuid?.()}` })).catch(() => undefined))?.response === 'Ok'
+    }
+    // The test's own look whether the daemon is there may be counted still.
+    while (!(await holds()));
+    for (const command of [['settings'], ['status', '--all']]) {
+      const { code, stderr } = await run(command)
+      t.strictSame([code, stderr], [0, ''], command.join(' '))
+    }
+  })
+}
+
 t.test('a token without the scope admin is denied', async t => {
   const { daemon, directory, run } = await setUp(t)
   const file = join(directory, 'token')
