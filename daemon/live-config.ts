@@ -11,11 +11,18 @@ import { makeSecret } from './first-secret.ts'
 import { FLAGS } from './flags.ts'
 import type { Settings } from './settings.ts'
 
+/** A setting's values; none where it is not set. */
+export interface Change {
+  readonly name: string
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+}
+
 export interface Reloaded {
-  /** Settings that hold from now on. */
-  readonly changed: readonly string[]
-  /** Settings that differ from those of the start, and wait for the next one. */
-  readonly waiting: readonly string[]
+  /** What holds from now on. */
+  readonly changed: readonly Change[]
+  /** What differs from the start, and waits for the next one. */
+  readonly waiting: readonly Change[]
 }
 
 export class LiveConfig {
@@ -71,8 +78,9 @@ export class LiveConfig {
     if (command.run !== 'daemon') throw new Error('these arguments do not run a daemon')
     const rules = rulesOf(command.config, command.settings)
     const before = this.#settings
-    const differing = (live: boolean, since: Settings): readonly string[] => named(since, command.settings)
+    const differing = (live: boolean, since: Settings): readonly Change[] => named(since, command.settings)
       .filter(name => isLive(name) === live && said(since, name) !== said(command.settings, name))
+      .map(name => ({ name, before: since.get(name)?.values ?? [], after: command.settings.get(name)?.values ?? [] }))
     this.#config = command.config
     this.#settings = command.settings
     this.#rules = rules

@@ -7,7 +7,7 @@ import type { ValueMap } from '../protocol/messages.ts'
 import { verifyToken } from './auth/token.ts'
 import { groupOf, labelOf } from './config.ts'
 import { Daemon } from './daemon.ts'
-import type { LiveConfig } from './live-config.ts'
+import type { Change, LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -135,12 +135,18 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   try {
     const { changed, waiting } = live.reload()
     const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
-    log.info('settings and keys were read again', { changed: changed.join(' '), ended })
-    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: waiting.join(' ') })
-    return { changed, waiting, ended }
+    log.info('settings and keys were read again', { changed: textOf(changed), ended })
+    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: textOf(waiting) })
+    const names = (changes: readonly Change[]): string[] => changes.map(({ name }) => name)
+    return { changed: names(changed), waiting: names(waiting), changes: [...changed, ...waiting].map(change => ({ ...change })), ended }
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })
     return { failure }
   }
+}
+
+function textOf(changes: readonly Change[]): string {
+  const text = (values: readonly string[]): string => values.join(' ') || 'not set'
+  return changes.map(({ name, before, after }) => `${name} ${text(before)} → ${text(after)}`).join(', ')
 }

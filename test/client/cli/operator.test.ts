@@ -96,8 +96,10 @@ t.test('shows limits and the log level, set or not; a reload changes the level a
   const after = (await run(['settings', '--reload'])).stdout.toString()
   for (const line of [
     /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +\S.* +default +next start: 5M$/m,
-    'changed: quota quota-files log-level', 'waiting for the next start: min-free',
   ]) t.match(after, line)
+  t.match(after, /\nchanged:\n {2}quota {8}1G → not set\n {2}quota-files {2}not set → 7\n {2}log-level {4}info → debug\nholds from the next start on:\n {2}min-free {5}0 → 5M\n$/)
+  t.match(daemon.stderr, 'hold from the next start on settings="min-free 0 → 5M"')
+  t.match((await run(['settings', '--reload'])).stdout.toString(), /\nchanged: nothing\nholds from the next start on:\n {2}min-free {2}0 → 5M\n$/)
   await run(['ls'])
   t.match(daemon.stderr, / debug logged in /)
 })
