@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Environment } from '../protocol/defaults.ts'
+import { durationMs } from '../protocol/duration.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import { type Keys, type KeySource, loadKeys } from './auth/keys.ts'
 import type { ScopeTable } from './config-file.ts'
@@ -75,7 +76,7 @@ type Read = <T>(name: string, reader: Reader<T>) => T
 const PORT_MAX = 65_535
 const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
 /** The time of the last chunk is known to the minute. */
-const TIME_UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNFINISHED_MS_MIN = 60_000
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
 /** Throws a UsageError (exit code 2) with all mistakes, each of which names the flag, the variable or the file at fault. */
@@ -129,14 +130,18 @@ export function storePathOf(settings: Settings): string {
 
 /** How long an unfinished transfer is kept without a chunk, in ms. */
 export function unfinishedKeptOf(settings: Settings): number {
-  return durationMs(labelOf('expire-unfinished', settings), settings.get('expire-unfinished')?.values[0])
+  const label = labelOf('expire-unfinished', settings)
+  const value = settings.get('expire-unfinished')?.values[0]
+  const keptMs = time(label, value)
+  if (keptMs < UNFINISHED_MS_MIN) throw new UsageError(`${label} is a minute (1m) or more, not ${JSON.stringify(value)}`)
+  return keptMs
 }
 
-function durationMs(label: string, value = ''): number {
-  const [, digits = '', unit = ''] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? []
-  const unitMs = TIME_UNITS_MS[unit]
-  if (unitMs === undefined) throw new UsageError(`${label} is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
-  return Number(digits) * unitMs
+/** In ms. */
+function time(label: string, value = ''): number {
+  const ms = durationMs(value) ?? 0
+  if (ms === 0) throw new UsageError(`${label} is a time such as 7d, 12h, 30m or 30s, not ${JSON.stringify(value)}`)
+  return ms
 }
 
 /** Where there are mistakes, what depends on them is undefined, whatever the type says. */
@@ -164,7 +169,7 @@ function configOf(settings: Settings, mistakes: Mistakes): Config {
     unfinishedKeptMs: mistakes.attempt(() => unfinishedKeptOf(settings)),
     userLimits,
     limitsByUser: new Map(namedIn('users', settings).map(user => [user, smallest(userLimitsOf(`users.${user}.`, read), userLimits)])),
-    keptMsByTag: new Map(namedIn('tags', settings).map(tag => [tag, read(`tags.${tag}.expires`, durationMs)])),
+    keptMsByTag: new Map(namedIn('tags', settings).map(tag => [tag, read(`tags.${tag}.expires`, time)])),
     bytesPerSecond: read('limit-rate', rate),
     scrubBytesPerSecond: read('scrub-rate', sizeOrNone),
     connectionsMax: read('connections', count) as number,

@@ -143,6 +143,15 @@ for (const [text, named] of [
   })
 }
 
+test('a tag\'s expiry takes the times that tally put --expires takes; that of unfinished transfers a minute or more', async t => {
+  for (const [text, ms] of [['30s', 30_000], ['10m', 600_000], ['2h', 7_200_000], ['365d', 31_536_000_000]] as const) {
+    t.strictSame([...config(['--config', fileWith(`[tags.scratch]\nexpires = "${text}"`)]).keptMsByTag], [['scratch', ms]])
+  }
+  t.throws(() => config(['--config', fileWith('[tags.scratch]\nexpires = "0s"')]), { message: /tags\.scratch\.expires is a time/ })
+  t.equal(config(['--expire-unfinished', '60s']).unfinishedKeptMs, 60_000)
+  t.throws(() => config(['--expire-unfinished', '59s']), { message: '--expire-unfinished is a minute (1m) or more, not "59s"' })
+})
+
 test('each setting refuses every kind but its own, with examples that it takes', async t => {
   const wrong = ['true', '5', '1.5', '"x"', '[[1]]', '1979-05-27', '[]']
   const told = (text: string): string => {
