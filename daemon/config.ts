@@ -234,7 +234,8 @@ function choiceOf<T extends string>(known: readonly T[]): Reader<T> {
   }
 }
 
-function sizeBytes(label: string, value: string | undefined): number {
+/** A size, or a plain number. Throws a UsageError that calls the setting by the label. */
+export function sizeBytes(label: string, value: string | undefined): number {
   if (value === undefined) return SIZE_BYTES_MAX
   const [, digits = '', unit = ''] = /^(\d{1,16})([KMGT]?)$/i.exec(value) ?? []
   const size = digits === '' ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN)

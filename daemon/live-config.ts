@@ -54,6 +54,11 @@ export class LiveConfig {
     return this.#config
   }
 
+  /** As they were read last. */
+  get settings(): Settings {
+    return this.#settings
+  }
+
   get rules(): TokenRules {
     return this.#rules
   }

@@ -10,7 +10,9 @@ import { commandOf, commandRows } from './commands/index.ts'
 import { UsageError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
 import { LiveConfig } from './live-config.ts'
+import { limitsThatNeverHold } from './never-holds.ts'
 import { serve } from './serve.ts'
+import type { Settings } from './settings.ts'
 import { migrateStore } from './storage/local/migrate.ts'
 import { NotOwnerError } from './storage/local/owner.ts'
 import { STORE_VERSION } from './storage/local/version.ts'
@@ -31,8 +33,14 @@ async function main(): Promise<void> {
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') process.stdout.write('the configuration is right\n')
+  else if (command.run === 'check-config') tellChecked(command.settings)
   else await serve(new LiveConfig(command.config, command.settings, args, process.env))
+}
+
+/** Everything is right; what may be meant otherwise is told all the same. */
+function tellChecked(settings: Settings): void {
+  process.stderr.write(limitsThatNeverHold(settings).map(warning => `tallyd: warning: ${warning}\n`).join(''))
+  process.stdout.write('the configuration is right\n')
 }
 
 function migrated(storePath: string): string {

@@ -12,7 +12,9 @@ import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
+import { limitsThatNeverHold } from './never-holds.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
+import type { Settings } from './settings.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
 import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
@@ -26,6 +28,7 @@ export async function serve(live: LiveConfig): Promise<void> {
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
+  warnOf(live.atStart, log)
   const socketAccess = socketAccessOf(live)
   const store = await openLocalStore({
     path: config.storePath,
@@ -137,6 +140,7 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
     const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
     log.info('settings and keys were read again', { changed: textOf(changed), ended })
     if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: textOf(waiting) })
+    warnOf(live.settings, log)
     const names = (changes: readonly Change[]): string[] => changes.map(({ name }) => name)
     return { changed: names(changed), waiting: names(waiting), changes: [...changed, ...waiting].map(change => ({ ...change })), ended }
   } catch (error) {
@@ -144,6 +148,10 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
     log.error('settings and keys stay as they were', { reason: failure })
     return { failure }
   }
+}
+
+function warnOf(settings: Settings, log: Logger): void {
+  for (const warning of limitsThatNeverHold(settings)) log.warn('a limit never holds', { reason: warning })
 }
 
 function textOf(changes: readonly Change[]): string {

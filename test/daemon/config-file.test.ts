@@ -274,6 +274,25 @@ test('a file that may not be read says so', { skip: process.getuid?.() === 0 && 
   t.throws(() => config(['--config', path]), { message: `--config: the configuration file ${path} cannot be read: permission denied` })
 })
 
+test('--check-config warns of limits that never hold, and why; it is right all the same', async t => {
+  const path = fileWith([
+    'quota = "10G"', 'quota-files = 5', 'limit-rate = "1M"', 'user-limit-rate = "2M"', 'user-transfers = 4',
+    '[users.ann]', 'quota = "20G"', 'quota-files = 6', 'user-connections = 20000', 'user-limit-rate = "512K"', 'user-transfers = 4',
+    '[users.bob]', 'quota = "9G"', 'user-transfers = 5',
+  ].join('\n'))
+  const run = spawnSync(process.execPath, [MAIN, '--check-config', '--config', path, '--user-transfers', '3'], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  t.strictSame([run.status, run.stdout], [0, 'the configuration is right\n'])
+  const lower = 'is lower, and of several limits the smallest holds'
+  t.strictSame(run.stderr.split('\n').slice(0, -1), [
+    `tallyd: warning: ${path}: user-limit-rate = 2M never holds: ${path}: limit-rate = 1M ${lower}`,
+    `tallyd: warning: ${path}: users.ann.quota = 20G never holds: ${path}: quota = 10G ${lower}`,
+    `tallyd: warning: ${path}: users.ann.quota-files = 6 never holds: ${path}: quota-files = 5 ${lower}`,
+    `tallyd: warning: ${path}: users.ann.user-connections = 20000 never holds: the default of connections = 10000 ${lower}`,
+    `tallyd: warning: ${path}: users.ann.user-transfers = 4 never holds: --user-transfers = 3 ${lower}`,
+    `tallyd: warning: ${path}: users.bob.user-transfers = 5 never holds: --user-transfers = 3 ${lower}`,
+  ])
+})
+
 test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {
   const run = (args: readonly string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
   const right = run(['--check-config'])
