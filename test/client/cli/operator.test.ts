@@ -24,7 +24,9 @@ t.test('sees every user\'s transfers and connections, and why one is not finishe
   const why = await run(['why', FID, '--user', 'ada'])
   t.match(why.stdout.toString(), 'lacks 3 of 4 chunks: 0, 2 to 3.')
   t.notMatch(why.stdout.toString(), '\u001b')
-  t.equal((await run(['why', FID])).code, 3, 'ours it is not')
+  const ours = await run(['why', FID])
+  t.strictSame([ours.code, ours.stderr], [3, `tally: there is no such transfer of user "${process.getuid?.()}"; --user NAME asks for another's\n`])
+  t.equal((await run(['why', FID, '--user', 'eve'])).stderr, 'tally: there is no such transfer of user "eve"\n')
   t.match((await run(['why', FID, '--user', 'ada', '--json'])).json[0], { fid: FID, because: Array })
   for (const wrong of [['why'], ['why', 'x'], ['why', `${FID}/0`], ['status', '--all', FID], ['settings', 'x']]) t.equal((await run(wrong)).code, 2, wrong.join(' '))
 })
@@ -69,7 +71,12 @@ t.test('a token without the scope admin is denied', async t => {
     const { code, stderr } = await run([...command, '--token-file', file])
     t.equal(code, 4, command.join(' '))
     t.match(stderr, 'admin')
+    t.equal(stderr.includes(`\`tally status ${FID}\``), command[0] === 'why', 'what may be asked instead')
   }
+  const ada = await daemon.client()
+  t.teardown(() => ada.destroy())
+  await ada.authenticate(daemon.token(), { fid: FID, files: [{ name: 'a', size: 4000 }] })
+  t.match((await run(['status', FID, '--token-file', file])).stdout.toString(), 'receiving')
 })
 
 t.test('shows settings, and reloads them; what is wrong is said, and changes nothing', async t => {
