@@ -18,7 +18,7 @@ export function limitsThatNeverHold(settings: Settings): readonly string[] {
   return [...settings].flatMap(([name, { scoped, origin }]) => {
     const ofUser = scoped?.table === 'users' ? scoped.name : name
     if (origin === DEFAULT || FLAGS.find(flag => flag.name === ofUser)?.perUser !== true) return []
-    const above = [...(scoped === undefined ? [] : [ofUser]), ...(ofUser in OF_ALL ? [OF_ALL[ofUser] as string] : [])]
+    const above = [scoped === undefined ? [] : ofUser, OF_ALL[ofUser] ?? []].flat()
     const lower = above.find(each => (valueOf(each) ?? Infinity) < (valueOf(name) ?? 0))
     return lower === undefined ? [] : [sentence(name, lower, settings)]
   })

@@ -36,9 +36,8 @@ export const why: Command = {
 /** The same error, and what may be asked instead. */
 function withHint(error: unknown, fid: string, given: string | undefined, ours: string): unknown {
   if (!(error instanceof TallyError)) return error
-  const more = {
-    'forbidden': `; \`tally status ${fid}\` needs no more than "find", and shows what a transfer of one's own lacks`,
-    'not-found': given === undefined ? ` of user ${JSON.stringify(ours)}; --user NAME asks for another's` : ` of user ${JSON.stringify(given)}`,
-  }[error.code as string]
-  return more === undefined ? error : new TallyError(error.code, `${error.message}${more}`, error.details, { cause: error })
+  const told = (more: string): TallyError => new TallyError(error.code, `${error.message}${more}`, error.details, { cause: error })
+  if (error.code === 'forbidden') return told(`; \`tally status ${fid}\` needs only "find", and shows what a transfer of one's own lacks`)
+  if (error.code !== 'not-found') return error
+  return told(` of user ${JSON.stringify(given ?? ours)}${given === undefined ? '; --user NAME asks for another\'s' : ''}`)
 }
