@@ -11,19 +11,20 @@ import type { Change, LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
-import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
+import type { MetricsAddress } from './metrics/server.ts'
 import { limitsThatNeverHold } from './never-holds.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import type { Settings } from './settings.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
+import type { StoreThreads } from './storage/local/threads.ts'
 import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
 const STDERR = 2
 
-/** Resolves when it is ready; ends the process when it is told to. Throws what keeps it from starting. */
-export async function serve(live: LiveConfig): Promise<void> {
+/** Resolves when it is ready; ends the process when it is told to. `threads`: the store's. Throws what keeps it from starting. */
+export async function serve(live: LiveConfig, threads: StoreThreads): Promise<void> {
   boundYoungGeneration()
   const { config } = live
   const log = liveLogger(live)
@@ -34,6 +35,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     path: config.storePath,
     durability: config.durability,
     minFreeBytes: config.minFreeBytes,
+    threads,
     log: (event, details) => (event === 'storage-failed' ? log.error : log.info)(event, details),
   })
   const socketFds = passedSockets(process.env, process.pid)
@@ -100,6 +102,8 @@ async function answerMonitors(
   address: MetricsAddress, daemon: Daemon, live: LiveConfig, unready: () => string | undefined,
 ): Promise<void> {
   const metrics = await createMetrics(daemon.counts, () => daemon.gauges, live.config.storePath)
+  // Node's HTTP brings all of its client along: 10 ms and some MB that only monitors need.
+  const { MetricsServer } = await import('./metrics/server.ts')
   const server = new MetricsServer({ metrics, unready })
   await server.listen(address).catch((cause: unknown) => {
     throw new ListenError(`${labelOf('metrics', live.atStart)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
