@@ -3,6 +3,7 @@
  * anything of it is wrong, not at all; what cannot is named, and holds from the next start on.
  */
 import { homedir } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { Environment } from '../protocol/defaults.ts'
 import type { ValueMap } from '../protocol/messages.ts'
 import type { TokenRules } from './auth/token.ts'
@@ -11,7 +12,7 @@ import { makeSecret } from './first-secret.ts'
 import { FLAGS } from './flags.ts'
 import type { Settings } from './settings.ts'
 
-/** A setting's values; none where it is not set. */
+/** A setting's values, none where it is not set; or those of `keys`: their fingerprints. */
 export interface Change {
   readonly name: string
   readonly before: readonly string[]
@@ -86,10 +87,11 @@ export class LiveConfig {
     const differing = (live: boolean, since: Settings): readonly Change[] => named(since, command.settings)
       .filter(name => isLive(name) === live && said(since, name) !== said(command.settings, name))
       .map(name => ({ name, before: since.get(name)?.values ?? [], after: command.settings.get(name)?.values ?? [] }))
+    const keys = { name: 'keys', before: [...this.#rules.keys.ids].sort(), after: [...rules.keys.ids].sort() }
     this.#config = command.config
     this.#settings = command.settings
     this.#rules = rules
-    return { changed: differing(true, before), waiting: differing(false, this.atStart) }
+    return { changed: [...differing(true, before), ...(isDeepStrictEqual(keys.before, keys.after) ? [] : [keys])], waiting: differing(false, this.atStart) }
   }
 }
 

@@ -22,6 +22,8 @@ import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
 const STDERR = 2
+/** As much of a key's fingerprint as `tally settings` shows. */
+const KEY_CHARS = 16
 
 /** Resolves when it is ready; ends the process when it is told to. `threads`: the store's. Throws what keeps it from starting. */
 export async function serve(live: LiveConfig, threads: StoreThreads): Promise<void> {
@@ -159,6 +161,8 @@ function warnOf(settings: Settings, log: Logger): void {
 }
 
 function textOf(changes: readonly Change[]): string {
-  const text = (values: readonly string[]): string => values.join(' ') || 'not set'
-  return changes.map(({ name, before, after }) => `${name} ${text(before)} → ${text(after)}`).join(', ')
+  return changes.map(({ name, before, after }) => {
+    const text = (values: readonly string[]): string => values.map(value => (name === 'keys' ? `${value.slice(0, KEY_CHARS)}…` : value)).join(' ') || 'not set'
+    return `${name} ${text(before)} → ${text(after)}`
+  }).join(', ')
 }

@@ -90,6 +90,9 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)
   t.match(failed.stderr, 'nothing was changed')
+  writeFileSync(daemon.secretFile, 'another-secret-of-at-least-32-bytes-for-hs256')
+  const rotated = (await run(['settings', '--reload', '--token-file', await withToken(daemon)])).stdout.toString()
+  t.match(rotated, /\nkey ([0-9a-f]{16}…)\nchanged:\n {2}keys {2}[0-9a-f]{16}… → \1\n$/)
 })
 
 t.test('shows limits and the log level, set or not; a reload changes the level at once, and what waits is told beside what holds', async t => {
