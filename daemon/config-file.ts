@@ -38,12 +38,15 @@ interface Kind {
   readonly isNumber?: boolean
 }
 
+const PATH: Kind = { is: 'a path such as "/run/tally/tally.sock"' }
+const USER_IDS: Kind = { is: 'a list of numbers such as [990]' }
+
 /** By what stands for the value in the help. As a flag has it, a number may stand in quotes, too. */
 const KINDS: Readonly<Record<string, Kind>> = {
   SIZE: { is: 'a number of bytes such as 1000000, "500M" or "10G"', isNumber: true },
   N: { is: 'a number such as 100000', isNumber: true },
   TIME: { is: 'a time such as "7d", "12h" or "30m"' },
-  PATH: { is: 'a path such as "/run/tally/tally.sock"' },
+  PATH,
   DIR: { is: 'a path such as "/var/lib/tally"' },
   FILE: { is: 'a path such as "/etc/tally/key"' },
   NAME: { is: 'a string such as "tally"' },
@@ -112,7 +115,7 @@ function clientValues(table: TomlValue | undefined, path: string, mistakes: Mist
     const kind = CLIENT_SETTINGS[key]
     const isRight = kind === 'path' ? typeof value === 'string' && value !== '' : areUserIds(value)
     if (kind === undefined) mistakes.add(unknownKey(`client.${key}`, key, Object.keys(CLIENT_SETTINGS), path))
-    else if (!isRight) mistakes.add(`${path}: client.${key} is ${kind === 'path' ? KINDS['PATH']?.is : 'a list of numbers such as [990]'}, not ${shownValue(value)}`)
+    else if (!isRight) mistakes.add(`${path}: client.${key} is ${(kind === 'path' ? PATH : USER_IDS).is}, not ${shownValue(value)}`)
     return kind !== undefined && isRight
   }))
 }
@@ -143,7 +146,8 @@ function valuesOf(setting: Flag, value: TomlValue, shown: string, path: string):
   const values = setting.repeatable === true && Array.isArray(value) && value.length > 0 ? value : [value]
   const { is, isNumber } = kindOf(setting)
   return values.map(each => {
-    const fits = setting.value === undefined ? typeof each === 'boolean' : (typeof each === 'string' && each !== '') || (isNumber === true && Number.isSafeInteger(each))
+    const isText = (typeof each === 'string' && each !== '') || (isNumber === true && Number.isSafeInteger(each))
+    const fits = setting.value === undefined ? typeof each === 'boolean' : isText
     if (!fits) throw new UsageError(`${path}: ${shown} is ${is}${setting.repeatable === true ? ', or a list of them' : ''}, not ${shownValue(each)}`)
     return String(each)
   })

@@ -71,7 +71,8 @@ export class OverLimit implements Served {
   #refuse({ messageId, encoding }: { messageId: string; encoding: Encoding }): void {
     const limit = this.#door.connectionsMax
     const reason = `the daemon serves ${limit} connections at once`
-    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { limit, 'retry-after': 1_000 } } as const
+    const details = { limit, 'retry-after': 1_000 }
+    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details } as const
     this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))
     this.#connection.close()
     this.#door.refused()

@@ -162,7 +162,8 @@ function warnOf(settings: Settings, log: Logger): void {
 
 function textOf(changes: readonly Change[]): string {
   return changes.map(({ name, before, after }) => {
-    const text = (values: readonly string[]): string => values.map(value => (name === 'keys' ? `${value.slice(0, KEY_CHARS)}…` : value)).join(' ') || 'not set'
+    const shown = (value: string): string => (name === 'keys' ? `${value.slice(0, KEY_CHARS)}…` : value)
+    const text = (values: readonly string[]): string => values.map(shown).join(' ') || 'not set'
     return `${name} ${text(before)} → ${text(after)}`
   }).join(', ')
 }
