@@ -9,6 +9,7 @@ import { asOwner } from './as-owner.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
 import { type Config, UsageError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
+import { limitsThatNeverHold } from './never-holds.ts'
 import type { Settings } from './settings.ts'
 import { NotOwnerError } from './storage/local/owner.ts'
 import { StoreThreads } from './storage/local/threads.ts'
@@ -29,8 +30,14 @@ async function main(): Promise<void> {
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(await migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') process.stdout.write('the configuration is right\n')
+  else if (command.run === 'check-config') tellChecked(command.settings)
   else await runDaemon(command.config, command.settings, args)
+}
+
+/** Everything is right; what may be meant otherwise is told all the same. */
+function tellChecked(settings: Settings): void {
+  process.stderr.write(limitsThatNeverHold(settings).map(warning => `tallyd: warning: ${warning}\n`).join(''))
+  process.stdout.write('the configuration is right\n')
 }
 
 /** The store's threads start while this one loads what it serves with: that is a fifth of the time until it answers. */
