@@ -7,7 +7,7 @@ import type { ExitCode } from './exit.ts'
 import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
 import { styled } from './terminal.ts'
-import { escaped } from './text.ts'
+import { dateText, escaped } from './text.ts'
 import { type Filter, filesBelow, filterOf } from './tree.ts'
 
 const STDIN = '-'
@@ -35,7 +35,7 @@ export const put: Command = {
       help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
     },
     { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
-    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay; put again, a file keeps the time it has)' },
+    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long from now, also those that are there already: 30m, 12h, 30d (without it these keep the time they have)' },
     RETRY_FLAG,
   ],
   resumes: true,
@@ -136,11 +136,16 @@ class Put {
     }
   }
 
-  #report(path: string, { fid, file, name, sizeBytes, digest, sentBytes, counts }: Omit<PutResult, 'files'>): void {
+  #report(path: string, { fid, file, name, sizeBytes, digest, sentBytes, expiresMs, counts }: Omit<PutResult, 'files'>): void {
     const { output } = this.#context
-    const isThere = sizeBytes > 0 && sentBytes === 0
-    const text = `${fid}/${file}  ${digest}  ${escaped(name)}${isThere ? styled(output.results, 'dim', '  (already there)') : ''}`
-    output.result(text, { fid, file, name, size: sizeBytes, digest, path, sentBytes, ...counts })
+    const notes = [
+      ...(sizeBytes > 0 && sentBytes === 0 ? ['already there'] : []),
+      ...(expiresMs === undefined ? [] : [`expires ${dateText(expiresMs)}`]),
+    ]
+    const note = notes.length === 0 ? '' : styled(output.results, 'dim', `  (${notes.join(', ')})`)
+    output.result(`${fid}/${file}  ${digest}  ${escaped(name)}${note}`, {
+      fid, file, name, size: sizeBytes, digest, path, sentBytes, expires: expiresMs, ...counts,
+    })
   }
 }
 
