@@ -3,7 +3,7 @@
  * `protocol/messages.ts`, its form in `protocol/validate.ts` and `encode.ts`, a handler, and a line here.
  */
 import { TallyError, asTallyError } from '../protocol/errors.ts'
-import { type Decoded, RefusedMessage, decodeMessage, encodeMessage } from '../protocol/index.ts'
+import { type Decoded, RefusedMessage, countText, decodeMessage, encodeMessage } from '../protocol/index.ts'
 import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
 import type { FrameType } from '../protocol/text-frame.ts'
 import type { Connection } from './connection.ts'
@@ -141,7 +141,7 @@ export class BusyServed implements Served {
     }
     const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: 'json' }
     const limit = this.#connectionsMax
-    const reason = `the daemon serves ${limit} connections at once`
+    const reason = `the daemon serves ${countText(limit, 'connection')} at once`
     const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { limit, 'retry-after': 1_000 } } as const
     this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))
     this.#connection.close()

@@ -88,7 +88,7 @@ class Story {
     await this.#daemon.start()
     await this.#wire.open()
     this.#say(`tallyd runs (pid ${this.#daemon.pid}), with a store of its own and durability "power"`)
-    const parts = `${chunks} chunks of ${countText(this.#chunkSizeBytes, 'byte')}`
+    const parts = `${countText(chunks, 'chunk')} of ${countText(this.#chunkSizeBytes, 'byte')}`
     this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${parts}, with the tag "${TAG}"`)
     const tally = await connect({ socket: this.#wire.path, secretFile: join(this.#directory, 'secret') })
     this.#tally = tally
@@ -150,7 +150,7 @@ class Story {
     Object.assign(this.#figures, {
       chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs),
     })
-    this.#say(`stored after ${rounded(putMs)} ms, with ${reconnects} new connections and ${this.#retries} retries`)
+    this.#say(`stored after ${rounded(putMs)} ms, with ${countText(reconnects, 'new connection')} and ${countText(this.#retries, 'retry', 'retries')}`)
     this.#say(`    ${chunks} chunks in all, ${chunksSent} sent`)
     this.#say(`    ${acknowledgedBeforeKill} acknowledged before the kill, ${acknowledgedLost} of them lost`)
     this.#say(`    ${chunksSentTwice} sent twice (they were on their way when something broke)`)

@@ -11,7 +11,7 @@ import { type Arguments, UsageError, countOf } from './arguments.ts'
 import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
 import type { Output } from './output.ts'
-import { escaped } from './text.ts'
+import { countText, escaped } from './text.ts'
 
 const CONNECTIONS_MAX = 100_000
 
@@ -96,7 +96,7 @@ function sentenceOf(event: RelayEvent): string {
   switch (event.type) {
     case 'listening': return `listening at ${endpointText(event.at)}, passing on to ${endpointText(event.to)}`
     case 'broken': return `connection ${event.connection}: no link: ${event.reason}; it is made again`
-    case 'restored': return `connection ${event.connection}: linked again after ${(event.downMs / 1000).toFixed(1)} s, ${event.attempts} failures`
+    case 'restored': return `connection ${event.connection}: linked again after ${(event.downMs / 1000).toFixed(1)} s, ${countText(event.attempts, 'failure')}`
     case 'refused': return `connection ${event.connection}: closed: ${event.reason}`
     case 'turned-away': return `a connection was turned away: there are ${event.connectionsMax} already`
   }
