@@ -101,7 +101,8 @@ function hintFor(error: unknown, args: readonly string[]): string {
   return ''
 }
 
+/** Of a stream the same command would read other bytes. */
 function resumes(args: readonly string[]): boolean {
   const [name] = commandFirst(args, COMMON_FLAGS)
-  return COMMANDS.find(command => command.name === name)?.resumes === true
+  return COMMANDS.find(command => command.name === name)?.resumes === true && !args.includes('-')
 }

@@ -1,9 +1,10 @@
 /** `tally put`: stores files, each as a transfer of its own, so that the same command after a break goes on with what is missing. */
 import { CHUNK_SIZE_BYTES_MAX } from '../../protocol/index.ts'
-import type { PutAllItem, PutResult, Tally } from '../index.ts'
+import type { ClientEvent, PutAllItem, PutResult, Tally } from '../index.ts'
 import { UsageError, secondsOf, sizeOf } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import type { ExitCode } from './exit.ts'
+import { KeptPart } from './kept-part.ts'
 import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
 import { styled } from './terminal.ts'
@@ -106,13 +107,19 @@ class Put {
   }
 
   async #standardInput(): Promise<void> {
-    const { given, output } = this.#context
+    const { given, output, signal } = this.#context
+    const kept = new KeptPart()
+    const onEvent = (event: ClientEvent): void => {
+      kept.event(event)
+      output.event(STDIN, event)
+    }
     try {
       const name = given.one('name') ?? 'stdin'
-      const onEvent = { onEvent: (event: Parameters<typeof output.event>[1]) => output.event(STDIN, event) }
-      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, ...onEvent, name }))
+      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, onEvent, name }))
     } catch (error) {
-      this.#outcome.failed({ path: STDIN }, error)
+      const about = kept.after(error)
+      if (signal.aborted) output.say(`tally: ${STDIN}: ${about.text}`)
+      this.#outcome.failed({ path: STDIN }, error, about)
     }
   }
 
