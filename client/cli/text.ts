@@ -71,6 +71,17 @@ export function fitted(text: string, columns: number): string {
   return `${head.segments.join('')}…${tail.segments.reverse().join('')}`
 }
 
+/** Escaped parts with gaps between them, in lines of at most so many columns where the parts allow it; all but the first are indented. */
+export function wrapped(parts: readonly string[], columns: number): string {
+  const lines: string[] = []
+  for (const part of parts) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)}  ${part}`
+    if (lines.length === 0 || columnsOf(longer) > columns) lines.push(lines.length === 0 ? part : `    ${part}`)
+    else lines[lines.length - 1] = longer
+  }
+  return lines.join('\n')
+}
+
 function taken(pieces: Iterable<{ segment: string; columns: number }>, columnsMax: number): { segments: string[]; columns: number } {
   const segments: string[] = []
   let columns = 0
