@@ -32,10 +32,10 @@ export const demo: Command = {
   name: 'demo',
   usage: '[FILE]',
   argument: 'path',
-  summary: 'show the main job on a real file, broken on the way',
+  summary: 'put a real file, break connection and daemon on the way, fetch it, and compare',
   examples: [
-    ['tally demo', 'with one of the project\'s own files'],
-    ['tally demo ~/Videos/cat.mp4', 'with a file of yours'],
+    ['tally demo', 'see it with one of the project\'s own files, beside a daemon and a store of its own'],
+    ['tally demo ~/Videos/cat.mp4', 'see it with a file of yours'],
   ],
   flags: [],
   async run(context) {

@@ -36,7 +36,7 @@ export const put: Command = {
       help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
     },
     { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
-    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long from now, also those that are there already: 30m, 12h, 30d (without it these keep the time they have)' },
+    { name: 'expires', value: 'TIME', kind: 'time', help: 'remove the files so long from now, also those already there: 30m, 12h, 30d (without it these keep the time they have)' },
     RETRY_FLAG,
   ],
   resumes: true,

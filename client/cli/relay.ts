@@ -22,7 +22,7 @@ export const relay: Command = {
   examples: [
     ['tally relay --listen /run/box/tally.sock', 'bring the daemon\'s socket to another place, such as a container\'s mount'],
     ['tally relay --listen tls://0.0.0.0:7227 --cert me.pem --key me.key --client-ca us.pem', 'let other hosts in, by certificate'],
-    ['tally relay --listen ~/far/tally.sock --to tls://store.example:7227 --ca us.pem --cert me.pem --key me.key', 'and reach them'],
+    ['tally relay --listen ~/far/tally.sock --to tls://store.example:7227 --ca us.pem --cert me.pem --key me.key', 'on such a host, reach this one'],
   ],
   flags: [
     { name: 'listen', value: 'A', kind: 'endpoint', help: 'a path, tcp://HOST:PORT or tls://HOST:PORT; port 0 takes a free one' },

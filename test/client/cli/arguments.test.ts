@@ -30,7 +30,7 @@ t.test('a lone dash is an argument or a value', async t => {
 const REFUSED: readonly (readonly [args: string[], text: RegExp])[] = [
   [['--tga', 'x'], /"--tga".*did you mean --tag\?/],
   [['--forse'], /did you mean --force\?/],
-  [['--completely-else'], /^unknown flag "--completely-else"$/],
+  [['--completely-else'], /^unknown flag "--completely-else" \(tally --help lists the flags\)$/],
   [['-x'], /"-x"/],
   [['--tag'], /needs a value/],
   [['--name', '--force'], /needs a value/],
