@@ -81,7 +81,7 @@ export interface PutResult extends UploadResult {
   readonly digest: string
   /** How many of its bytes were sent, repetitions included: 0 where the daemon had them already. */
   readonly sentBytes: number
-  /** Milliseconds since 1970: the file is removed then, as was asked for now, or before, or as a rule for its tags has it. Absent: it stays. */
+  /** Milliseconds since 1970: the file is removed then, as was asked for now or before, or by a rule for its tags. Absent: it stays. */
   readonly expiresMs?: number
 }
 

@@ -39,7 +39,7 @@ export interface UploadResult {
     readonly digest: string
     /** Of its bytes, how many were sent, repetitions included: 0 where the daemon had them already. */
     readonly sentBytes: number
-    /** Milliseconds since 1970: the file is removed then, as was asked for now, or before, or as a rule for its tags has it. */
+    /** Milliseconds since 1970: the file is removed then, as was asked for now or before, or by a rule for its tags. */
     readonly expiresMs?: number
   }[]
   readonly counts: Readonly<UploadCounts>

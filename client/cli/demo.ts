@@ -150,7 +150,8 @@ class Story {
     Object.assign(this.#figures, {
       chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs),
     })
-    this.#say(`stored after ${rounded(putMs)} ms, with ${countText(reconnects, 'new connection')} and ${countText(this.#retries, 'retry', 'retries')}`)
+    const efforts = `${countText(reconnects, 'new connection')} and ${countText(this.#retries, 'retry', 'retries')}`
+    this.#say(`stored after ${rounded(putMs)} ms, with ${efforts}`)
     this.#say(`    ${chunks} chunks in all, ${chunksSent} sent`)
     this.#say(`    ${acknowledgedBeforeKill} acknowledged before the kill, ${acknowledgedLost} of them lost`)
     this.#say(`    ${chunksSentTwice} sent twice (they were on their way when something broke)`)

@@ -2,7 +2,7 @@
 import type { Flag } from './arguments.ts'
 import { COMMON_FLAGS, type Command } from './command.ts'
 
-/** Longer lines have what is said of them below, so that they do not push that of the others off the screen. */
+/** What is said of a longer line stands below it: beside it, it would push what is said of the others off the screen. */
 const LEFT_COLUMNS_MAX = 52
 
 const ID_LINE = 'An ID is FID (all files of a transfer), FID/N (its file number N) or sha256:… (a content): put prints them.'

@@ -96,7 +96,10 @@ function sentenceOf(event: RelayEvent): string {
   switch (event.type) {
     case 'listening': return `listening at ${endpointText(event.at)}, passing on to ${endpointText(event.to)}`
     case 'broken': return `connection ${event.connection}: no link: ${event.reason}; it is made again`
-    case 'restored': return `connection ${event.connection}: linked again after ${(event.downMs / 1000).toFixed(1)} s, ${countText(event.attempts, 'failure')}`
+    case 'restored': {
+      const seconds = (event.downMs / 1000).toFixed(1)
+      return `connection ${event.connection}: linked again after ${seconds} s, ${countText(event.attempts, 'failure')}`
+    }
     case 'refused': return `connection ${event.connection}: closed: ${event.reason}`
     case 'turned-away': return `a connection was turned away: there are ${event.connectionsMax} already`
   }

@@ -29,7 +29,8 @@ function transferParts(transfer: ValueMap): readonly string[] {
   const { user, fid, files, size, received, gaps } = transfer
   const amount = typeof size === 'number' ? `${sizeText(Number(received))} of ${sizeText(size)}` : `${sizeText(Number(received))} of a stream`
   return [
-    `transfer ${fid}`, userText(user), countText(Number(files), 'file'), amount, ...(gaps === undefined ? [] : [countText(Number(gaps), 'gap')]),
+    `transfer ${fid}`, userText(user), countText(Number(files), 'file'), amount,
+    ...(gaps === undefined ? [] : [countText(Number(gaps), 'gap')]),
     `began ${ageText(Number(transfer['age-ms']))} ago`, lastText(transfer), openText(transfer),
   ]
 }
