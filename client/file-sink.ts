@@ -6,7 +6,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ClientError } from './errors.ts'
-import type { FileMaker } from './file-maker.ts'
+import type { FileThread } from './file-thread.ts'
 import { type PartialFile, isNameOf, notWritten, openPartial } from './partial-file.ts'
 import { LocalNames } from './safe-name.ts'
 import type { Beginning, Extent, FileInfo, Sink } from './sink.ts'
@@ -34,7 +34,7 @@ export type FileTarget = (
  */
 export class FileSink implements Sink {
   readonly #target: FileTarget
-  readonly #maker: FileMaker | undefined
+  readonly #thread: FileThread | undefined
   #file: TargetFile | undefined
   #partial = ''
   #writing: PartialFile | undefined
@@ -43,14 +43,14 @@ export class FileSink implements Sink {
   #held: Uint8Array | undefined
   /** Nobody continues it another time. */
   #isTemporary = false
-  /** The maker looks what is there, and makes the file. */
+  /** The thread looks what is there, and makes the file. */
   #isHandedOver = false
   #writtenBytes = 0
 
-  /** @param maker for the many small files of one call that are not synced */
-  constructor(target: FileTarget, maker?: FileMaker) {
+  /** @param thread for the many small files of one call that are not synced */
+  constructor(target: FileTarget, thread?: FileThread) {
     this.#target = target
-    this.#maker = target.sync === false ? maker : undefined
+    this.#thread = target.sync === false ? thread : undefined
   }
 
   get keepsBytes(): boolean {
@@ -71,7 +71,7 @@ export class FileSink implements Sink {
     const partial = (mark: string): string => join(dirname(path), `.tally-${info.digest.slice(-32)}-${mark}.part`)
     const ownPartial = partial(randomUUID())
     this.#partial = this.#isTemporary ? ownPartial : partial(createHash('sha256').update(basename(path)).digest('hex').slice(0, 8))
-    this.#isHandedOver = isOneChunk && this.#maker?.takes(extent.endBytes - extent.offsetBytes) === true
+    this.#isHandedOver = isOneChunk && this.#thread?.takes(extent.endBytes - extent.offsetBytes) === true
     if (!this.#isHandedOver && await this.#file.isThere()) return { presentBytes: extent.endBytes, whole: true }
     if (isOneChunk) {
       this.#held = new Uint8Array(0)
@@ -184,7 +184,7 @@ export class FileSink implements Sink {
 
   /** False where something was in its way. */
   async #made({ path }: TargetFile, bytes: Uint8Array): Promise<boolean> {
-    return await this.#maker?.make({ path, partial: this.#partial, bytes, force: this.#target.force === true }).catch(notWritten) ?? false
+    return await this.#thread?.make({ path, partial: this.#partial, bytes, force: this.#target.force === true }).catch(notWritten) ?? false
   }
 
   /** Another get of the same content may be faster: then its file is there. */

@@ -5,8 +5,8 @@ import { AllProgress } from './all-progress.ts'
 import { Download } from './download.ts'
 import { asError } from './errors.ts'
 import type { FileId } from './file-id.ts'
-import { FileMaker } from './file-maker.ts'
 import { FileSink } from './file-sink.ts'
+import { FileThread } from './file-thread.ts'
 import { inFlight } from './in-flight.ts'
 import type { Link } from './link.ts'
 import type { GetAllOptions, GetAllResult, GetAllTarget } from './options.ts'
@@ -24,13 +24,13 @@ export async function* getAll(
   const names = 'directory' in target ? target.names ?? new LocalNames() : undefined
   const named: GetAllTarget = { sync: false, ...target, ...(names === undefined ? {} : { names }) }
   const progress = new AllProgress(onEvent)
-  const maker = new FileMaker()
+  const thread = new FileThread()
   try {
     yield* inFlight(files, IN_FLIGHT_MAX, async (id, ending): Promise<GetAllResult> => {
       // Which one comes first must not decide which one has the plain name.
       if ('name' in id) names?.take(id.name, `${id.fid}/${id.file}`)
       try {
-        const sink = new FileSink(named, maker)
+        const sink = new FileSink(named, thread)
         const result = await new Download(link, { id: idOf(id), sink, onEvent: progress.listener(), signal: anyOf(ending, signal) }).run()
         return { id, ...result, path: result.path ?? '' }
       } catch (error) {
@@ -39,7 +39,7 @@ export async function* getAll(
       }
     })
   } finally {
-    await maker.close()
+    await thread.close()
   }
 }
 

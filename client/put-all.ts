@@ -9,6 +9,7 @@ import { anyOf } from './abort.ts'
 import { AllProgress } from './all-progress.ts'
 import { labelOf } from './content.ts'
 import { ClientError, asError } from './errors.ts'
+import { FileThread } from './file-thread.ts'
 import { inFlight } from './in-flight.ts'
 import type { Link } from './link.ts'
 import type { PutAllItem, PutAllOptions, PutAllResult } from './options.ts'
@@ -36,11 +37,16 @@ export async function* putAll(
   const putting = new Putting(tally, link, options, progress)
   const { tags = [], expiresMs, meta = {} } = options
   const common = { tags, meta, ...(expiresMs === undefined ? {} : { expiresMs }) }
-  const results = inFlight(gathered(files, common), IN_FLIGHT_MAX, async (work, ending) => {
+  const thread = new FileThread()
+  const results = inFlight(gathered(files, common, thread), IN_FLIGHT_MAX, async (work, ending) => {
     const signal = anyOf(ending, options.signal)
     return 'path' in work ? [await putting.alone(work, signal)] : putting.together(work, signal)
   })
-  for await (const some of results) yield* some
+  try {
+    for await (const some of results) yield* some
+  } finally {
+    await thread.close()
+  }
 }
 
 class Putting {

@@ -6,7 +6,9 @@
 import { createHash } from 'node:crypto'
 import { open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { FileThread } from './file-thread.ts'
 import type { PutAllItem, PutLabel } from './options.ts'
+import type { ReadFile } from './small-file-now.ts'
 
 /** Up to this size a file is small: one chunk of a transfer's default size. */
 export const SMALL_BYTES_MAX = 65_536
@@ -34,16 +36,20 @@ export interface SmallFile {
 /** A group of small files; or a single item that is not small, or that cannot be read, which is for others to find out. */
 export type Gathered = readonly SmallFile[] | PutAllItem
 
-/** The items in their order. What is asked for next is read then, so memory holds one group. @param common is said of every file */
+/**
+ * The items in their order. What is asked for next is read then, so memory holds one group.
+ * @param common is said of every file
+ * @param thread reads the files, where there are many
+ */
 export async function* gathered(
-  items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, common: PutLabel,
+  items: Iterable<PutAllItem> | AsyncIterable<PutAllItem>, common: PutLabel, thread?: FileThread,
 ): AsyncGenerator<Gathered, void, void> {
   let group: SmallFile[] = []
   let groupBytes = 0
   let labelBytes = 0
   const all = Buffer.byteLength(JSON.stringify(common))
   for await (const { some, isPausing } of several(items)) {
-    for (const found of await Promise.all(some.map(readSmall))) {
+    for (const found of await Promise.all(some.map(item => readSmall(item, thread)))) {
       if (!('bytes' in found)) {
         yield found
         continue
@@ -117,22 +123,27 @@ function endsGroup(path: string): boolean {
 }
 
 /** The file as it is in one moment, or the item itself. */
-async function readSmall(item: PutAllItem): Promise<SmallFile | PutAllItem> {
+async function readSmall(item: PutAllItem, thread: FileThread | undefined): Promise<SmallFile | PutAllItem> {
+  const read = await thread?.read(item.path).catch(() => undefined) ?? await readInPool(item.path)
+  return read === undefined ? item : { item, ...read, place: JSON.stringify([resolve(item.path), item.name]) }
+}
+
+/** As `readNow`; undefined also where the file system refuses. */
+async function readInPool(path: string): Promise<ReadFile | undefined> {
   // Before it is opened: opening a FIFO waits for its writer.
-  const before = await stat(item.path, { bigint: true }).catch(() => undefined)
-  if (before === undefined || !before.isFile() || before.size > SMALL_BYTES_MAX) return item
-  const handle = await open(item.path).catch(() => undefined)
-  if (handle === undefined) return item
+  const before = await stat(path, { bigint: true }).catch(() => undefined)
+  if (before === undefined || !before.isFile() || before.size > SMALL_BYTES_MAX) return undefined
+  const handle = await open(path).catch(() => undefined)
+  if (handle === undefined) return undefined
   try {
     const sizeBytes = Number(before.size)
     const bytes = Buffer.allocUnsafeSlow(sizeBytes + 1)
     const { bytesRead } = await handle.read(bytes, 0, sizeBytes + 1, 0)
     const after = await handle.stat({ bigint: true })
-    if (bytesRead !== sizeBytes || after.mtimeNs !== before.mtimeNs || after.ino !== before.ino) return item
-    const place = JSON.stringify([resolve(item.path), item.name])
-    return { item, bytes: bytes.subarray(0, sizeBytes), modifiedMs: Number(before.mtimeNs / 1_000_000n), place }
+    if (bytesRead !== sizeBytes || after.mtimeNs !== before.mtimeNs || after.ino !== before.ino) return undefined
+    return { bytes: bytes.subarray(0, sizeBytes), modifiedMs: Number(before.mtimeNs / 1_000_000n) }
   } catch {
-    return item
+    return undefined
   } finally {
     await handle.close()
   }

@@ -5,15 +5,17 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Environment } from '../protocol/defaults.ts'
+import { durationMs } from '../protocol/duration.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
-import { type KeySource, loadKeys } from './auth/keys.ts'
+import { type Keys, type KeySource, loadKeys } from './auth/keys.ts'
 import type { ScopeTable } from './config-file.ts'
 import { DURABILITIES, readArguments } from './flags.ts'
 import { smallest, type UserLimits } from './limits.ts'
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts'
 import type { MetricsAddress } from './metrics/server.ts'
-import { Mistakes, UsageError } from './mistakes.ts'
-import { DEFAULT, KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
+import { Mistakes, ofSetting, UsageError } from './mistakes.ts'
+import { readNamedFile } from './named-file.ts'
+import { type ClientTable, DEFAULT, KEY_SETTINGS, readSettings, type Settings, settingsText } from './settings.ts'
 import type { Durability } from './storage/storage.ts'
 import { groupIdOf, SOCKET_PATH_BYTES_MAX } from './unix-socket.ts'
 
@@ -74,7 +76,7 @@ type Read = <T>(name: string, reader: Reader<T>) => T
 const PORT_MAX = 65_535
 const KEY_KINDS: Readonly<Record<string, KeySource['kind']>> = { 'secret-file': 'secret', 'public-key': 'public-key', 'jwks': 'jwks' }
 /** The time of the last chunk is known to the minute. */
-const TIME_UNITS_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNFINISHED_MS_MIN = 60_000
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30, 'T': 2 ** 40 }
 
 /** Throws a UsageError (exit code 2) with all mistakes, each of which names the flag, the variable or the file at fault. */
@@ -91,23 +93,34 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
   // A setting that is wrong is refused here, too: what is printed could be used.
   const config = configOf(settings, mistakes)
   const isCheck = flags.has('check-config')
-  if (isCheck) checkNamed(config, mistakes)
+  if (isCheck) checkNamed(config, settings, client, mistakes)
   mistakes.refuse()
   if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings, client) }
   return { run: isCheck ? 'check-config' : 'daemon', config, settings }
 }
 
-/** What settings name is there, as far as can be told without starting: the keys, unless the first start is to make them, and the group. */
-function checkNamed({ keySource, makeSecret, socketGroup }: Partial<Config>, mistakes: Mistakes): void {
-  const named = (check: () => unknown): void => mistakes.attempt(() => {
-    try {
-      check()
-    } catch (cause) {
-      throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause })
-    }
-  })
-  if (keySource !== undefined && (makeSecret !== true || existsSync(keySource.path))) named(() => loadKeys(keySource))
-  if (socketGroup !== undefined) named(() => groupIdOf(socketGroup))
+/** What settings name is there, as far as can be told without starting: keys and tokens, unless the first start is to make them, and the group. */
+function checkNamed(config: Config, settings: Settings, client: ClientTable, mistakes: Mistakes): void {
+  const { keySource, makeSecret } = config as Partial<Config>
+  const toBeMade = makeSecret === true && keySource !== undefined && !existsSync(keySource.path) ? keySource.path : undefined
+  if (keySource !== undefined && toBeMade === undefined) mistakes.attempt(() => keysOf(config, settings))
+  mistakes.attempt(() => groupOf(config, settings))
+  for (const name of ['token-file', 'secret-file']) {
+    const path = client.values[name]
+    if (typeof path !== 'string' || resolve(path) === toBeMade) continue
+    mistakes.attempt(() => ofSetting(`${client.path}: client.${name}: ${path} cannot be read`, () => readNamedFile(path)))
+  }
+}
+
+/** Reads the keys. Throws a UsageError that calls the setting by where it stands, and says what is wrong with the file. */
+export function keysOf({ keySource }: Pick<Config, 'keySource'>, settings: Settings): Keys {
+  const name = KEY_SETTINGS.find(each => KEY_KINDS[each] === keySource.kind) ?? ''
+  return ofSetting(labelOf(name, settings), () => loadKeys(keySource))
+}
+
+/** The number of the sockets' group; undefined where there is to be none. Throws a UsageError as `keysOf` does. */
+export function groupOf({ socketGroup }: Pick<Config, 'socketGroup'>, settings: Settings): number | undefined {
+  return socketGroup === undefined ? undefined : ofSetting(labelOf('socket-group', settings), () => groupIdOf(socketGroup))
 }
 
 /** Where the store is; absolute. */
@@ -117,14 +130,18 @@ export function storePathOf(settings: Settings): string {
 
 /** How long an unfinished transfer is kept without a chunk, in ms. */
 export function unfinishedKeptOf(settings: Settings): number {
-  return durationMs(labelOf('expire-unfinished', settings), settings.get('expire-unfinished')?.values[0])
+  const label = labelOf('expire-unfinished', settings)
+  const value = settings.get('expire-unfinished')?.values[0]
+  const keptMs = time(label, value)
+  if (keptMs < UNFINISHED_MS_MIN) throw new UsageError(`${label} is a minute (1m) or more, not ${JSON.stringify(value)}`)
+  return keptMs
 }
 
-function durationMs(label: string, value = ''): number {
-  const [, digits = '', unit = ''] = /^([1-9]\d{0,5})([mhd])$/.exec(value) ?? []
-  const unitMs = TIME_UNITS_MS[unit]
-  if (unitMs === undefined) throw new UsageError(`${label} is a time such as 7d, 12h or 30m, not ${JSON.stringify(value)}`)
-  return Number(digits) * unitMs
+/** In ms. */
+function time(label: string, value = ''): number {
+  const ms = durationMs(value) ?? 0
+  if (ms === 0) throw new UsageError(`${label} is a time such as 7d, 12h, 30m or 30s, not ${JSON.stringify(value)}`)
+  return ms
 }
 
 /** Where there are mistakes, what depends on them is undefined, whatever the type says. */
@@ -142,7 +159,7 @@ function configOf(settings: Settings, mistakes: Mistakes): Config {
     ...(socketGroup === undefined ? {} : { socketGroup }),
     socketMode: read('socket-mode', fileMode),
     storePath: storePathOf(settings),
-    ...mistakes.attempt(() => keysOf(settings)),
+    ...mistakes.attempt(() => keySourceOf(settings)),
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
     requireExp: one('require-exp') === 'true',
@@ -152,7 +169,7 @@ function configOf(settings: Settings, mistakes: Mistakes): Config {
     unfinishedKeptMs: mistakes.attempt(() => unfinishedKeptOf(settings)),
     userLimits,
     limitsByUser: new Map(namedIn('users', settings).map(user => [user, smallest(userLimitsOf(`users.${user}.`, read), userLimits)])),
-    keptMsByTag: new Map(namedIn('tags', settings).map(tag => [tag, read(`tags.${tag}.expires`, durationMs)])),
+    keptMsByTag: new Map(namedIn('tags', settings).map(tag => [tag, read(`tags.${tag}.expires`, time)])),
     bytesPerSecond: read('limit-rate', rate),
     scrubBytesPerSecond: read('scrub-rate', sizeOrNone),
     connectionsMax: read('connections', count) as number,
@@ -181,9 +198,9 @@ function namedIn(table: ScopeTable, settings: Settings): readonly string[] {
   return [...new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))]
 }
 
-function keysOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
+function keySourceOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
   const given = KEY_SETTINGS.filter(name => settings.has(name))
-  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => `--${name}`).join(' or ')}`)
+  if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => labelOf(name, settings)).join(' or ')}`)
   const [name = 'secret-file'] = given
   const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
   return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === DEFAULT }
@@ -217,7 +234,8 @@ function choiceOf<T extends string>(known: readonly T[]): Reader<T> {
   }
 }
 
-function sizeBytes(label: string, value: string | undefined): number {
+/** A size, or a plain number. Throws a UsageError that calls the setting by the label. */
+export function sizeBytes(label: string, value: string | undefined): number {
   if (value === undefined) return SIZE_BYTES_MAX
   const [, digits = '', unit = ''] = /^(\d{1,16})([KMGT]?)$/i.exec(value) ?? []
   const size = digits === '' ? Number.NaN : Number(digits) * (SIZE_UNITS[unit.toUpperCase()] ?? Number.NaN)
@@ -241,7 +259,7 @@ function count(label: string, value: string | undefined): number | undefined {
 }
 
 /** As the operator wrote it: a flag, a variable, or a key with its file. */
-function labelOf(name: string, settings: Settings): string {
+export function labelOf(name: string, settings: Settings): string {
   const origin = settings.get(name)?.origin ?? DEFAULT
   if (origin === DEFAULT) return `--${name}`
   return origin.startsWith('/') ? `${origin}: ${name}` : origin

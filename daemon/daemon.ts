@@ -5,12 +5,14 @@
 import { TallyError } from '../protocol/errors.ts'
 import type { Identity } from './auth/token.ts'
 import { Counts } from './counts.ts'
-import { BusyServed, Dispatcher } from './dispatch.ts'
+import type { Connection } from './connection.ts'
+import { Dispatcher } from './dispatch.ts'
 import { FlowLimits } from './flow.ts'
-import { CONNECTIONS_MAX, type LimitsOf, NO_LIMITS, type UserLimits } from './limits.ts'
+import { CONNECTIONS_MAX, type LimitsOf, NO_LIMITS, OPERATOR_CONNECTIONS, type UserLimits } from './limits.ts'
 import { Listener } from './listener.ts'
 import type { Logger } from './log.ts'
 import type { Gauges } from './metrics/metrics.ts'
+import { OverLimit } from './over-limit.ts'
 import { Rate } from './rate.ts'
 import { type Operator, type Services, Session } from './session.ts'
 import { rangesOf } from './storage/blocks.ts'
@@ -149,20 +151,28 @@ export class Daemon {
       collectGarbage: () => this.#housekeeping.collect(),
     }
     const connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX
-    this.#listener = new Listener((connection, isOverLimit) => {
-      if (isOverLimit) {
-        this.counts.connectionsRefused++
-        return new BusyServed(connection, connectionsMax)
-      }
+    const serve = (connection: Connection, onClosed = () => {}): Dispatcher => {
       this.counts.connections++
       const session = new Session(++this.#sessionCount, connection, services)
       this.#sessions.add(session)
       log.debug('connected', { connection: session.id })
       return new Dispatcher(session, () => {
         this.#sessions.delete(session)
+        onClosed()
         log.debug('disconnected', { connection: session.id })
       })
-    }, nowMs, connectionsMax)
+    }
+    let operators = 0
+    this.#listener = new Listener((connection, isOverLimit) => (isOverLimit ? new OverLimit(connection, {
+      connectionsMax,
+      refused: () => this.counts.connectionsRefused++,
+      letIn: token => {
+        // Who has not shown such a token takes none of these places.
+        if (operators >= OPERATOR_CONNECTIONS || !this.#isOperator(token)) return undefined
+        operators++
+        return serve(connection, () => operators--)
+      },
+    }) : serve(connection)), nowMs, connectionsMax)
   }
 
   /** Listens, and takes up what an earlier run left undone. Throws `ListenError`. */
@@ -230,6 +240,14 @@ export class Daemon {
     await this.#scrub.stop()
     await this.#housekeeping.stop()
     await this.#options.store.close()
+  }
+
+  #isOperator(token: string): boolean {
+    try {
+      return this.#options.verifyToken(token).scope.has('admin')
+    } catch {
+      return false
+    }
   }
 
   /** The last answers are on their way; a peer that does not read them is not waited for. */

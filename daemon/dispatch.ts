@@ -3,10 +3,9 @@
  * `protocol/messages.ts`, its form in `protocol/validate.ts` and `encode.ts`, a handler, and a line here.
  */
 import { TallyError, asTallyError } from '../protocol/errors.ts'
-import { type Decoded, RefusedMessage, countText, decodeMessage, encodeMessage } from '../protocol/index.ts'
+import { type Decoded, RefusedMessage, decodeMessage } from '../protocol/index.ts'
 import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
 import type { FrameType } from '../protocol/text-frame.ts'
-import type { Connection } from './connection.ts'
 import { handleAuthentication } from './handlers/authentication.ts'
 import { handleFetch } from './handlers/fetch.ts'
 import { handleFind } from './handlers/find.ts'
@@ -17,7 +16,7 @@ import { handleTag } from './handlers/tag.ts'
 import { handleTransfer } from './handlers/transfer.ts'
 import { handleWatch } from './handlers/watch.ts'
 import type { Served } from './listener.ts'
-import { NIL_UUID, type Session } from './session.ts'
+import type { Session } from './session.ts'
 
 /** Messages that are judged before the next one is looked at give a promise; others answer on their own time. */
 function handle(session: Session, { message, encoding }: Decoded): void | Promise<void> {
@@ -118,43 +117,4 @@ function subjectOf({ message, encoding }: Decoded): { messageId: string; encodin
 function toldBy(cause: unknown): { messageId: string; encoding: Encoding } | undefined {
   if (!(cause instanceof RefusedMessage) || cause.messageId === undefined || cause.encoding === undefined) return undefined
   return { messageId: cause.messageId, encoding: cause.encoding }
-}
-
-/** One connection more than the daemon serves: whatever it says first is answered `busy`. */
-export class BusyServed implements Served {
-  readonly isAuthenticated = false
-  readonly #connection: Connection
-  readonly #connectionsMax: number
-
-  constructor(connection: Connection, connectionsMax: number) {
-    this.#connection = connection
-    this.#connectionsMax = connectionsMax
-  }
-
-  receive(type: FrameType, payload: Uint8Array): void {
-    let told: { messageId: string; encoding: Encoding } | undefined
-    try {
-      const { message, encoding } = decodeMessage(type, payload)
-      told = { messageId: message.messageId, encoding }
-    } catch (cause) {
-      told = toldBy(cause)
-    }
-    const { messageId, encoding } = told ?? { messageId: NIL_UUID, encoding: 'json' }
-    const limit = this.#connectionsMax
-    const reason = `the daemon serves ${countText(limit, 'connection')} at once`
-    const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details: { limit, 'retry-after': 1_000 } } as const
-    this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))
-    this.#connection.close()
-  }
-
-  malformed(): void {
-    this.#connection.destroy()
-  }
-
-  drained(): void {}
-  passTime(): void {}
-  ended(): void {
-    this.#connection.close()
-  }
-  closed(): void {}
 }

@@ -8,6 +8,12 @@ import { NO_QUOTA, type Quota } from './storage/quota.ts'
 /** Of all users together, where nobody says otherwise. */
 export const CONNECTIONS_MAX = 10_000
 
+/**
+ * Beyond `connections`, and beyond each user's own, for tokens with the scope `admin`: an operator can look in when all are taken. Enough
+ * for a few people with a few commands each.
+ */
+export const OPERATOR_CONNECTIONS = 8
+
 export interface UserLimits {
   readonly quota: Quota
   /** At once. */

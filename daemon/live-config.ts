@@ -5,47 +5,58 @@
 import { homedir } from 'node:os'
 import type { Environment } from '../protocol/defaults.ts'
 import type { ValueMap } from '../protocol/messages.ts'
-import { loadKeys } from './auth/keys.ts'
 import type { TokenRules } from './auth/token.ts'
-import { type Config, readConfig } from './config.ts'
+import { type Config, keysOf, readConfig } from './config.ts'
 import { makeSecret } from './first-secret.ts'
 import { FLAGS } from './flags.ts'
 import type { Settings } from './settings.ts'
 
+/** A setting's values; none where it is not set. */
+export interface Change {
+  readonly name: string
+  readonly before: readonly string[]
+  readonly after: readonly string[]
+}
+
 export interface Reloaded {
-  /** Settings that hold from now on. */
-  readonly changed: readonly string[]
-  /** Settings that differ from those of the start, and wait for the next one. */
-  readonly waiting: readonly string[]
+  /** What holds from now on. */
+  readonly changed: readonly Change[]
+  /** What differs from the start, and waits for the next one. */
+  readonly waiting: readonly Change[]
 }
 
 export class LiveConfig {
   /** The secret was not there before. */
   readonly hasMadeSecret: boolean
+  readonly atStart: Settings
   readonly #args: readonly string[]
   readonly #env: Environment
-  readonly #atStart: Settings
   #config: Config
   #settings: Settings
   #rules: TokenRules
 
   /**
    * `config` and `settings` are what `readConfig` made of `args` and `env`. The first start makes
-   * the secret where no key is configured. Throws where the keys cannot be used.
+   * the secret where no key is configured. Throws a UsageError where the keys cannot be used.
    */
   constructor(config: Config, settings: Settings, args: readonly string[], env: Environment) {
     this.hasMadeSecret = config.makeSecret && makeSecret(config.keySource.path)
     this.#args = args
     this.#env = env
     this.#config = config
-    this.#atStart = settings
+    this.atStart = settings
     this.#settings = settings
-    this.#rules = rulesOf(config)
+    this.#rules = rulesOf(config, settings)
   }
 
   /** What holds now. Of what needs a new start this is the latest reading, which nobody looks at again. */
   get config(): Config {
     return this.#config
+  }
+
+  /** As they were read last. */
+  get settings(): Settings {
+    return this.#settings
   }
 
   get rules(): TokenRules {
@@ -57,27 +68,28 @@ export class LiveConfig {
    * next start); one that nobody set has no values. The keys by their fingerprints.
    */
   described(): ValueMap {
-    const settings = named(this.#atStart, this.#settings).map(name => {
+    const settings = named(this.atStart, this.#settings).map(name => {
       const live = isLive(name)
-      const { values = [], origin = 'default' } = (live ? this.#settings : this.#atStart).get(name) ?? {}
-      const next = live || said(this.#atStart, name) === said(this.#settings, name) ? {} : { next: this.#settings.get(name)?.values ?? [] }
+      const { values = [], origin = 'default' } = (live ? this.#settings : this.atStart).get(name) ?? {}
+      const next = live || said(this.atStart, name) === said(this.#settings, name) ? {} : { next: this.#settings.get(name)?.values ?? [] }
       return { name, values, origin, live, ...next }
     })
     return { settings, keys: [...this.#rules.keys.ids] }
   }
 
-  /** Reads everything anew, the keys included. Throws a UsageError, or an Error about the keys; then nothing has changed. */
+  /** Reads everything anew, the keys included. Throws a UsageError; then nothing has changed. */
   reload(): Reloaded {
     const command = readConfig(this.#args, this.#env, homedir())
     if (command.run !== 'daemon') throw new Error('these arguments do not run a daemon')
-    const rules = rulesOf(command.config)
+    const rules = rulesOf(command.config, command.settings)
     const before = this.#settings
-    const differing = (live: boolean, since: Settings): readonly string[] => named(since, command.settings)
+    const differing = (live: boolean, since: Settings): readonly Change[] => named(since, command.settings)
       .filter(name => isLive(name) === live && said(since, name) !== said(command.settings, name))
+      .map(name => ({ name, before: since.get(name)?.values ?? [], after: command.settings.get(name)?.values ?? [] }))
     this.#config = command.config
     this.#settings = command.settings
     this.#rules = rules
-    return { changed: differing(true, before), waiting: differing(false, this.#atStart) }
+    return { changed: differing(true, before), waiting: differing(false, this.atStart) }
   }
 }
 
@@ -95,9 +107,10 @@ function said(settings: Settings, name: string): string {
   return JSON.stringify(settings.get(name)?.values ?? [])
 }
 
-function rulesOf({ keySource, issuer, audience, requireExp, userClaim }: Config): TokenRules {
+function rulesOf(config: Config, settings: Settings): TokenRules {
+  const { issuer, audience, requireExp, userClaim } = config
   return {
-    keys: loadKeys(keySource),
+    keys: keysOf(config, settings),
     requireExp,
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),

@@ -4,16 +4,15 @@
  * TERM, 2 for a usage error, 1 for everything else. Its commands (`tallyd fsck`) have exit codes of their own.
  */
 import { homedir } from 'node:os'
+import { resolve } from 'node:path'
 import { asOwner } from './as-owner.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
-import { commandOf, commandRows } from './commands/index.ts'
-import { UsageError, readConfig } from './config.ts'
+import { type Config, UsageError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
-import { LiveConfig } from './live-config.ts'
-import { serve } from './serve.ts'
-import { migrateStore } from './storage/local/migrate.ts'
+import { limitsThatNeverHold } from './never-holds.ts'
+import type { Settings } from './settings.ts'
 import { NotOwnerError } from './storage/local/owner.ts'
-import { STORE_VERSION } from './storage/local/version.ts'
+import { StoreThreads } from './storage/local/threads.ts'
 import { version } from './version.ts'
 
 /** Before anything uses the pool: writes and syncs of many files wait for each other on four threads (+ 60 % with 100 busy files). */
@@ -21,21 +20,37 @@ process.env['UV_THREADPOOL_SIZE'] ??= '16'
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2)
-  const storeCommand = commandOf(args)
-  if (storeCommand !== undefined) {
-    process.exitCode = await runCommand(storeCommand, args.slice(1), process.env).catch(commandFailed)
+  if (args[0] !== undefined && !args[0].startsWith('-')) {
+    const { commandOf } = await import('./commands/index.ts')
+    process.exitCode = await runCommand(commandOf(args), args.slice(1), process.env).catch(commandFailed)
     return
   }
   const command = readConfig(args, process.env, homedir())
-  if (command.run === 'help') process.stdout.write(helpText(commandRows))
+  if (command.run === 'help') process.stdout.write(helpText((await import('./commands/index.ts')).commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
-  else if (command.run === 'migrate') process.stdout.write(migrated(command.storePath))
+  else if (command.run === 'migrate') process.stdout.write(await migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') process.stdout.write('the configuration is right\n')
-  else await serve(new LiveConfig(command.config, command.settings, args, process.env))
+  else if (command.run === 'check-config') tellChecked(command.settings)
+  else await runDaemon(command.config, command.settings, args)
 }
 
-function migrated(storePath: string): string {
+/** Everything is right; what may be meant otherwise is told all the same. */
+function tellChecked(settings: Settings): void {
+  process.stderr.write(limitsThatNeverHold(settings).map(warning => `tallyd: warning: ${warning}\n`).join(''))
+  process.stdout.write('the configuration is right\n')
+}
+
+/** The store's threads start while this one loads what it serves with: that is a fifth of the time until it answers. */
+async function runDaemon(config: Config, settings: Settings, args: readonly string[]): Promise<void> {
+  const threads = new StoreThreads({ directory: resolve(config.storePath), durability: config.durability })
+  threads.start()
+  const [{ LiveConfig }, { serve }] = await Promise.all([import('./live-config.ts'), import('./serve.ts')])
+  await serve(new LiveConfig(config, settings, args, process.env), threads)
+}
+
+async function migrated(storePath: string): Promise<string> {
+  const { migrateStore } = await import('./storage/local/migrate.ts')
+  const { STORE_VERSION } = await import('./storage/local/version.ts')
   const from = migrateStore(storePath)
   return from === STORE_VERSION ? `${storePath} has version ${from} already\n` : `${storePath}: from version ${from} to ${STORE_VERSION}\n`
 }

@@ -16,6 +16,15 @@ export class UsageError extends Error {
   }
 }
 
+/** What `use` gives. Whatever it throws becomes a mistake in the setting that the label calls. */
+export function ofSetting<T>(label: string, use: () => T): T {
+  try {
+    return use()
+  } catch (cause) {
+    throw new UsageError(`${label}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+}
+
 export class Mistakes {
   readonly #found: string[] = []
 

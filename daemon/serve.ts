@@ -5,31 +5,37 @@
 import { isatty } from 'node:tty'
 import type { ValueMap } from '../protocol/messages.ts'
 import { verifyToken } from './auth/token.ts'
-import type { Config } from './config.ts'
+import { groupOf, labelOf } from './config.ts'
 import { Daemon } from './daemon.ts'
-import type { LiveConfig } from './live-config.ts'
+import type { Change, LiveConfig } from './live-config.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
-import { type MetricsAddress, MetricsServer } from './metrics/server.ts'
+import type { MetricsAddress } from './metrics/server.ts'
+import { limitsThatNeverHold } from './never-holds.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
+import type { Settings } from './settings.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
-import { groupIdOf, type SocketAccess } from './unix-socket.ts'
+import type { StoreThreads } from './storage/local/threads.ts'
+import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
 const STDERR = 2
 
-/** Resolves when it is ready; ends the process when it is told to. Throws what keeps it from starting. */
-export async function serve(live: LiveConfig): Promise<void> {
+/** Resolves when it is ready; ends the process when it is told to. `threads`: the store's. Throws what keeps it from starting. */
+export async function serve(live: LiveConfig, threads: StoreThreads): Promise<void> {
   boundYoungGeneration()
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
+  warnOf(live.atStart, log)
+  const socketAccess = socketAccessOf(live)
   const store = await openLocalStore({
     path: config.storePath,
     durability: config.durability,
     minFreeBytes: config.minFreeBytes,
+    threads,
     log: (event, details) => (event === 'storage-failed' ? log.error : log.info)(event, details),
   })
   const socketFds = passedSockets(process.env, process.pid)
@@ -37,7 +43,7 @@ export async function serve(live: LiveConfig): Promise<void> {
     store,
     socketPaths: socketFds.length > 0 && config.areSocketsDefault ? [] : config.sockets,
     socketFds,
-    socketAccess: socketAccessOf(config),
+    socketAccess,
     verifyToken: token => verifyToken(token, live.rules, Date.now()),
     log,
     limits: config,
@@ -52,10 +58,11 @@ export async function serve(live: LiveConfig): Promise<void> {
   const unready = (): string | undefined => (daemon.isReady ? store.room().refusal?.message : 'starting or stopping')
   onSignals(live, daemon, log)
   try {
+    // First, so that nobody is served by a daemon that cannot stay.
+    if (config.metrics !== undefined) await answerMonitors(config.metrics, daemon, live, unready)
     await daemon.start()
-    if (config.metrics !== undefined) await answerMonitors(config.metrics, daemon, config.storePath, unready)
   } catch (error) {
-    await store.close()
+    await daemon.stop()
     throw error
   }
   const { storePath, durability } = config
@@ -71,11 +78,9 @@ function storeFigures(path: string, store: LocalStore): ValueMap {
   return { path, 'free': freeBytes, 'min-free': minFreeBytes, ...refused }
 }
 
-function socketAccessOf({ socketGroup, socketMode }: Config): SocketAccess {
-  return {
-    ...(socketGroup === undefined ? {} : { groupId: groupIdOf(socketGroup) }),
-    mode: socketMode,
-  }
+function socketAccessOf({ config, atStart }: LiveConfig): SocketAccess {
+  const groupId = groupOf(config, atStart)
+  return { ...(groupId === undefined ? {} : { groupId }), mode: config.socketMode }
 }
 
 /** Level and format as they are set now; what repeats is counted. */
@@ -94,11 +99,15 @@ function liveLogger(live: LiveConfig): Logger {
 }
 
 async function answerMonitors(
-  address: MetricsAddress, daemon: Daemon, storePath: string, unready: () => string | undefined,
+  address: MetricsAddress, daemon: Daemon, live: LiveConfig, unready: () => string | undefined,
 ): Promise<void> {
-  const metrics = await createMetrics(daemon.counts, () => daemon.gauges, storePath)
+  const metrics = await createMetrics(daemon.counts, () => daemon.gauges, live.config.storePath)
+  // Node's HTTP brings all of its client along: 10 ms and some MB that only monitors need.
+  const { MetricsServer } = await import('./metrics/server.ts')
   const server = new MetricsServer({ metrics, unready })
-  await server.listen(address)
+  await server.listen(address).catch((cause: unknown) => {
+    throw new ListenError(`${labelOf('metrics', live.atStart)}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  })
   // Until the very end: who waits for us to stop asks here.
   process.on('exit', () => server.stop())
 }
@@ -133,12 +142,23 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   try {
     const { changed, waiting } = live.reload()
     const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
-    log.info('settings and keys were read again', { changed: changed.join(' '), ended })
-    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: waiting.join(' ') })
-    return { changed, waiting, ended }
+    log.info('settings and keys were read again', { changed: textOf(changed), ended })
+    if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: textOf(waiting) })
+    warnOf(live.settings, log)
+    const names = (changes: readonly Change[]): string[] => changes.map(({ name }) => name)
+    return { changed: names(changed), waiting: names(waiting), changes: [...changed, ...waiting].map(change => ({ ...change })), ended }
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })
     return { failure }
   }
+}
+
+function warnOf(settings: Settings, log: Logger): void {
+  for (const warning of limitsThatNeverHold(settings)) log.warn('a limit never holds', { reason: warning })
+}
+
+function textOf(changes: readonly Change[]): string {
+  const text = (values: readonly string[]): string => values.join(' ') || 'not set'
+  return changes.map(({ name, before, after }) => `${name} ${text(before)} → ${text(after)}`).join(', ')
 }

@@ -186,8 +186,8 @@ export class Session {
   /**
    * A place among the user's connections: the one that this connection has, or another, to be given to `become` or `giveUp`. Throws `busy`.
    */
-  enter(user: string): UserShare {
-    return this.#share?.user === user ? this.#share : this.services.users.enter(user)
+  enter(identity: Identity): UserShare {
+    return this.#share?.user === identity.user ? this.#share : this.services.users.enter(identity)
   }
 
   /** The AUTHENTICATION has been judged: the place is given back unless it became this connection's. */

@@ -30,6 +30,12 @@ export interface ClientTable {
   readonly values: Readonly<Record<string, TomlValue>>
 }
 
+/** One of those that may say something, and what it calls a setting. */
+interface Place {
+  readonly values: FlagValues
+  readonly origin: (name: string) => string
+}
+
 /** Of these one place may say one: the highest place that says any of them decides for all of them. */
 export const KEY_SETTINGS: readonly string[] = ['secret-file', 'public-key', 'jwks']
 
@@ -41,15 +47,15 @@ export function readSettings(
   flags: FlagValues, env: Environment, home: string, mistakes: Mistakes,
 ): { readonly settings: Settings; readonly client: ClientTable } {
   const variables = readEnvironment(env, mistakes)
-  const named = flags.get('config')?.[0] ?? variables.get('config')?.[0]
-  const path = resolve(named ?? configPath(env, home))
-  const isThere = named !== undefined || existsSync(path)
-  const file: ConfigFile = isThere ? readConfigFile(path, mistakes) : { values: new Map(), scoped: [], client: {} }
-  const places: readonly { values: FlagValues; origin: (name: string) => string }[] = [
+  const typed: readonly Place[] = [
     { values: flags, origin: name => `--${name}` },
     { values: variables, origin: name => variableOf({ name }) },
-    { values: file.values, origin: () => path },
   ]
+  const naming = typed.find(({ values }) => values.has('config'))
+  const path = resolve(naming?.values.get('config')?.[0] ?? configPath(env, home))
+  const isThere = naming !== undefined || existsSync(path)
+  const file: ConfigFile = isThere ? readConfigFile(path, mistakes, naming?.origin('config')) : { values: new Map(), scoped: [], client: {} }
+  const places: readonly Place[] = [...typed, { values: file.values, origin: () => path }]
   const keyPlace = places.find(({ values }) => KEY_SETTINGS.some(name => values.has(name)))
   const settings = new Map<string, Setting>()
   for (const { name, inFile, fallback } of FLAGS) {

@@ -4,7 +4,8 @@
  */
 import { TallyError } from '../protocol/errors.ts'
 import { countText } from '../protocol/quantities.ts'
-import type { LimitsOf } from './limits.ts'
+import type { Identity } from './auth/token.ts'
+import { type LimitsOf, OPERATOR_CONNECTIONS } from './limits.ts'
 import { Rate } from './rate.ts'
 import { DELAY_MS_MAX } from './turns.ts'
 
@@ -26,11 +27,11 @@ export class Users {
     this.#limitsOf = limitsOf
   }
 
-  /** One connection more. Throws `busy` with the `limit` where the user has as many as allowed. */
-  enter(user: string): UserShare {
+  /** One connection more. Throws `busy` with the `limit` where the user has as many as allowed; an operator may have a few more. */
+  enter({ user, scope }: Pick<Identity, 'user' | 'scope'>): UserShare {
     const share = this.#shares.get(user) ?? { user, connections: 0, pendingBytes: 0, rate: new Rate(() => this.#limitsOf(user).bytesPerSecond) }
     const limit = this.#limitsOf(user).connectionsMax
-    if (share.connections >= limit) {
+    if (share.connections >= limit + (scope.has('admin') ? OPERATOR_CONNECTIONS : 0)) {
       const reason = `a user may have ${countText(limit, 'connection')} at once`
       throw new TallyError('busy', reason, { limit, used: share.connections, 'retry-after': 1_000 })
     }

@@ -3,7 +3,7 @@
  * so is a variable of the environment that means nothing.
  */
 import { parseArgs } from 'node:util'
-import { CLIENT_VARIABLES, DAEMON_VARIABLES, type Environment, VARIABLE_PREFIX, unknownVariables } from '../../protocol/index.ts'
+import { CLIENT_VARIABLES, DAEMON_VARIABLES, type Environment, VARIABLE_PREFIX, durationMs, unknownVariables } from '../../protocol/index.ts'
 
 /** The user's mistake: exit code 2. */
 export class UsageError extends Error {
@@ -126,7 +126,6 @@ function nearest(given: string, known: readonly string[]): string | undefined {
 }
 
 const FACTORS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** `1024`, `64K`, `10G`: powers of 1024, as bytes. Throws UsageError. */
 export function sizeOf(name: string, text: string): number {
@@ -138,9 +137,9 @@ export function sizeOf(name: string, text: string): number {
 
 /** `30s`, `10m`, `2h`, `7d`, as seconds. Throws UsageError. */
 export function secondsOf(name: string, text: string): number {
-  const [, digits = '', unit = ''] = /^([0-9]{1,9})([smhd])$/.exec(text) ?? []
-  if (digits === '') throw new UsageError(`--${name} is a time such as 30s, 10m, 2h or 7d, not ${JSON.stringify(text)}`)
-  return Number(digits) * (SECONDS[unit] ?? Number.NaN)
+  const ms = durationMs(text)
+  if (ms === undefined) throw new UsageError(`--${name} is a time such as 30s, 10m, 2h or 7d, not ${JSON.stringify(text)}`)
+  return ms / 1000
 }
 
 /** Throws UsageError. */

@@ -37,9 +37,21 @@ function textOf(found: ValueMap): string {
   const widths = [0, 1, 2].map(column => Math.max(0, ...rows.map(row => row[column]?.length ?? 0)))
   const lines = rows.map(row => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
   const keys = listOf(found['keys']).map(key => `key ${escaped(String(key).slice(0, KEY_CHARS))}…`)
-  const changes = (['changed', 'waiting'] as const).filter(what => found[what] !== undefined)
-    .map(what => `${what === 'changed' ? 'changed' : 'waiting for the next start'}: ${escaped(listOf(found[what]).join(' ')) || 'nothing'}`)
-  return [...lines, ...keys, ...changes].join('\n')
+  return [...lines, ...keys, ...changesIn(found)].join('\n')
+}
+
+/** After a reload: what it changed, and what waits, each setting with its old values and its new ones. */
+function changesIn(found: ValueMap): readonly string[] {
+  if (found['changed'] === undefined) return []
+  const waiting = new Set(listOf(found['waiting']))
+  const changes = listOf(found['changes']).map(change => change as ValueMap)
+  const width = Math.max(0, ...changes.map(({ name }) => String(name).length))
+  const section = (title: string, ofWaiting: boolean): readonly string[] => {
+    const rows = changes.filter(({ name }) => waiting.has(name as string) === ofWaiting)
+      .map(({ name, before, after }) => escaped(`  ${String(name).padEnd(width)}  ${textOfValues(before)} → ${textOfValues(after)}`))
+    return rows.length > 0 ? [title, ...rows] : ofWaiting ? [] : [`${title} nothing`]
+  }
+  return [...section('changed:', false), ...section('holds from the next start on:', true)]
 }
 
 function textOfValues(values: ValueMap[string] | undefined): string {

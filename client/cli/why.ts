@@ -2,6 +2,7 @@
  * `tally why`: in sentences, what a transfer waits for and what of it is damaged. Asking needs a token with the scope admin; the same
  * user's is minted for it.
  */
+import { TallyError } from '../../protocol/index.ts'
 import { UsageError } from './arguments.ts'
 import { type Command, connectAs } from './command.ts'
 import { EXIT } from './exit.ts'
@@ -25,8 +26,18 @@ export const why: Command = {
     const id = parseId(text)
     if (!('fid' in id) || id.file !== undefined) throw new UsageError('why takes a FID: a transfer is what finishes')
     await using tally = await connectAs(context, ['admin'])
-    const sentences = await tally.operator.why(given.one('user') ?? tally.user, id.fid, { signal })
+    const user = given.one('user')
+    const sentences = await tally.operator.why(user ?? tally.user, id.fid, { signal }).catch(error => { throw withHint(error, id.fid, user, tally.user) })
     output.result(sentences.map(escaped).join('\n'), { fid: id.fid, because: sentences })
     return EXIT.DONE
   },
+}
+
+/** The same error, and what may be asked instead. */
+function withHint(error: unknown, fid: string, given: string | undefined, ours: string): unknown {
+  if (!(error instanceof TallyError)) return error
+  const told = (more: string): TallyError => new TallyError(error.code, `${error.message}${more}`, error.details, { cause: error })
+  if (error.code === 'forbidden') return told(`; \`tally status ${fid}\` needs only "find", and shows what a transfer of one's own lacks`)
+  if (error.code !== 'not-found') return error
+  return told(` of user ${JSON.stringify(given ?? ours)}${given === undefined ? '; --user NAME asks for another\'s' : ''}`)
 }

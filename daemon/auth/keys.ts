@@ -3,8 +3,8 @@
  * Whatever a token's header says about its own key, other than `kid`, is never looked at (protocol, section 5).
  */
 import { createHash, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Algorithm } from 'jsonwebtoken'
+import { readNamedFile } from '../named-file.ts'
 
 /** Which file the keys are in, and how to read it. */
 export interface KeySource {
@@ -34,7 +34,7 @@ const RSA_ALGORITHMS: readonly Algorithm[] = ['RS256', 'RS384', 'RS512', 'PS256'
 /** Reads the keys. Throws an Error that names the file where there is none in it that is fit for use. */
 export function loadKeys(source: KeySource): Keys {
   try {
-    const bytes = readFileSync(source.path)
+    const bytes = readNamedFile(source.path)
     if (source.kind === 'jwks') return fromJwks(bytes.toString())
     const key = source.kind === 'secret' ? secretKey(bytes) : pemKey(bytes.toString())
     return { find: () => key, ids: new Set([key.id]) } // one key for all: a kid that the issuer adds picks nothing
@@ -56,13 +56,13 @@ function secretKey(file: Uint8Array): TokenKey {
 
 function pemKey(text: string): TokenKey {
   if (text.includes('PRIVATE KEY')) throw new Error('it is a private key, and the daemon must not have it: give it the public one')
-  const key = createPublicKey(text)
+  const key = told('it is no public key in PEM', () => createPublicKey(text))
   return publicTokenKey(key, algorithmsOf(key))
 }
 
 /** Keys by `kid`; without one only where there is no choice. Keys of kinds that we do not know are ignored (RFC 7517, 5). */
 function fromJwks(text: string): Keys {
-  const document: unknown = JSON.parse(text)
+  const document = told('it is not JSON', (): unknown => JSON.parse(text))
   const entries: unknown = typeof document === 'object' && document !== null && 'keys' in document ? document.keys : undefined
   if (!Array.isArray(entries)) throw new Error('it has no array "keys"')
   const byKid = new Map<string, TokenKey>()
@@ -94,6 +94,15 @@ function jwkKey(entry: unknown): TokenKey | undefined {
   const key = createPublicKey({ key: jwk, format: 'jwk' })
   const algorithms = algorithmsOf(key).filter(algorithm => jwk['alg'] === undefined || jwk['alg'] === algorithm)
   return algorithms.length === 0 ? undefined : publicTokenKey(key, algorithms)
+}
+
+/** In our words: a parser's own may quote the file, which may be a secret in the wrong place. */
+function told<T>(mistake: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch {
+    throw new Error(mistake)
+  }
 }
 
 function publicTokenKey(key: KeyObject, algorithms: readonly Algorithm[]): TokenKey {

@@ -11,12 +11,8 @@ export const COMMANDS: readonly StoreCommand[] = [fsck, gc, exportCommand, impor
 /** The rows of tallyd's help. */
 export const commandRows: readonly (readonly [typed: string, help: string])[] = COMMANDS.flatMap(({ examples: [first] }) => first === undefined ? [] : [first])
 
-/**
- * The command that the arguments begin with; undefined where they begin with a flag or there are none. Throws a UsageError for an unknown
- * one.
- */
-export function commandOf([name]: readonly string[]): StoreCommand | undefined {
-  if (name === undefined || name.startsWith('-')) return undefined
+/** The command that the arguments begin with. Throws a UsageError for an unknown one. */
+export function commandOf([name = '']: readonly string[]): StoreCommand {
   const command = COMMANDS.find(each => each.name === name)
   if (command !== undefined) return command
   const near = nearest(name, COMMANDS.map(each => each.name))

@@ -19,7 +19,7 @@ import type { UserShare } from '../users.ts'
 
 export async function handleAuthentication(session: Session, message: Authentication, encoding: Encoding): Promise<void> {
   const identity = session.services.verifyToken(message.token)
-  const share = session.enter(identity.user)
+  const share = session.enter(identity)
   try {
     if (message.files.length > 0 || message.fid !== undefined) await openAndReport(session, message, encoding, identity, share)
     else {

@@ -35,7 +35,7 @@ export class MetricsServer {
     const path = 'path' in address ? address.path : ''
     if (path !== '') await preparePath(path)
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', cause => reject(new ListenError(`cannot listen for metrics: ${cause.message}`, { cause })))
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => reject(new ListenError(refusalOf(cause, address), { cause })))
       createSocket(path, {}, () => this.#server.listen(address, resolve))
     })
   }
@@ -44,6 +44,12 @@ export class MetricsServer {
     this.#server.close()
     this.#server.closeAllConnections()
   }
+}
+
+/** As that of a Unix socket. */
+function refusalOf({ code, message }: NodeJS.ErrnoException, address: MetricsAddress): string {
+  const shown = 'path' in address ? address.path : `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
+  return code === 'EADDRINUSE' ? `another process listens there already: ${shown}` : `cannot listen on ${shown}: ${message}`
 }
 
 interface Answer {

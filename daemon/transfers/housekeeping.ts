@@ -62,7 +62,7 @@ export class Housekeeping {
       this.collect()
     })
     await this.expire(true)
-    await this.#finishComplete()
+    if (!this.#isStopping) await this.#finishComplete()
   }
 
   async stop(): Promise<void> {

@@ -1,12 +1,12 @@
 /** The configuration file: what it says, which place wins, and what is refused by name. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'smol-toml'
 import { test } from 'tap'
-import { type Config, readConfig, UsageError } from '../../daemon/config.ts'
+import { type Config, readConfig } from '../../daemon/config.ts'
 import { FLAGS } from '../../daemon/flags.ts'
 
 const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url))
@@ -75,7 +75,7 @@ test('the highest place that names keys decides alone', async t => {
   t.strictSame(config(['--config', path]).keySource, { kind: 'jwks', path: '/file.json' })
   t.strictSame(config(['--config', path, '--secret-file', '/flag']).keySource, { kind: 'secret', path: '/flag' })
   t.strictSame(config(['--config', path], { TALLY_PUBLIC_KEY: '/pem' }).keySource, { kind: 'public-key', path: '/pem' })
-  t.throws(() => config(['--config', fileWith('jwks = "/a"\nsecret-file = "/b"')]), { name: 'UsageError', message: /--secret-file or --jwks/ })
+  t.throws(() => config(['--config', fileWith('jwks = "/a"\nsecret-file = "/b"')]), { name: 'UsageError', message: /config\.toml: secret-file or .+config\.toml: jwks$/ })
 })
 
 test('the default file need not be there, a named one must', async t => {
@@ -85,8 +85,13 @@ test('the default file need not be there, a named one must', async t => {
   writeFileSync(join(home, '.config', 'tally', 'config.toml'), 'durability = "process"')
   t.equal(config([], {}, home).durability, 'process')
   t.equal(config([], { XDG_CONFIG_HOME: '/nowhere' }, home).durability, 'power')
-  t.throws(() => config(['--config', join(home, 'absent')]), { name: 'UsageError', message: /absent/ })
-  t.throws(() => config([], { TALLY_CONFIG: join(home, 'absent') }), UsageError)
+  const absent = `the configuration file ${join(home, 'absent')} cannot be read: there is no such file`
+  t.throws(() => config(['--config', join(home, 'absent')]), { name: 'UsageError', message: `--config: ${absent}` })
+  t.throws(() => config([], { TALLY_CONFIG: join(home, 'absent') }), { name: 'UsageError', message: `TALLY_CONFIG: ${absent}` })
+  t.throws(() => config(['--config', home]), { message: `--config: the configuration file ${home} cannot be read: it is a directory` })
+  rmSync(join(home, '.config', 'tally', 'config.toml'))
+  mkdirSync(join(home, '.config', 'tally', 'config.toml'))
+  t.throws(() => config([], {}, home), { message: /^the configuration file \S+config\.toml cannot be read: it is a directory$/ })
 })
 
 for (const [text, named] of [
@@ -94,11 +99,23 @@ for (const [text, named] of [
   ['zzzzzz = 1', /there is no setting "zzzzzz"$/],
   ['migrate = true', /"migrate"/],
   ['config = "/a"', /"config"/],
-  ['store = ["/a"]', /store is a string/],
-  ['store = ""', /store is a string/],
-  ['store = 1.5', /store is a string/],
-  ['socket = [1979-05-27]', /socket is a string or a list/],
-  ['require-exp = "yes"', /require-exp is true or false/],
+  ['store = ["/a"]', /store is a path such as "\/var\/lib\/tally", not a list$/],
+  ['store = ""', /store is a path .*, not ""$/],
+  ['store = 5', /store is a path .*, not 5$/],
+  ['socket = [1979-05-27]', /socket is a path such as "\/run\/tally\/tally\.sock", or a list of them, not a date$/],
+  ['require-exp = "yes"', /require-exp is true or false, not "yes"$/],
+  ['socket = []', /socket is a path .*, not an empty list$/],
+  ['require-exp = 1', /require-exp is true or false, not 1$/],
+  ['limit-rate = true', /limit-rate is a number of bytes such as 1000000, "500M" or "10G", not true$/],
+  ['connections = 1.5', /connections is a number such as 100000, not 1\.5$/],
+  ['connections = [5]', /connections is a number such as 100000, not a list$/],
+  ['[quota]\nbytes = 5', /quota is a number of bytes .*, not a table$/],
+  ['expire-unfinished = 7', /expire-unfinished is a time such as "7d", "12h" or "30m", not 7$/],
+  ['socket-mode = 0o660', /socket-mode is three octal digits in quotes such as "0660", not 432$/],
+  ['log-level = false', /log-level is "debug" or "info" or "warn" or "error", not false$/],
+  ['issuer = 5', /issuer is a string such as "tally", not 5$/],
+  ['[users.ann]\nuser-transfers = true', /users\.ann\.user-transfers is a number such as 100000, not true$/],
+  ['[tags.scratch]\nexpires = 30', /tags\.scratch\.expires is a time .*, not 30$/],
   ['durability = "none"', /power or process/],
   ['store = "/a"\nstore = "/b"', /:2:/],
   ['store = ', /:1:/],
@@ -106,17 +123,18 @@ for (const [text, named] of [
   ['store = [[[[[[1]]]]]]', /config\.toml/],
   ['__proto__ = 1', /config\.toml/],
   ['[user.ann]\nquota = 1', /"user"; did you mean users\?/],
-  ['users = 1', /users is a table/],
+  ['users = 1', /users is a table such as \[users\.ann\], not 1$/],
+  ['tags = "a"', /tags is a table such as \[tags\.scratch\], not "a"$/],
   ['[users]\nann = 1979-05-27', /users\.ann is a table/],
   ['[users.ann]\nqouta = 1', /"users\.ann\.qouta"; did you mean quota\?/],
   ['[users.ann]\nstore = "/a"', /"users\.ann\.store"/],
   ['[users.ann]\nquota = "much"', /config\.toml: users\.ann\.quota is a number/],
   ['[tags.scratch]\nquota = 1', /"tags\.scratch\.quota"/],
   ['[client]\nsokcet = "/a"', /"client\.sokcet"; did you mean socket\?/],
-  ['[client]\nsocket = 1', /client\.socket is a string/],
-  ['[client]\ntoken-file = ""', /client\.token-file is a string/],
-  ['[client]\ntrusted-uids = [1, "ann"]', /client\.trusted-uids is a list of numbers/],
-  ['client = "/a"', /client is a table, such as \[client\]/],
+  ['[client]\nsocket = 1', /client\.socket is a path such as .*, not 1$/],
+  ['[client]\ntoken-file = ""', /client\.token-file is a path .*, not ""$/],
+  ['[client]\ntrusted-uids = [1, "ann"]', /client\.trusted-uids is a list of numbers such as \[990\], not a list$/],
+  ['client = "/a"', /client is a table such as \[client\], not "\/a"$/],
   ['[clinet]\nsocket = "/a"', /"clinet"; did you mean client\?/],
   ['[tags.scratch]\nexpires = "soon"', /config\.toml: tags\.scratch\.expires is a time/],
 ] as const) {
@@ -124,6 +142,34 @@ for (const [text, named] of [
     t.throws(() => config(['--config', fileWith(text)]), { name: 'UsageError', message: named })
   })
 }
+
+test('a tag\'s expiry takes the times that tally put --expires takes; that of unfinished transfers a minute or more', async t => {
+  for (const [text, ms] of [['30s', 30_000], ['10m', 600_000], ['2h', 7_200_000], ['365d', 31_536_000_000]] as const) {
+    t.strictSame([...config(['--config', fileWith(`[tags.scratch]\nexpires = "${text}"`)]).keptMsByTag], [['scratch', ms]])
+  }
+  t.throws(() => config(['--config', fileWith('[tags.scratch]\nexpires = "0s"')]), { message: /tags\.scratch\.expires is a time/ })
+  t.equal(config(['--expire-unfinished', '60s']).unfinishedKeptMs, 60_000)
+  t.throws(() => config(['--expire-unfinished', '59s']), { message: '--expire-unfinished is a minute (1m) or more, not "59s"' })
+})
+
+test('each setting refuses every kind but its own, with examples that it takes', async t => {
+  const wrong = ['true', '5', '1.5', '"x"', '[[1]]', '1979-05-27', '[]']
+  const told = (text: string): string => {
+    try {
+      config(['--config', fileWith(text)])
+      return ''
+    } catch (error) {
+      return error instanceof Error ? error.message : ''
+    }
+  }
+  for (const { name, inFile } of FLAGS) {
+    if (inFile !== true) continue
+    const refusals = wrong.map(value => told(`${name} = ${value}`)).filter(message => message !== '')
+    t.ok(refusals.length >= 4 && refusals.every(message => message.includes(`: ${name} is `)), name)
+    const [, examples = ''] = / is (?:\D*? such as )?(.+?), (?:or a list of them, )?not /.exec(told(`${name} = 1979-05-27`)) ?? []
+    for (const example of examples.split(/, | or /)) t.equal(told(`${name} = ${example}`), '', `${name} = ${example}`)
+  }
+})
 
 test('a user\'s own limits and a tag\'s expiry stand in tables; of limits the smallest holds', async t => {
   const path = fileWith('quota = "10G"\nuser-connections = 5\n[users."a.b"]\nquota = "1G"\nuser-connections = 50\n[users.bob]\nquota = "20G"\n[tags.scratch]\nexpires = "30d"')
@@ -170,14 +216,80 @@ test('--check-config tells everything that is wrong with file, environment and f
   t.equal(run.status, 2)
   t.strictSame(run.stderr.split('\n').slice(0, -1).sort(), [
     'tallyd: --max-file-size is a number of bytes such as 1000000, 500M or 10G, not "x"',
+    `tallyd: ${path}: jwks: the keys in /nonexistent/keys cannot be used: there is no such file`,
+    `tallyd: ${path}: socket-group: there is no group "no-such-group"`,
     `tallyd: ${path}: there is no setting "client.sokcet"; did you mean socket?`,
     `tallyd: ${path}: there is no setting "sokcet"; did you mean socket?`,
     `tallyd: ${path}: users.ann.quota is a number of bytes such as 1000000, 500M or 10G, not "much"`,
     'tallyd: TALLY_LOG_LEVEL is debug or info or warn or error, not "loud"',
-    'tallyd: the keys in /nonexistent/keys cannot be used: ENOENT: no such file or directory, open \'/nonexistent/keys\'',
     'tallyd: there is no flag --nosuch (tallyd --help lists them)',
-    'tallyd: there is no group "no-such-group"',
     'tallyd: there is no variable TALLY_STROE; did you mean TALLY_STORE?',
+  ])
+})
+
+const PRIVATE = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v\n-----END PRIVATE KEY-----\n'
+for (const [name, content, what] of [
+  ['secret-file', 'short', 'a secret needs 32 bytes or more, this one has 5'],
+  ['public-key', 'a-secret-that-nobody-may-read-in-a-log', 'it is no public key in PEM'],
+  ['public-key', PRIVATE, 'it is a private key, and the daemon must not have it: give it the public one'],
+  ['jwks', 'a-secret-that-nobody-may-read-in-a-log', 'it is not JSON'],
+  ['jwks', '{}', 'it has no array "keys"'],
+] as const) {
+  test(`--check-config says where a ${name} was named that cannot be used, and why: ${what}`, async t => {
+    const key = fileWith(content)
+    const path = fileWith(`${name} = "${key}"`)
+    const wrong = `the keys in ${key} cannot be used: ${what}`
+    const check = (args: readonly string[], env: Record<string, string> = {}) => () => readConfig([...args, '--check-config'], env, '/nonexistent')
+    const variable = `TALLY_${name.toUpperCase().replace('-', '_')}`
+    t.throws(check(['--config', path]), { name: 'UsageError', message: `${path}: ${name}: ${wrong}` })
+    t.throws(check([`--${name}`, key]), { name: 'UsageError', message: `--${name}: ${wrong}` })
+    t.throws(check([], { [variable]: key }), { name: 'UsageError', message: `${variable}: ${wrong}` })
+  })
+}
+
+test('a start says the same', async t => {
+  const path = fileWith('secret-file = "/nonexistent/secret"')
+  const run = spawnSync(process.execPath, [MAIN, '--config', path], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  t.strictSame([run.status, run.stderr], [2, `tallyd: ${path}: secret-file: the keys in /nonexistent/secret cannot be used: there is no such file\n`])
+})
+
+test('--check-config looks whether the client\'s token is there', async t => {
+  const check = (text: string) => {
+    const path = fileWith(text)
+    return [path, () => readConfig(['--config', path, '--check-config'], {}, '/nonexistent')] as const
+  }
+  const [absent, ofAbsent] = check('[client]\ntoken-file = "/nonexistent/token"')
+  t.throws(ofAbsent, { name: 'UsageError', message: `${absent}: client.token-file: /nonexistent/token cannot be read: there is no such file` })
+  const [secret, ofSecret] = check('[client]\nsecret-file = "/nonexistent/secret"')
+  t.throws(ofSecret, { message: `${secret}: client.secret-file: /nonexistent/secret cannot be read: there is no such file` })
+  const [, ofToBeMade] = check('[client]\nsecret-file = "/nonexistent/.config/tally/secret"')
+  t.match(ofToBeMade(), { run: 'check-config' }, 'the first start makes it')
+  const [, ofThere] = check(`[client]\ntoken-file = "${fileWith('a.b.c')}"`)
+  t.match(ofThere(), { run: 'check-config' })
+})
+
+test('a file that may not be read says so', { skip: process.getuid?.() === 0 && 'root may read everything' }, async t => {
+  const path = fileWith('')
+  chmodSync(path, 0)
+  t.throws(() => config(['--config', path]), { message: `--config: the configuration file ${path} cannot be read: permission denied` })
+})
+
+test('--check-config warns of limits that never hold, and why; it is right all the same', async t => {
+  const path = fileWith([
+    'quota = "10G"', 'quota-files = 5', 'limit-rate = "1M"', 'user-limit-rate = "2M"', 'user-transfers = 4',
+    '[users.ann]', 'quota = "20G"', 'quota-files = 6', 'user-connections = 20000', 'user-limit-rate = "512K"', 'user-transfers = 4',
+    '[users.bob]', 'quota = "9G"', 'user-transfers = 5',
+  ].join('\n'))
+  const run = spawnSync(process.execPath, [MAIN, '--check-config', '--config', path, '--user-transfers', '3'], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  t.strictSame([run.status, run.stdout], [0, 'the configuration is right\n'])
+  const lower = 'is lower, and of several limits the smallest holds'
+  t.strictSame(run.stderr.split('\n').slice(0, -1), [
+    `tallyd: warning: ${path}: user-limit-rate = 2M never holds: ${path}: limit-rate = 1M ${lower}`,
+    `tallyd: warning: ${path}: users.ann.quota = 20G never holds: ${path}: quota = 10G ${lower}`,
+    `tallyd: warning: ${path}: users.ann.quota-files = 6 never holds: ${path}: quota-files = 5 ${lower}`,
+    `tallyd: warning: ${path}: users.ann.user-connections = 20000 never holds: the default of connections = 10000 ${lower}`,
+    `tallyd: warning: ${path}: users.ann.user-transfers = 4 never holds: --user-transfers = 3 ${lower}`,
+    `tallyd: warning: ${path}: users.bob.user-transfers = 5 never holds: --user-transfers = 3 ${lower}`,
   ])
 })
 

@@ -35,6 +35,35 @@ t.test('answers busy to one connection more than it serves, and serves it when a
   t.equal(served, 'Ok')
 })
 
+t.test('lets operators in when all connections are taken: by their token alone, and only so many', async t => {
+  const { daemon, clock, connect, client } = await startInner(t, { connectionsMax: 1 })
+  const operator = mintToken(SECRET, { sub: 'root', scope: 'admin' })
+  const ordinary = await client()
+  const silent = await Promise.all(Array.from({ length: 20 }, () => connect()))
+  for (const wrong of ['x', mintToken('another-secret-of-at-least-32-bytes', { sub: 'root', scope: 'admin' }), token]) {
+    t.match(await (await connect()).authenticate(wrong), { code: 'busy', fatal: true, limit: 1 })
+  }
+  const unsaid = await connect()
+  t.match(await unsaid.request(TYPE.settings, { reload: true }), { code: 'busy', fatal: true })
+  const operators: RawClient[] = []
+  for (let i = 0; i < 8; i++) {
+    const next = await connect()
+    operators.push(next)
+    t.equal((await next.authenticate(operator)).response, 'Ok')
+    t.match(await next.request(TYPE.status, {}), { 'response': 'Ok', 'result': { 'connection-count': 2 + i } })
+  }
+  t.match(await (await connect()).authenticate(operator), { code: 'busy' }, 'the ninth')
+  await operators[0]?.close()
+  let served: string | undefined
+  for (let i = 0; i < 100 && served !== 'Ok'; i++) served = (await (await connect()).authenticate(operator)).response
+  t.equal(served, 'Ok', 'who leaves makes room')
+  t.equal((await ordinary.authenticate(token)).response, 'Ok', 'others stay')
+  clock.nowMs += 31_000
+  daemon.closeSilent()
+  await Promise.all(silent.map(({ ended }) => ended))
+  t.equal((await operators[1]?.request(TYPE.status, {}))?.response, 'Ok', 'an operator is not among the silent')
+})
+
 t.test('closes who has not authenticated within 30 s, and nobody else', async t => {
   const { daemon, clock, path } = await startInner(t)
   const silent = await RawClient.connect(path)

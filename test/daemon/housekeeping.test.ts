@@ -102,3 +102,22 @@ t.test('what cannot be finished at the start does not keep others from it, and s
   await housekeeping.stop()
   t.equal(rounds, 2)
 })
+
+t.test('a stop during the first round leaves what an earlier run received to the next one', async t => {
+  const store = openMemoryStore()
+  const gate = Promise.withResolvers<void>()
+  const expire = store.catalog.expire.bind(store.catalog)
+  store.catalog.expire = async limits => {
+    await gate.promise
+    return expire(limits)
+  }
+  store.catalog.complete = async () => {
+    t.fail('the store may be closed by then')
+    return []
+  }
+  const { housekeeping } = keeping(t, store, () => DAY_MS)
+  const started = housekeeping.start()
+  const stopped = housekeeping.stop()
+  gate.resolve()
+  await Promise.all([started, stopped])
+})

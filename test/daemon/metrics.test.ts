@@ -1,7 +1,8 @@
 /** Metrics, health and readiness, as a monitor asks for them. */
 import { request } from 'node:http'
-import { existsSync, statSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -112,6 +113,33 @@ t.test('is not ready while min-free keeps new bytes out, and says so with the fi
   const client = await daemon.client()
   t.equal((await client.authenticate(daemon.token(), { files: [{ name: 'a', size: 1 }] })).code, 'storage-full')
   await client.close()
+})
+
+t.test('an address that is in use already is named with its setting, alone, and what was started is stopped', async t => {
+  const daemon = new TestDaemon()
+  t.teardown(() => daemon.dispose())
+  const taken = createServer().listen(0, '127.0.0.1')
+  const socketPath = join(daemon.directory, 'metrics.sock')
+  const takenPath = createServer().listen(socketPath)
+  t.teardown(() => [taken, takenPath].map(server => server.close()))
+  await Promise.all([taken, takenPath].map(server => once(server, 'listening')))
+  const port = `127.0.0.1:${(taken.address() as AddressInfo).port}`
+  const file = join(daemon.directory, 'config.toml')
+  writeFileSync(file, `metrics = "unix:${socketPath}"`)
+  for (const [life, line] of [
+    [{ args: ['--metrics', port] }, `tallyd: --metrics: another process listens there already: ${port}`],
+    [{ env: { TALLY_METRICS: port } }, `tallyd: TALLY_METRICS: another process listens there already: ${port}`],
+    [{ args: ['--config', file] }, `tallyd: ${file}: metrics: another process listens there already: ${socketPath}`],
+  ] as const) {
+    daemon.stderr = ''
+    daemon.spawn(life)
+    await daemon.exited
+    while (!daemon.stderr.endsWith('\n')) await sleep(5)
+    t.strictSame([daemon.exitCode, daemon.stderr], [1, `${line}\n`])
+    t.notOk(existsSync(daemon.socket), 'its own socket is not left')
+  }
+  await daemon.start()
+  t.pass('nor the lock of its store')
 })
 
 t.test('listens nowhere unless told, and nowhere beyond this machine', async t => {

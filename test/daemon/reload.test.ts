@@ -40,10 +40,10 @@ t.test('a limit, a rule for tokens and the form of the log change at once', asyn
   const announced = async () => (await client.authenticate(daemon.token(), { files: [{ name: 'a', size: 11 }] })).code
   t.equal(await announced(), 'file-too-big')
   writeFileSync(file, 'max-file-size = 20\nlog-format = "json"\nissuer = "us"')
-  t.equal(JSON.parse(await hangUp(daemon)).changed, 'issuer max-file-size log-format')
+  t.equal(JSON.parse(await hangUp(daemon)).changed, 'issuer not set → us, max-file-size 10 → 20, log-format text → json')
   t.equal(await announced(), 'token-invalid')
   writeFileSync(file, 'max-file-size = 20')
-  t.match(await hangUp(daemon), 'changed="issuer log-format"')
+  t.match(await hangUp(daemon), 'changed="issuer us → not set, log-format json → text"')
   t.equal(await announced(), undefined)
   await client.close()
 })
@@ -56,11 +56,27 @@ t.test('what cannot change is named, as long as it differs from what the daemon 
   if (command.run !== 'daemon') throw new Error('not the daemon')
   const live = new LiveConfig(command.config, command.settings, args, {})
   writeFileSync(file, 'store = "/b"\nlog-level = "debug"')
-  t.strictSame(live.reload(), { changed: ['log-level'], waiting: ['store'] })
-  t.strictSame(live.reload(), { changed: [], waiting: ['store'] })
+  const store = { name: 'store', before: ['/a'], after: ['/b'] }
+  t.strictSame(live.reload(), { changed: [{ name: 'log-level', before: ['info'], after: ['debug'] }], waiting: [store] })
+  t.strictSame(live.reload(), { changed: [], waiting: [store] })
   t.equal(live.config.logLevel, 'debug')
   writeFileSync(file, 'store = "/a"')
-  t.strictSame(live.reload(), { changed: ['log-level'], waiting: [] })
+  t.strictSame(live.reload(), { changed: [{ name: 'log-level', before: ['debug'], after: ['info'] }], waiting: [] })
+})
+
+t.test('the log warns of a limit that never holds, at the start and after HUP', async t => {
+  const file = fileWith('quota = "1G"\n[users.ada]\nquota = "2G"')
+  const daemon = await startDaemon(t, { args: ['--config', file] })
+  t.match(daemon.stderr, / warn +a limit never holds reason=".*users\.ada\.quota = 2G never holds: .*: quota = 1G is lower/)
+  writeFileSync(file, 'quota = "1G"\n[users.bob]\nquota-files = 7\nquota = "3G"')
+  await hangUp(daemon)
+  while (!daemon.stderr.includes('users.bob.quota = 3G never holds')) await sleep(5)
+  writeFileSync(file, 'quota = "3G"\n[users.bob]\nquota = "3G"')
+  const before = daemon.stderr.length
+  await hangUp(daemon)
+  const client = await daemon.client()
+  await client.close()
+  t.notMatch(daemon.stderr.slice(before), 'never holds')
 })
 
 t.test('a wrong file or key changes nothing, and is named', async t => {
@@ -145,7 +161,7 @@ t.test('a user\'s own limit and a tag\'s expiry hold for what comes after HUP', 
   const announced = async (size: number, tags: readonly string[]) => client.authenticate(daemon.token(), { files: [{ name: 'a', size }], tags })
   t.equal((await announced(0, ['scratch'])).response, 'Ok')
   writeFileSync(file, '[users.ada]\nquota = 10\n[tags.scratch]\nexpires = "30d"\n[tags.brief]\nexpires = "1h"')
-  t.match(await hangUp(daemon), 'changed="users.ada.quota tags.scratch.expires tags.brief.expires"')
+  t.match(await hangUp(daemon), 'changed="users.ada.quota not set → 10, tags.scratch.expires not set → 30d, tags.brief.expires not set → 1h"')
   t.match(await announced(11, []), { code: 'quota-exceeded', limit: 10 })
   const beforeMs = Date.now()
   for (const tags of [['scratch'], ['scratch', 'brief'], ['other']]) t.equal((await announced(0, tags)).response, 'Ok')

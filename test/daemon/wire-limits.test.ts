@@ -23,6 +23,22 @@ t.test('a user has so many connections, others have their own, and one that clos
   eve.destroy()
 })
 
+t.test('an operator looks in when all connections of their user are taken', async t => {
+  const daemon = await startDaemon(t, { args: ['--user-connections', '1'] })
+  await connected(t, daemon)
+  for (let i = 0; i < 8; i++) {
+    const operator = await daemon.client()
+    t.teardown(() => operator.destroy())
+    t.equal((await operator.authenticate(daemon.token({ sub: 'ada', scope: 'admin' }))).response, 'Ok')
+    t.equal((await operator.request(TYPE.settings, {})).response, 'Ok')
+  }
+  for (const scope of ['admin', 'put find']) {
+    const another = await daemon.client()
+    t.teardown(() => another.destroy())
+    t.match(await another.authenticate(daemon.token({ sub: 'ada', scope })), { code: 'busy', limit: 1, used: 9 }, scope)
+  }
+})
+
 t.test('a user has so many transfers under way: stored ones and those that nobody has open do not count', async t => {
   const daemon = await startDaemon(t, { args: ['--user-transfers', '2'] })
   const client = await connected(t, daemon)

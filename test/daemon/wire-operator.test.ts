@@ -135,6 +135,7 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   const after = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
   t.strictSame([after['changed'], after['waiting'], after['ended']], [['max-file-size'], [], 0])
   t.match(setting(after, 'max-file-size'), { values: ['11'] })
+  t.strictSame(after['changes'], [{ name: 'max-file-size', before: ['10'], after: ['11'] }])
   writeFileSync(file, 'min-free = 5\nlog-level = "warn"\nquota = "1G"\n[users.ann]\nquota = "2G"')
   const later = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
   t.strictSame([later['changed'], later['waiting']], [['max-file-size', 'quota', 'log-level', 'users.ann.quota'], ['min-free']])

@@ -6,8 +6,8 @@ import { type Aim, EVERYTHING, RECLAIMING } from './aim.ts'
 import { runCampaign } from './campaign.ts'
 import { runClientCampaign } from './client-campaign.ts'
 import { makeNoise } from './noise.ts'
-import { PowerDisk } from './power-disk.ts'
-import { BREAKS, catchBreak, strikesThatShow } from './prove.ts'
+import { type FileSystemName, PowerDisk } from './power-disk.ts'
+import { BREAKS, catchBreak, FILE_SYSTEM_OF, strikesThatShow } from './prove.ts'
 import { runRelayCampaign } from './relay-campaign.ts'
 import { runRelayCuts } from './relay-cuts.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
@@ -21,6 +21,7 @@ npm run faults -- --prove --seed 20261124
   --kills N          kill -9 of the daemon (default 500)
   --client-kills N   kill -9 of \`tally put\` (default 200)
   --power-cuts N     power cuts under the daemon (default 100; root and Debian's fuse3, libfuse2, python3-fusepy)
+  --file-system F    of the disk whose power is cut: ext4, or btrfs, which keeps nothing but what was synced (default ext4; btrfs-progs)
   --reclaim-kills N  kill -9 of daemon and \`tallyd gc\` while they remove what has expired (default 100)
   --reclaim-cuts N   power cuts meanwhile (default 50; as above)
   --relay-cuts N     cuts of each of two links between relays, during a put and a get of 60 MB (default 20)
@@ -43,6 +44,7 @@ const { values } = parseArgs({
     'relay-cuts': { type: 'string', default: '20' },
     'relay-kills': { type: 'string', default: '100' },
     'random-frames': { type: 'string', default: '1000000' },
+    'file-system': { type: 'string', default: 'ext4' },
     'only': { type: 'string' },
     'durability': { type: 'string' },
     'prove': { type: 'boolean', default: false },
@@ -59,6 +61,7 @@ const COUNTED = ['kills', 'client-kills', 'power-cuts', 'reclaim-kills', 'reclai
 const only: readonly string[] = values.only?.split(',') ?? COUNTED
 const unknown = only.find(name => ![...COUNTED, 'prove'].includes(name))
 if (unknown !== undefined) throw new Error(`--only ${unknown}: there are ${COUNTED.join(', ')}, prove`)
+const fileSystem = fileSystemOf(values['file-system'])
 const count = (name: typeof COUNTED[number]): number => (only.includes(name) ? Number(values[name]) : 0)
 
 const seed = values.seed === undefined ? chooseSeed() : Number(values.seed)
@@ -89,6 +92,11 @@ if (count('random-frames') > 0) {
 if (values.prove || only.includes('prove')) {
   for (const broken of BREAKS) {
     for (const by of strikesThatShow(broken)) {
+      const obstacle = by === 'cut' ? PowerDisk.obstacle(FILE_SYSTEM_OF[broken]) : undefined
+      if (obstacle !== undefined) {
+        report(false, `the break ${broken} is caught by a ${by}`, obstacle)
+        continue
+      }
       const caught = await catchBreak(broken, seed, PROOF_STRIKES, by)
       const how = caught?.message.split('\n').slice(0, 3).join(' | ') ?? `not within ${PROOF_STRIKES} strikes`
       report(caught !== undefined, `the break ${broken} is caught by a ${by}`, how)
@@ -96,6 +104,11 @@ if (values.prove || only.includes('prove')) {
   }
 }
 process.exitCode = failures.length === 0 ? 0 : 1
+
+function fileSystemOf(name: string): FileSystemName {
+  if (name === 'ext4' || name === 'btrfs') return name
+  throw new Error(`--file-system ${name}: there are ext4, btrfs`)
+}
 
 /** Half of them with each durability, unless one is told. */
 async function kills(name: string, strikes: number, aim: Aim): Promise<void> {
@@ -107,18 +120,22 @@ async function kills(name: string, strikes: number, aim: Aim): Promise<void> {
 }
 
 async function cuts(name: string, strikes: number, aim: Aim): Promise<void> {
-  const obstacle = PowerDisk.obstacle()
-  if (obstacle === undefined) await campaign(name, strikes, aim, () => new PoweredMachine({}))
+  const obstacle = PowerDisk.obstacle(fileSystem)
+  if (obstacle === undefined) await campaign(`${name} on ${fileSystem}`, strikes, aim, () => new PoweredMachine({}, fileSystem))
   else report(false, name, obstacle)
 }
 
 async function campaign(name: string, strikes: number, aim: Aim, build: () => Victim): Promise<void> {
   await attempt(name, async log => {
     const victim = build()
+    // A mounted disk would outlive us.
+    const leave = (): void => { void victim.dispose().finally(() => process.exit(1)) }
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave)
     try {
       const tally = await runCampaign({ seed, strikes, victim, aim, log })
       return victim instanceof PoweredMachine ? { ...tally, sectors: victim.sectors } : tally
     } finally {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, leave)
       await victim.dispose()
     }
   })

@@ -1,6 +1,7 @@
 /**
- * A file system whose power can be cut: ext4 on a loop device on the FUSE disk of `powercut.py`. It owns the mounts and the image,
- * and leaves to others what is written there and what must be found again. Needs root and Debian's fuse3, libfuse2, python3-fusepy.
+ * A file system whose power can be cut: ext4 or btrfs on a loop device on the FUSE disk of `powercut.py`. It owns the mounts and the image,
+ * and leaves to others what is written there and what must be found again. Needs root and Debian's fuse3, libfuse2, python3-fusepy, and
+ * btrfs-progs for btrfs.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,31 @@ const UP_TIMEOUT_MS = 10_000
 
 /** When an armed cut happens: at the nth write, before the flush of the nth sync, or after it but before it is answered. */
 export type CutMoment = 'write' | 'fsync' | 'synced'
+
+/**
+ * What a sync makes durable: on ext4 all that came before it, as the journal is committed as a whole; on btrfs nothing but what was synced.
+ */
+export type FileSystemName = 'ext4' | 'btrfs'
+
+interface Making {
+  readonly sizeBytes: number
+  readonly make: readonly string[]
+  /** What a booting machine does before it mounts. */
+  readonly check: readonly string[]
+}
+
+const MAKINGS: Readonly<Record<FileSystemName, Making>> = {
+  ext4: {
+    sizeBytes: 128 * 2 ** 20,
+    make: ['mkfs.ext4', '-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard'],
+    check: ['e2fsck', '-p'],
+  },
+  btrfs: {
+    sizeBytes: 512 * 2 ** 20,
+    make: ['mkfs.btrfs', '-q', '-f', '-K', '-m', 'single', '-d', 'single'],
+    check: ['true'],
+  },
+}
 
 export interface CutReport {
   readonly write: number
@@ -33,8 +59,11 @@ export class PowerDisk {
   #exited: Promise<void> = Promise.resolve()
   #output = ''
   #loop: string | undefined
+  readonly #check: readonly string[]
 
-  constructor(sizeBytes = 128 * 2 ** 20) {
+  constructor(fileSystem: FileSystemName = 'ext4') {
+    const { sizeBytes, make, check } = MAKINGS[fileSystem]
+    this.#check = check
     this.#directory = mkdtempSync(join(tmpdir(), 'tally-power-'))
     this.#image = join(this.#directory, 'image')
     this.#fuse = join(this.#directory, 'fuse')
@@ -43,15 +72,22 @@ export class PowerDisk {
     mkdirSync(this.mount)
     writeFileSync(this.#image, '')
     truncateSync(this.#image, sizeBytes)
-    run('mkfs.ext4', '-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0,nodiscard', this.#image)
+    run(...make, this.#image)
   }
 
   /** Why this machine cannot do it, or undefined. */
-  static obstacle(): string | undefined {
+  static obstacle(fileSystem: FileSystemName = 'ext4'): string | undefined {
     if (process.getuid?.() !== 0) return 'needs root'
     if (!existsSync('/dev/fuse') || !existsSync('/dev/loop-control')) return 'needs /dev/fuse and loop devices'
     if (spawnSync(PYTHON, ['-c', 'import fusepy']).status !== 0) return 'needs Debian\'s fuse3, libfuse2 and python3-fusepy'
+    if (fileSystem === 'btrfs' && spawnSync('mkfs.btrfs', ['--version']).status !== 0) return 'needs Debian\'s btrfs-progs'
     return undefined
+  }
+
+  /** Whether the kernel knows it, which no package changes; it may be a module that is not loaded yet. */
+  static isKnown(fileSystem: FileSystemName): boolean {
+    spawnSync('modprobe', ['-q', fileSystem])
+    return readFileSync('/proc/filesystems', 'utf8').split('\n').some(line => line.endsWith(`\t${fileSystem}`))
   }
 
   /** Power on: replays the file system's journal as a booting machine does, and mounts. */
@@ -67,9 +103,10 @@ export class PowerDisk {
       await sleep(5)
     }
     this.#loop = run('losetup', '--find', '--show', join(this.#fuse, 'disk.img')).trim()
+    const [checker = '', ...flags] = this.#check
+    const check = spawnSync(checker, [...flags, this.#loop], { encoding: 'utf8' })
     // 1 means that something was put right, which after a cut is the journal.
-    const check = spawnSync('e2fsck', ['-p', this.#loop], { encoding: 'utf8' })
-    if (check.status !== 0 && check.status !== 1) throw new Error(`e2fsck: ${check.status} ${check.stdout} ${check.stderr}`)
+    if (check.status !== 0 && check.status !== 1) throw new Error(`${checker}: ${check.status} ${check.stdout} ${check.stderr}`)
     run('mount', '-o', 'noatime', this.#loop, this.mount)
   }
 
@@ -138,7 +175,7 @@ export class PowerDisk {
   }
 }
 
-function run(command: string, ...args: string[]): string {
+function run(command = '', ...args: readonly string[]): string {
   const done = spawnSync(command, args, { encoding: 'utf8' })
   if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr ?? done.error?.message}`)
   return done.stdout

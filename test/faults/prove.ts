@@ -6,19 +6,25 @@ import { join } from 'node:path'
 import { Violation } from '../support/record.ts'
 import { type Aim, EVERYTHING, RECLAIMING } from './aim.ts'
 import { NEVER, runCampaign } from './campaign.ts'
+import type { FileSystemName } from './power-disk.ts'
 import { KilledDaemon, PoweredMachine, type Victim } from './victims.ts'
 
-export const BREAKS = ['no-sync', 'ack-before-mark', 'mark-before-bytes', 'forget-before-unlink', 'unlink-before-commit'] as const
+export const BREAKS = [
+  'no-sync', 'ack-before-mark', 'mark-before-bytes', 'forget-before-unlink', 'unlink-before-commit', 'no-unlink-sync',
+] as const
 export type Break = (typeof BREAKS)[number]
 
 /** What shows where things expire. */
-const OF_RECLAIMING: ReadonlySet<Break> = new Set(['forget-before-unlink', 'unlink-before-commit'])
+const OF_RECLAIMING: ReadonlySet<Break> = new Set(['forget-before-unlink', 'unlink-before-commit', 'no-unlink-sync'])
+
+/** Whose power is cut for it, where that matters: on ext4 each sync of the catalog takes the unlinks along. */
+export const FILE_SYSTEM_OF: Readonly<Partial<Record<Break, FileSystemName>>> = { 'no-unlink-sync': 'btrfs' }
 
 export type Strike = 'kill' | 'cut'
 
 /** What gives the break away. A killed process leaves its unsynced writes in the page cache: only a power cut can miss a sync. */
 export function strikesThatShow(broken: Break): readonly Strike[] {
-  if (broken === 'no-sync') return ['cut']
+  if (broken === 'no-sync' || broken === 'no-unlink-sync') return ['cut']
   return OF_RECLAIMING.has(broken) ? ['kill', 'cut'] : ['kill']
 }
 
@@ -45,5 +51,5 @@ export async function catchBreak(broken: Break, seed: number, strikes: number, b
 
 function breakDown(broken: Break, by: Strike): Victim {
   const execArgv = ['--import', join(import.meta.dirname, 'sabotage', `${broken}.ts`)]
-  return by === 'cut' ? new PoweredMachine({ execArgv }) : new KilledDaemon({ execArgv, durability: 'power' })
+  return by === 'cut' ? new PoweredMachine({ execArgv }, FILE_SYSTEM_OF[broken]) : new KilledDaemon({ execArgv, durability: 'power' })
 }

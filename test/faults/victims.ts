@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type DaemonOptions, TestDaemon } from '../support/daemon.ts'
 import type { Random } from '../support/random.ts'
 import { LATER } from './clock.ts'
-import { type CutMoment, PowerDisk } from './power-disk.ts'
+import { type CutMoment, type FileSystemName, PowerDisk } from './power-disk.ts'
 import { drawStep } from './steps.ts'
 
 export type Life = Pick<DaemonOptions, 'args' | 'env'>
@@ -99,12 +99,13 @@ const KEEPS = [0, 0.05, 0.5, 0.5, 0.95, 1]
 /** A power cut: the disk keeps a random, torn subset of what was not flushed; the daemon dies with the machine. */
 export class PoweredMachine implements Victim {
   readonly daemon: TestDaemon
-  readonly disk = new PowerDisk()
+  readonly disk: PowerDisk
   readonly refusesAfterBlow = true
   /** Sectors not flushed at the cuts, and how many of them stayed. */
   readonly sectors = { unflushed: 0, kept: 0 }
 
-  constructor(options: DaemonOptions) {
+  constructor(options: DaemonOptions, fileSystem?: FileSystemName) {
+    this.disk = new PowerDisk(fileSystem)
     this.daemon = new TestDaemon({ durability: 'power', ...withImports(options), store: join(this.disk.mount, 'store') })
   }
 

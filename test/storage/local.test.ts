@@ -8,6 +8,7 @@ import { globMatcher } from '../../daemon/storage/glob.ts'
 import { openLocalStore } from '../../daemon/storage/local/index.ts'
 import type { StoreFaults } from '../../daemon/storage/local/index.ts'
 import { RESERVE_BYTES } from '../../daemon/storage/local/reserve.ts'
+import { StoreThreads } from '../../daemon/storage/local/threads.ts'
 import { STORE_VERSION } from '../../daemon/storage/local/version.ts'
 import { workerUrl, WorkerLink } from '../../daemon/storage/local/worker-link.ts'
 import type { Durability, Store, TransferRecord } from '../../daemon/storage/storage.ts'
@@ -157,6 +158,21 @@ test('a thread that dies fails what waits for it, and what is asked of it later'
   t.same(await Promise.all([codeOf(link.call('a', [])), codeOf(link.call('b', []))]), ['storage-failed', 'storage-failed'])
   t.equal(await codeOf(link.call('c', [])), 'storage-failed')
   await link.close()
+})
+
+test('threads that run before the store is opened leave its directory alone, answer once it is, and end with it', async t => {
+  const directory = freshDirectory(t)
+  const threads = new StoreThreads({ directory, durability: 'power' })
+  threads.start()
+  await Promise.all([threads.reader, threads.writer].map(link => link.call('close', [])))
+  t.equal(await codeOf(threads.reader.call('garbage', [1])), 'busy', 'there is no catalog yet')
+  t.same(fs.readdirSync(directory), [])
+  const store = await openLocalStore({ path: directory, durability: 'power', threads })
+  await store.catalog.announce(newTransfer(1, [newFile()]))
+  t.equal((await store.catalog.load('ann', fidOf(1)))?.state, 'open')
+  t.same(await threads.reader.call('garbage', [1]), [])
+  await store.close()
+  t.same(await Promise.all([threads.reader, threads.writer].map(link => codeOf(link.call('close', [])))), ['storage-failed', 'storage-failed'])
 })
 
 test('what closes is what was asked before: pending changes are kept', async t => {

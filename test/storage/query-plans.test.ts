@@ -1,4 +1,7 @@
-/** What FETCH looks up, and what FIND finds by size, costs the same however much the user has: the planner goes by the whole key, not by the owner alone. */
+/**
+ * What FETCH looks up, and what FIND finds by size, costs the same however much the user has: the planner goes by the whole key, not by the
+ * owner alone. And FIND reads the records of those files only whose tags are right.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,13 +11,13 @@ import { findFiles } from '../../daemon/storage/local/find.ts'
 import { Queries } from '../../daemon/storage/local/queries.ts'
 import { SCHEMA } from '../../daemon/storage/local/schema.ts'
 
-/** Notes how each statement would be carried out, instead of carrying it out; the user is there. */
+/** Notes how each statement would be carried out, instead of carrying it out; every tag is there. */
 class Planning extends Database {
   steps: string[] = []
 
   override get(sql: string, ...values: Parameters<Database['get']> extends [string, ...infer Values] ? Values : never): Row | undefined {
     this.all(sql, ...values)
-    return sql.startsWith('SELECT id FROM user') ? { id: 1 } : undefined
+    return sql.startsWith('SELECT id, files FROM label') ? { id: 1, files: 1 } : undefined
   }
 
   override all(sql: string, ...values: Parameters<Database['all']> extends [string, ...infer Values] ? Values : never): Row[] {
@@ -51,7 +54,14 @@ t.test('a stored file is found by its transfer and number, or by its digest, nev
 t.test('stored files of one size are found by it', async t => {
   const db = planning(t)
   const query = { user: 'ada', tags: [], anyTags: [], notTags: [], sizeBytes: 5, limit: 10 }
-  findFiles(db, query)
+  findFiles(db, 1, query)
   t.match(db.steps[0], 'owner=? AND size=?')
   t.notMatch(db.steps.join('\n'), /\(owner=\?\)|SCAN/)
+})
+
+t.test('a file is read when its tags are right, required ones first', async t => {
+  const db = planning(t)
+  findFiles(db, 1, { user: 'ada', tags: ['c', 'a', 'b'], anyTags: ['e', 'd'], notTags: ['d', 'e'], limit: 10 })
+  const searched = db.steps.filter(step => step.startsWith('SEARCH')).map(step => step.split(' ')[1])
+  t.same(searched, ['d', 'd0', 'd1', 'tagged', 'tagged', 'tagged', 'tagged', 'f', 't', 'c'])
 })

@@ -12,7 +12,9 @@ import type {
 } from '../storage.ts'
 import { fromPlain } from './failures.ts'
 import type { Health } from './failures.ts'
+import { type FoundColumns, foundRecords } from './found-columns.ts'
 import type { FreeSpace } from './free-space.ts'
+import type { FoundColumnsPage } from './queries.ts'
 import type { Change, ChangeName, Outcome, Ran } from './transactions.ts'
 import type { WorkerLink } from './worker-link.ts'
 
@@ -140,12 +142,13 @@ export class LocalCatalog implements Catalog {
     return this.#change('remove', [transfer, files, nowMs]) as Promise<number>
   }
 
-  find(query: FindQuery): Promise<FoundPage> {
-    return this.#parts.reader.call('find', [query]) as Promise<FoundPage>
+  async find(query: FindQuery): Promise<FoundPage> {
+    const { sequence, files } = await this.#parts.reader.call('find', [query]) as FoundColumnsPage
+    return { sequence, files: foundRecords(files) }
   }
 
-  found(user: string, files: readonly FileId[]): Promise<readonly FoundRecord[]> {
-    return this.#parts.reader.call('found', [user, files]) as Promise<readonly FoundRecord[]>
+  async found(user: string, files: readonly FileId[]): Promise<readonly FoundRecord[]> {
+    return foundRecords(await this.#parts.reader.call('found', [user, files]) as FoundColumns)
   }
 
   events(query: EventQuery): Promise<EventPage> {

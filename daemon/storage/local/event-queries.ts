@@ -3,7 +3,7 @@ import type { FileState } from '../../../protocol/messages.ts'
 import { eventMatcher } from '../match.ts'
 import type { EventKind, EventPage, EventQuery, EventRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
-import { RECEIVING, STORED } from './schema.ts'
+import { stateOf } from './records.ts'
 
 /** How many events one call looks at, matching or not, so that no other query waits long for it. */
 const ROWS_PER_PAGE = 256
@@ -30,17 +30,12 @@ export function readEvents(db: Database, query: EventQuery): EventPage {
     const tags = JSON.parse(row.tags as string) as string[]
     const tagsBefore = row.tags_before === null ? undefined : JSON.parse(row.tags_before as string) as string[]
     const event = row.event as EventKind
-    const state = stateOf(row)
+    const state = stateOf(row.state as number, row.received as number, row.size as number | null)
     if (matches({ event, name: row.name as string, tags, tagsBefore, state })) {
       events.push(toEvent(row, tags, event === 'removed' ? 'removed' : state))
     }
   }
   return { sequence, through, isTruncated, events }
-}
-
-function stateOf({ state, received, size }: Row): FileState {
-  if (state === STORED) return 'stored'
-  return state === RECEIVING && received === size ? 'finishing' : 'receiving'
 }
 
 function toEvent(row: Row, tags: readonly string[], state: FileState): EventRecord {

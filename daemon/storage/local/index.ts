@@ -13,6 +13,7 @@ import { FreeSpace, type Room } from './free-space.ts'
 import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
+import { StoreThreads } from './threads.ts'
 import type { Change, Ran } from './transactions.ts'
 import { settleUnsynced } from './unsynced.ts'
 import { prepareDirectory } from './version.ts'
@@ -27,6 +28,8 @@ export interface LocalStoreOptions {
   /** What is to stay free on the disk: less, and nothing is announced or written. */
   readonly minFreeBytes?: number
   readonly log?: StoreLog
+  /** Of this directory (absolute) and durability, started already; absent: they are started here. */
+  readonly threads?: StoreThreads
   /** What a test may put in the place of the real thing. */
   readonly faults?: StoreFaults
 }
@@ -54,7 +57,7 @@ interface Committer {
  * directory of something else; `storage-full` or `storage-failed` where the disk fails.
  */
 export async function openLocalStore(
-  { path: directory, durability, minFreeBytes = 0, log = () => {}, faults = {} }: LocalStoreOptions,
+  { path: directory, durability, minFreeBytes = 0, log = () => {}, threads: started, faults = {} }: LocalStoreOptions,
 ): Promise<LocalStore> {
   const root = path.resolve(directory)
   prepareDirectory(root)
@@ -65,9 +68,16 @@ export async function openLocalStore(
     const synced = settleUnsynced(root, durability)
     if (synced > 0) log('synced what a run with durability process left', { blobs: synced })
     const options: WriterOptions = { directory: root, durability }
-    const committer = await openCommitter(options, faults)
+    const threads = started ?? new StoreThreads(options)
+    // Beside the writer, so that the first question need not wait for its thread.
+    threads.reader.start()
+    const committer = await openCommitter(options, threads, faults).catch(async cause => {
+      await threads.abort()
+      throw cause
+    })
+    const { reader } = threads
+    reader.hint('open', [])
     const health = new Health(log)
-    const reader = new WorkerLink(workerUrl(import.meta.url, 'reader-worker'), options)
     const checkpointer = new WorkerLink(workerUrl(import.meta.url, 'checkpoint-worker'), options)
     const free = new FreeSpace(root, minFreeBytes, faults.freeBytesOf)
     const catalog = new LocalCatalog({ run: changes => committer.run(changes), reader, checkpointer, health, free })
@@ -96,18 +106,12 @@ export async function openLocalStore(
   }
 }
 
-/** With `process` there is no sync to wait for, and two thread hops per commit are saved. */
-async function openCommitter(options: WriterOptions, { beforeCommit }: StoreFaults): Promise<Committer> {
-  if (options.durability === 'process' || beforeCommit !== undefined) {
+async function openCommitter(options: WriterOptions, threads: StoreThreads, { beforeCommit }: StoreFaults): Promise<Committer> {
+  const link = threads.writer
+  if (!threads.hasWriter || beforeCommit !== undefined) {
     const writer = openWriter(options, beforeCommit)
     return { run: async changes => writer.run(changes), close: async () => writer.close() }
   }
-  const link = new WorkerLink(workerUrl(import.meta.url, 'writer-worker'), options)
-  try {
-    await link.call('open', [])
-  } catch (error) {
-    await link.close()
-    throw error
-  }
+  await link.call('open', [])
   return { run: async changes => await link.call('run', [changes]) as Ran, close: () => link.close() }
 }

@@ -5,12 +5,13 @@
 import type { Run } from '../../../protocol/messages.ts'
 import type { Usage } from '../quota.ts'
 import type {
-  DamagedFile, EventPage, EventQuery, FileId, FindQuery, FoundPage, FoundRecord, OwnedContent, Pair, Repair, ScrubPosition, StoredContent,
-  TransferId, TransferRecord, UnfinishedQuery, UnfinishedTransfer,
+  DamagedFile, EventPage, EventQuery, FileId, FindQuery, OwnedContent, Pair, Repair, ScrubPosition, StoredContent, TransferId, TransferRecord,
+  UnfinishedQuery, UnfinishedTransfer,
 } from '../storage.ts'
 import type { Database, Row } from './database.ts'
 import { readEvents } from './event-queries.ts'
 import { findFiles, foundFiles } from './find.ts'
+import { byColumns, type FoundColumns } from './found-columns.ts'
 import { loadTransfer } from './records.ts'
 import { damagedFiles, isDamaged, repairOf } from './repairs.ts'
 import { OPEN, RECEIVING } from './schema.ts'
@@ -20,6 +21,12 @@ import { usageOf } from './usage.ts'
 const CONTENT = `SELECT u.name AS user, t.fid, f.number, f.name, f.size, f.tags, f.meta, c.digest, c.blob, c.damaged, s.sums
   FROM content c JOIN file f ON f.content = c.blob JOIN transfer t ON t.id = f.transfer JOIN user u ON u.id = c.owner
   LEFT JOIN block_sum s ON s.content = c.blob AND s.page = 0`
+
+/** `FoundPage`, as it is sent to the thread that asked. */
+export interface FoundColumnsPage {
+  readonly sequence: number
+  readonly files: FoundColumns
+}
 
 export class Queries {
   readonly #db: Database
@@ -63,15 +70,16 @@ export class Queries {
     return this.#atomic(() => uuids.flatMap(uuid => this.#db.all(sql, transfer, Buffer.from(uuid, 'hex')).map(toPair)))
   }
 
-  find(query: FindQuery): FoundPage {
+  find(query: FindQuery): FoundColumnsPage {
     return this.#atomic(() => {
-      const sequence = (this.#db.get('SELECT sequence FROM user WHERE name = ?', query.user)?.sequence ?? 0) as number
-      return { sequence, files: findFiles(this.#db, query) }
+      const user = this.#db.get('SELECT id, sequence FROM user WHERE name = ?', query.user)
+      if (user === undefined) return { sequence: 0, files: byColumns([]) }
+      return { sequence: user.sequence as number, files: byColumns(findFiles(this.#db, user.id as number, query)) }
     })
   }
 
-  found(user: string, files: readonly FileId[]): FoundRecord[] {
-    return this.#atomic(() => foundFiles(this.#db, user, files))
+  found(user: string, files: readonly FileId[]): FoundColumns {
+    return this.#atomic(() => byColumns(foundFiles(this.#db, user, files)))
   }
 
   events(query: EventQuery): EventPage {

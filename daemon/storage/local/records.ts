@@ -1,15 +1,15 @@
 /**
  * Reads transfers from the catalog as the contract shows them. Shared by the writer, for what it has just announced, and the reader.
  */
-import type { Acks } from '../../../protocol/messages.ts'
+import type { Acks, FileState } from '../../../protocol/messages.ts'
 import { SUM_BYTES, SUMS_PER_PAGE } from '../blocks.ts'
 import type { ChunkKind, FileId, FileRecord, TransferRecord } from '../storage.ts'
 import type { Database, Row } from './database.ts'
-import { GONE } from './schema.ts'
+import { GONE, RECEIVING, STORED } from './schema.ts'
 
 const STATES = ['receiving', 'stored', 'removed'] as const
 
-/** The columns of a file that `fileFields` needs, from `file f LEFT JOIN content c`. */
+/** The columns of a file, from `file f LEFT JOIN content c`. */
 export const FILE_COLUMNS = `f.id, f.number, f.name, f.size, coalesce(c.digest, f.digest) AS digest, f.media_type, f.modified, f.expires,
   f.meta, f.tags, f.state, f.kind, f.chunk_size, f.stored`
 export const FILE_SOURCE = 'file f LEFT JOIN content c ON c.blob = f.content'
@@ -64,8 +64,13 @@ export function writeSums(db: Database, blob: FileId, sums: Uint8Array): void {
   }
 }
 
-/** What `FileRecord` and `FoundRecord` have in common. */
-export function fileFields(row: Row): Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state' | 'repair'> {
+/** The state of a file that is there, as it is told: finishing is not written down. */
+export function stateOf(state: number, received: number, size: number | null): FileState {
+  if (state === STORED) return 'stored'
+  return state === RECEIVING && received === size ? 'finishing' : 'receiving'
+}
+
+function fileFields(row: Row): Omit<FileRecord, 'receipts' | 'held' | 'kind' | 'state' | 'repair'> {
   return {
     id: row.id as number,
     number: row.number as number,

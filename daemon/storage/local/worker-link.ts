@@ -1,8 +1,9 @@
 /**
  * A worker thread as something to call: requests with answers, and hints without. When the worker dies unexpectedly every pending
  * and later call rejects with `storage-failed`; one that could not even start, for want of descriptors or memory, is started anew by the
- * next call. A worker starts when it is first needed, and keeps the process alive only while a call is pending. What is asked in one turn
- * of the event loop is one message, and so are answers that are ready together: a message costs more than most of what is asked.
+ * next call. A worker starts when it is first needed, or told to before, and keeps the process alive only while a call is pending. What is
+ * asked in one turn of the event loop is one message, and so are answers that are ready together: a message costs more than most of what is
+ * asked.
  */
 import { parentPort, Worker } from 'node:worker_threads'
 import { TallyError } from '../../../protocol/errors.ts'
@@ -50,6 +51,11 @@ export class WorkerLink {
   constructor(url: URL, workerData: unknown) {
     this.#url = url
     this.#workerData = workerData
+  }
+
+  /** Starts the worker before it is needed. */
+  start(): void {
+    if (this.#death === undefined) this.#started()
   }
 
   /** Rejects with what the worker threw, with `storage-failed` when it is gone, or with `busy` when it cannot start just now. */
@@ -122,9 +128,7 @@ export class WorkerLink {
   }
 
   #died(cause: unknown): void {
-    const death = cause !== undefined && isWant(cause)
-      ? new TallyError('busy', 'a thread of the store could not start', { 'retry-after': 1000 }, { cause })
-      : new TallyError('storage-failed', 'a thread of the store ended unexpectedly', {}, { cause })
+    const death = want(cause) ?? new TallyError('storage-failed', 'a thread of the store ended unexpectedly', {}, { cause })
     if (this.#hasStarted || death.code !== 'busy') this.#death ??= death
     else this.#worker = undefined
     for (const waiting of this.#waiting.values()) waiting.reject(this.#death ?? death)
@@ -132,10 +136,14 @@ export class WorkerLink {
   }
 }
 
-/** Node says it in a message where it cannot make a thread; SQLite has one number for whatever keeps it from opening a file. */
-function isWant(cause: unknown): boolean {
-  const { code, errcode } = cause as { code?: unknown; errcode?: unknown }
-  return code === 'ERR_WORKER_INIT_FAILED' || errcode === SQLITE_CANTOPEN || storageError(cause).code === 'busy'
+/**
+ * `busy`, where descriptors or memory kept a thread from starting; undefined where something else did. Node says it in a message where it
+ * cannot make a thread; SQLite has one number for whatever keeps it from opening a file.
+ */
+export function want(cause: unknown): TallyError | undefined {
+  const { code, errcode } = (cause ?? {}) as { code?: unknown; errcode?: unknown }
+  const isWant = code === 'ERR_WORKER_INIT_FAILED' || errcode === SQLITE_CANTOPEN || storageError(cause).code === 'busy'
+  return isWant ? new TallyError('busy', 'a thread of the store could not start', { 'retry-after': 1000 }, { cause }) : undefined
 }
 
 /** The worker's side: answers each request with what its operation returns or throws. */

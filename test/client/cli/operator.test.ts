@@ -24,7 +24,9 @@ t.test('sees every user\'s transfers and connections, and why one is not finishe
   const why = await run(['why', FID, '--user', 'ada'])
   t.match(why.stdout.toString(), 'lacks 3 of 4 chunks: 0, 2 to 3.')
   t.notMatch(why.stdout.toString(), '\u001b')
-  t.equal((await run(['why', FID])).code, 3, 'ours it is not')
+  const ours = await run(['why', FID])
+  t.strictSame([ours.code, ours.stderr], [3, `tally: there is no such transfer of user "${process.getuid?.()}"; --user NAME asks for another's\n`])
+  t.equal((await run(['why', FID, '--user', 'eve'])).stderr, 'tally: there is no such transfer of user "eve"\n')
   t.match((await run(['why', FID, '--user', 'ada', '--json'])).json[0], { fid: FID, because: Array })
   for (const wrong of [['why'], ['why', 'x'], ['why', `${FID}/0`], ['status', '--all', FID], ['settings', 'x']]) t.equal((await run(wrong)).code, 2, wrong.join(' '))
 })
@@ -44,6 +46,23 @@ t.test('a transfer\'s age and its last chunk are told, also where nobody has it 
   t.equal((transfer?.['age-ms'] ?? 0) - (transfer?.['idle-ms'] ?? 0), (transfer?.['touched'] ?? 0) - (transfer?.['created'] ?? 0))
 })
 
+for (const flag of ['--connections', '--user-connections']) {
+  t.test(`an operator's commands are answered at once when all of ${flag} are taken`, async t => {
+    const { daemon, run } = await setUp(t, [flag, '1'])
+    const holds = async (): Promise<boolean> => {
+      const holder = await daemon.client()
+      t.teardown(() => holder.destroy())
+      return (await holder.authenticate(daemon.token({ sub: `${process.getuid?.()}` })).catch(() => undefined))?.response === 'Ok'
+    }
+    // The test's own look whether the daemon is there may be counted still.
+    while (!(await holds()));
+    for (const command of [['settings'], ['status', '--all']]) {
+      const { code, stderr } = await run(command)
+      t.strictSame([code, stderr], [0, ''], command.join(' '))
+    }
+  })
+}
+
 t.test('a token without the scope admin is denied', async t => {
   const { daemon, directory, run } = await setUp(t)
   const file = join(directory, 'token')
@@ -52,7 +71,12 @@ t.test('a token without the scope admin is denied', async t => {
     const { code, stderr } = await run([...command, '--token-file', file])
     t.equal(code, 4, command.join(' '))
     t.match(stderr, 'admin')
+    t.equal(stderr.includes(`\`tally status ${FID}\``), command[0] === 'why', 'what may be asked instead')
   }
+  const ada = await daemon.client()
+  t.teardown(() => ada.destroy())
+  await ada.authenticate(daemon.token(), { fid: FID, files: [{ name: 'a', size: 4000 }] })
+  t.match((await run(['status', FID, '--token-file', file])).stdout.toString(), 'receiving')
 })
 
 t.test('shows settings, and reloads them; what is wrong is said, and changes nothing', async t => {
@@ -79,8 +103,10 @@ t.test('shows limits and the log level, set or not; a reload changes the level a
   const after = (await run(['settings', '--reload'])).stdout.toString()
   for (const line of [
     /^quota +not set /m, /^quota-files +7 /m, /^log-level +debug /m, /^min-free +\S.* +default +next start: 5M$/m,
-    'changed: quota quota-files log-level', 'waiting for the next start: min-free',
   ]) t.match(after, line)
+  t.match(after, /\nchanged:\n {2}quota {8}1G → not set\n {2}quota-files {2}not set → 7\n {2}log-level {4}info → debug\nholds from the next start on:\n {2}min-free {5}0 → 5M\n$/)
+  t.match(daemon.stderr, 'hold from the next start on settings="min-free 0 → 5M"')
+  t.match((await run(['settings', '--reload'])).stdout.toString(), /\nchanged: nothing\nholds from the next start on:\n {2}min-free {2}0 → 5M\n$/)
   await run(['ls'])
   t.match(daemon.stderr, / debug logged in /)
 })

@@ -1,7 +1,7 @@
-/** The thread that makes small files: one, because several would only wait for one another's changes of the same directory. */
+/** The thread of small files: one, because several would only wait for one another's changes of the same directory. */
 import { parentPort } from 'node:worker_threads'
-import type { Answer, Answers, Request } from './file-maker.ts'
-import { makeNow } from './new-file.ts'
+import type { Answer, Answers, Request } from './file-thread.ts'
+import { makeNow, readNow } from './small-file-now.ts'
 
 /** Answers do not wait longer than this for others of their message. */
 const ANSWER_DELAY_MS = 1
@@ -23,12 +23,18 @@ port.on('message', (requests: readonly Request[]) => {
 })
 port.postMessage({ answers: [], tookMs: 0 } satisfies Answers)
 
-function answerTo([id, path, partial, bytes, force]: Request): Answer {
+function answerTo(request: Request): Answer {
+  const [id] = request
   try {
-    return makeNow({ path, partial, bytes, force }) ? id : { id }
+    if (request[1] === 'read') {
+      const read = readNow(request[2], request[3])
+      return read === undefined ? [id, 'passed'] : [id, 'read', read.bytes, read.modifiedMs]
+    }
+    const [, , path, partial, bytes, force] = request
+    return [id, makeNow({ path, partial, bytes, force }) ? 'made' : 'passed']
   } catch (cause) {
     // A copy of an Error has its message only.
     const { message, code, errno, syscall, path, dest } = cause as NodeJS.ErrnoException & { dest?: string }
-    return { id, failure: { message, code, errno, syscall, path, dest } }
+    return [id, 'failed', { message, code, errno, syscall, path, dest }]
   }
 }
