@@ -20,8 +20,18 @@ export interface UploadCounts {
 
 export type ClientEvent =
   | { readonly type: 'connected'; readonly path: string; readonly user: string }
-  /** Something broke, and is tried again after a pause; `stop()` lets it fail now, with `gave-up`. `attempt` counts from 1. */
-  | { readonly type: 'retry'; readonly attempt: number; readonly afterMs: number; readonly cause: Error; stop(): void }
+  /**
+   * Something broke, and is tried again after a pause; `stop()` lets it fail now, with `gave-up`. `attempt` counts from 1. If nothing
+   * moves, it gives up `leftMs` from now (Infinity: never).
+   */
+  | {
+    readonly type: 'retry'
+    readonly attempt: number
+    readonly afterMs: number
+    readonly leftMs: number
+    readonly cause: Error
+    stop(): void
+  }
   /** How far a large file is that is hashed before it is sent. */
   | { readonly type: 'hashing'; readonly hashedBytes: number; readonly totalBytes: number }
   | { readonly type: 'announced'; readonly fid: string; readonly chunks: number; readonly presentChunks: number }

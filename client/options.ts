@@ -81,6 +81,8 @@ export interface PutResult extends UploadResult {
   readonly digest: string
   /** How many of its bytes were sent, repetitions included: 0 where the daemon had them already. */
   readonly sentBytes: number
+  /** Milliseconds since 1970: the file is removed then, as was asked for now or before, or by a rule for its tags. Absent: it stays. */
+  readonly expiresMs?: number
 }
 
 /** One file of `putAll`. */
@@ -100,6 +102,7 @@ export type PutAllResult = { readonly path: string } & (
     readonly sizeBytes: number
     readonly digest: string
     readonly sentBytes: number
+    readonly expiresMs?: number
     /** Of the transfer in which it travelled, which small files share with others. */
     readonly counts: Readonly<UploadCounts>
     readonly error?: undefined

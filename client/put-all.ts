@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { basename } from 'node:path'
-import { type FileReport, TallyError } from '../protocol/index.ts'
+import { type FileAnnouncement, type FileReport, TallyError } from '../protocol/index.ts'
 import { anyOf } from './abort.ts'
 import { AllProgress } from './all-progress.ts'
 import { labelOf } from './content.ts'
@@ -13,6 +13,7 @@ import { FileThread } from './file-thread.ts'
 import { inFlight } from './in-flight.ts'
 import type { Link } from './link.ts'
 import type { PutAllItem, PutAllOptions, PutAllResult } from './options.ts'
+import { reportOn } from './report.ts'
 import { SMALL_BYTES_MAX, type SmallFile, gathered } from './small-files.ts'
 import { BytesSource } from './source.ts'
 import type { Tally } from './tally.ts'
@@ -113,29 +114,40 @@ class Putting {
     return files.map((stored, file) => ({ path: group[file]?.item.path ?? '', fid, file, ...stored, counts }))
   }
 
-  /** Adds those that the transfer has with the very content, with their tags. False where there is no such transfer. */
+  /** Adds those that the transfer has with the very content, with their tags and expiry. False where there is no such transfer. */
   async #addStored(stored: Map<SmallFile, PutAllResult>, fid: string, group: readonly SmallFile[], signal: AbortSignal): Promise<boolean> {
+    const digests = group.map(({ bytes }) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`)
+    const isThere = (report: FileReport | undefined, file: number): boolean => report?.state === 'stored' && report.digest === digests[file]
+    const asking = { signal, onEvent: this.#options.onEvent }
     let reports: readonly FileReport[]
     try {
-      reports = await this.#tally.report(fid, { signal })
+      reports = (await reportOn(this.#link, fid, asking)).files
+      const told = group.map((small, file) => this.#expiryOf(small, !stored.has(small) && isThere(reports[file], file)))
+      if (told.some(({ expiresMs }) => expiresMs !== undefined)) reports = (await reportOn(this.#link, fid, asking, told)).files
     } catch (error) {
       this.#throwIfOver(error)
       return error instanceof TallyError && error.code === 'conflict'
     }
     await Promise.all(group.map(async (small, file) => {
       const { path, name = basename(path), tags = [] } = small.item
-      const digest = `sha256:${createHash('sha256').update(small.bytes).digest('hex')}`
-      if (stored.has(small) || reports[file]?.state !== 'stored' || reports[file].digest !== digest) return
+      const [report, digest = ''] = [reports[file], digests[file]]
+      if (stored.has(small) || !isThere(report, file)) return
       const add = [...this.#options.tags ?? [], ...tags]
       try {
         if (add.length > 0) await this.#tally.tag({ fid, file }, { add }, { signal })
-        stored.set(small, { path, fid, file, name, sizeBytes: small.bytes.length, digest, sentBytes: 0, counts: noCounts() })
+        const expiry = report?.expiresMs === undefined ? {} : { expiresMs: report.expiresMs }
+        stored.set(small, { path, fid, file, name, sizeBytes: small.bytes.length, digest, sentBytes: 0, ...expiry, counts: noCounts() })
       } catch (error) {
         // Whatever is wrong with it, such as a tag: it is told when the file goes alone.
         this.#throwIfOver(error)
       }
     }))
     return true
+  }
+
+  /** Of a file that is there with this content, when it expires from now on; else nothing but its name, which cannot be another. */
+  #expiryOf({ item: { path, name = basename(path), expiresMs = this.#options.expiresMs } }: SmallFile, isThere: boolean): FileAnnouncement {
+    return { name, sizeBytes: null, ...(isThere && expiresMs !== undefined ? { expiresMs } : {}) }
   }
 
   /** What concerns every file is not told of each. */

@@ -34,9 +34,12 @@ export async function askReport(link: Link, connection: Connection, announcement
   return { window, files: files.map(({ report, missing, chunkSizeBytes }) => ({ ...report, missing, chunkSizeBytes })) }
 }
 
-/** The same of a transfer that the daemon knows, again after failures. Throws `unknown-fid`, `conflict` (gone), and as `withRetries`. */
-export async function reportOn(link: Link, fid: string, { signal, onEvent }: Asking): Promise<Report> {
-  const known = { type: MESSAGE_TYPE.AUTHENTICATION, fid, files: [], tags: [], chunkSizeBytes: CHUNK_SIZE_BYTES_DEFAULT } as const
+/**
+ * The same of a transfer that the daemon knows, again after failures. Throws `unknown-fid`, `conflict` (gone), and as `withRetries`.
+ * @param files what is told of each of them; absent: nothing
+ */
+export async function reportOn(link: Link, fid: string, { signal, onEvent }: Asking, files: Announcement['files'] = []): Promise<Report> {
+  const known = { type: MESSAGE_TYPE.AUTHENTICATION, fid, files, tags: [], chunkSizeBytes: CHUNK_SIZE_BYTES_DEFAULT } as const
   return withRetries(link.timings, signal, onEvent, async () => askReport(link, await link.connection(signal), known, signal))
 }
 

@@ -105,7 +105,8 @@ export class Retries {
     const pauseMs = atOnce && failures === 0 ? 0 : Math.max(backOffMs(this.#timings, failures), retryAfterMs(error))
     const stopped = new AbortController()
     const stop = (): void => stopped.abort(gaveUp(error))
-    this.#onEvent?.({ type: 'retry', attempt: failures + 1, afterMs: pauseMs, cause: error, stop })
+    const leftMs = Math.max(0, this.#failingSinceMs + retryForMs - nowMs)
+    this.#onEvent?.({ type: 'retry', attempt: failures + 1, afterMs: pauseMs, leftMs, cause: error, stop })
     if (pauseMs > 0) await pause(pauseMs, anyOf(stopped.signal, this.#signal))
     stopped.signal.throwIfAborted()
   }

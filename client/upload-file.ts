@@ -25,6 +25,8 @@ export class UploadFile {
   isHashed = false
   /** The digest came from the caller, who may be wrong. */
   readonly isDigestGiven: boolean
+  /** When the daemon removes the file once it is stored, as it reported last; undefined: it stays. */
+  expiresMs: number | undefined
   /** Of the file's bytes, repetitions included. */
   sentBytes = 0
   /** `digest-mismatch` so far. */
@@ -83,6 +85,7 @@ export class UploadFile {
   takeReport(report: FileReport & { readonly chunkSizeBytes: number }): { landed: number; mismatched: boolean } {
     const { state, missing } = report
     this.chunkSizeBytes = report.chunkSizeBytes
+    this.expiresMs = report.expiresMs
     if (state !== 'stored') this.state = state
     if (state === 'removed') return { landed: 0, mismatched: false }
     if (state !== 'receiving') return { landed: this.acknowledge(0, this.chunkCount), mismatched: false }

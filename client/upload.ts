@@ -39,6 +39,8 @@ export interface UploadResult {
     readonly digest: string
     /** Of its bytes, how many were sent, repetitions included: 0 where the daemon had them already. */
     readonly sentBytes: number
+    /** Milliseconds since 1970: the file is removed then, as was asked for now or before, or by a rule for its tags. */
+    readonly expiresMs?: number
   }[]
   readonly counts: Readonly<UploadCounts>
 }
@@ -99,8 +101,8 @@ export class Upload implements LaneOwner {
       signal?.removeEventListener('abort', abort)
       for (const lane of this.#lanes) lane.close()
     }
-    const files = this.#files.map(({ label: { name }, source: { sizeBytes }, digest, sentBytes }) =>
-      ({ name, sizeBytes: sizeBytes ?? 0, digest: digest ?? '', sentBytes }))
+    const files = this.#files.map(({ label: { name }, source: { sizeBytes }, digest, sentBytes, expiresMs }) =>
+      ({ name, sizeBytes: sizeBytes ?? 0, digest: digest ?? '', sentBytes, ...(expiresMs === undefined ? {} : { expiresMs }) }))
     return { fid: this.fid, files, counts: this.counts }
   }
 

@@ -3,7 +3,7 @@
  * is let in, the connection goes on as any other (docs/design.md, "Quotas").
  */
 import type { TallyError } from '../protocol/errors.ts'
-import { decodeMessage, encodeMessage, RefusedMessage } from '../protocol/index.ts'
+import { countText, decodeMessage, encodeMessage, RefusedMessage } from '../protocol/index.ts'
 import { type Encoding, MESSAGE_TYPE } from '../protocol/messages.ts'
 import type { FrameType } from '../protocol/text-frame.ts'
 import type { Connection } from './connection.ts'
@@ -70,7 +70,7 @@ export class OverLimit implements Served {
 
   #refuse({ messageId, encoding }: { messageId: string; encoding: Encoding }): void {
     const limit = this.#door.connectionsMax
-    const reason = `the daemon serves ${limit} connections at once`
+    const reason = `the daemon serves ${countText(limit, 'connection')} at once`
     const details = { limit, 'retry-after': 1_000 }
     const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details } as const
     this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))

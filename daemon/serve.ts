@@ -96,7 +96,7 @@ function liveLogger(live: LiveConfig): Logger {
       return live.config.logFormat
     },
     write: stderrWriter(),
-    nowMs: turnClock(),
+    nowMs: Date.now,
   })
   return withoutRepeats(log, Date.now)
 }

@@ -3,6 +3,7 @@
  * come. Nothing durable: what a user has stored is the catalog's `usage`.
  */
 import { TallyError } from '../protocol/errors.ts'
+import { countText } from '../protocol/quantities.ts'
 import type { Identity } from './auth/token.ts'
 import { type LimitsOf, OPERATOR_CONNECTIONS } from './limits.ts'
 import { Rate } from './rate.ts'
@@ -31,7 +32,7 @@ export class Users {
     const share = this.#shares.get(user) ?? { user, connections: 0, pendingBytes: 0, rate: new Rate(() => this.#limitsOf(user).bytesPerSecond) }
     const limit = this.#limitsOf(user).connectionsMax
     if (share.connections >= limit + (scope.has('admin') ? OPERATOR_CONNECTIONS : 0)) {
-      const reason = `a user may have ${limit} connections at once`
+      const reason = `a user may have ${countText(limit, 'connection')} at once`
       throw new TallyError('busy', reason, { limit, used: share.connections, 'retry-after': 1_000 })
     }
     share.connections++

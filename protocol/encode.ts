@@ -90,7 +90,7 @@ function response(message: Response): Fields {
 }
 
 function fileReport(file: FileReport): Fields {
-  return { state: file.state, missing: file.missing, 'chunk-size': file.chunkSizeBytes, digest: file.digest }
+  return { state: file.state, missing: file.missing, 'chunk-size': file.chunkSizeBytes, digest: file.digest, expires: file.expiresMs }
 }
 
 function foundFile(file: FoundFile | Event): Fields {

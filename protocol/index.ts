@@ -12,6 +12,7 @@ export { type BinaryFraming, encodeFrame, FrameDecoder, type Framing, HEADER_BYT
 export { FrameCutter } from './frame-cutter.ts'
 export * from './limits.ts'
 export * from './messages.ts'
+export * from './quantities.ts'
 export { RefusedMessage } from './refused.ts'
 export * from './set-up-names.ts'
 export type { FrameType } from './text-frame.ts'

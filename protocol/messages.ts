@@ -80,6 +80,7 @@ export interface FileReport {
   readonly missing: readonly Run[]
   readonly chunkSizeBytes?: number
   readonly digest?: string
+  readonly expiresMs?: number
 }
 
 /** What an Ok may add; which fields stand in it follows from the message that it answers. */

@@ -90,6 +90,7 @@ function fileReport(map: PlainMap, path: string): FileReport {
     missing: required(map, 'missing', runs, path),
     chunkSizeBytes: optional(map, 'chunk-size', count, path),
     digest: optional(map, 'digest', digest, path),
+    expiresMs: optional(map, 'expires', count, path),
   })
 }
 

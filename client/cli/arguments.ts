@@ -52,8 +52,8 @@ export class Arguments {
   }
 }
 
-/** Throws UsageError. */
-export function readArguments(args: readonly string[], flags: readonly Flag[]): Arguments {
+/** `help`: the command line that lists the flags. Throws UsageError. */
+export function readArguments(args: readonly string[], flags: readonly Flag[], help = 'tally --help'): Arguments {
   const options = Object.fromEntries(flags.map(({ name, short, value }) =>
     [name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short === undefined ? {} : { short }) }]))
   const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
@@ -63,7 +63,10 @@ export function readArguments(args: readonly string[], flags: readonly Flag[]): 
     if (token.kind === 'positional') positionals.push(token.value)
     if (token.kind !== 'option') continue
     const flag = flags.find(({ name }) => name === token.name)
-    if (flag === undefined) throw unknown('flag', token.rawName, flags.map(({ name }) => `--${name}`))
+    if (flag === undefined) {
+      const { message } = unknown('flag', token.rawName, flags.map(({ name }) => `--${name}`))
+      throw new UsageError(`${message} (${help} lists the flags)`)
+    }
     const given = values.get(flag.name) ?? []
     if (flag.value === undefined && token.value !== undefined) throw new UsageError(`--${flag.name} takes no value`)
     if (flag.value !== undefined && (token.value === undefined || token.value === '' || (!token.inlineValue && isFlagLike(token.value)))) {

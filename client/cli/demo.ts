@@ -32,10 +32,10 @@ export const demo: Command = {
   name: 'demo',
   usage: '[FILE]',
   argument: 'path',
-  summary: 'show the main job on a real file, broken on the way',
+  summary: 'put a real file, break connection and daemon on the way, fetch it, and compare',
   examples: [
-    ['tally demo', 'with one of the project\'s own files'],
-    ['tally demo ~/Videos/cat.mp4', 'with a file of yours'],
+    ['tally demo', 'see it with one of the project\'s own files, beside a daemon and a store of its own'],
+    ['tally demo ~/Videos/cat.mp4', 'see it with a file of yours'],
   ],
   flags: [],
   async run(context) {
@@ -88,7 +88,7 @@ class Story {
     await this.#daemon.start()
     await this.#wire.open()
     this.#say(`tallyd runs (pid ${this.#daemon.pid}), with a store of its own and durability "power"`)
-    const parts = `${chunks} chunks of ${countText(this.#chunkSizeBytes, 'byte')}`
+    const parts = `${countText(chunks, 'chunk')} of ${countText(this.#chunkSizeBytes, 'byte')}`
     this.#say(`putting ${escaped(this.#path)}, ${sizeText(size)}, in ${parts}, with the tag "${TAG}"`)
     const tally = await connect({ socket: this.#wire.path, secretFile: join(this.#directory, 'secret') })
     this.#tally = tally
@@ -150,7 +150,8 @@ class Story {
     Object.assign(this.#figures, {
       chunksSent, chunksSentTwice, acknowledgedSentAgain, acknowledgedLost, reconnects, putMs: rounded(putMs),
     })
-    this.#say(`stored after ${rounded(putMs)} ms, with ${reconnects} new connections and ${this.#retries} retries`)
+    const efforts = `${countText(reconnects, 'new connection')} and ${countText(this.#retries, 'retry', 'retries')}`
+    this.#say(`stored after ${rounded(putMs)} ms, with ${efforts}`)
     this.#say(`    ${chunks} chunks in all, ${chunksSent} sent`)
     this.#say(`    ${acknowledgedBeforeKill} acknowledged before the kill, ${acknowledgedLost} of them lost`)
     this.#say(`    ${chunksSentTwice} sent twice (they were on their way when something broke)`)

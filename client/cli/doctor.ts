@@ -13,7 +13,7 @@ export const doctor: Command = {
   usage: '',
   summary: 'look whether it is set up right, and say what to do',
   examples: [
-    ['tally doctor', 'socket, token, daemon, store and limits: ok, warn or fail, each with its remedy'],
+    ['tally doctor', 'check socket, token, daemon, store and limits: ok, warn or fail, each with its remedy'],
     ['tally doctor --token-file job.token', 'with the token that a job uses'],
   ],
   flags: [],

@@ -15,8 +15,8 @@ export const ls: Command = {
   usage: '',
   summary: 'list files, newest first',
   examples: [
-    ['tally ls --tag holiday --not blurred', 'files with one tag and without another'],
-    ['tally ls --name \'*.jpg\' --limit 10', 'the ten newest whose name matches'],
+    ['tally ls --tag holiday --not blurred', 'list files with one tag and without another'],
+    ['tally ls --name \'*.jpg\' --limit 10', 'list the ten newest whose name matches'],
     ['tally ls | cut -f 4', 'in a pipe: id, bytes, time, name and tags with tabs between them'],
   ],
   flags: [

@@ -58,7 +58,7 @@ async function dispatch(line: readonly string[]): Promise<ExitCode> {
     return EXIT.DONE
   }
   const command = commandOf(name)
-  const given = readArguments(args, [...command.flags, ...COMMON_FLAGS])
+  const given = readArguments(args, [...command.flags, ...COMMON_FLAGS], `tally ${name} --help`)
   if (given.has('help')) return help(name)
   checkVariables(process.env)
   outlivesReader = command.outlivesReader?.(given) === true
@@ -78,8 +78,9 @@ function help(name: string | undefined): ExitCode {
 function commandOf(name: string): Command {
   const command = COMMANDS.find(each => each.name === name)
   if (COMMON_FLAGS.some(flag => name.split('=')[0] === `--${flag.name}`)) throw new UsageError('which command? `tally help` lists them')
-  if (command === undefined) throw unknown(name.startsWith('-') ? 'flag' : 'command', name, COMMANDS.map(each => each.name))
-  return command
+  if (command !== undefined) return command
+  const { message } = unknown(name.startsWith('-') ? 'flag' : 'command', name, COMMANDS.map(each => each.name))
+  throw new UsageError(`${message} (tally --help lists all)`)
 }
 
 /** The first signal ends the work in order, the second one at once. */
@@ -101,7 +102,8 @@ function hintFor(error: unknown, args: readonly string[]): string {
   return ''
 }
 
+/** Of a stream the same command would read other bytes. */
 function resumes(args: readonly string[]): boolean {
   const [name] = commandFirst(args, COMMON_FLAGS)
-  return COMMANDS.find(command => command.name === name)?.resumes === true
+  return COMMANDS.find(command => command.name === name)?.resumes === true && !args.includes('-')
 }

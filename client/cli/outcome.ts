@@ -22,16 +22,18 @@ export class Outcome {
 
   /**
    * @param subject what failed, as JSON shows it; people read its values
+   * @param about what else is to be said of it: as people read it, in the place of what to do next, and as JSON has it
    * @throws the error itself, once the user has interrupted: then nothing goes on
    */
-  failed(subject: Subject, error: unknown): void {
+  failed(subject: Subject, error: unknown, about?: { readonly text: string; readonly value: object }): void {
     const { output, signal } = this.#context
     if (signal.aborted) throw signal.reason
     const exit = exitCodeOf(error)
     if (this.#exit === EXIT.DONE) this.#exit = exit
     const value = errorValue(error)
-    if (output.json) output.result('', { ...subject, error: value })
-    const hint = exit === EXIT.INCOMPLETE ? '; run the same command again to continue'
+    if (output.json) output.result('', { ...subject, ...about?.value, error: value })
+    const hint = about !== undefined ? `; ${about.text}`
+      : exit === EXIT.INCOMPLETE ? '; run the same command again to continue'
       : value.code === 'exists' ? '; --force replaces it' : ''
     output.say(`tally: ${escaped(Object.values(subject).join('  '))}: ${escaped(value.reason)}${hint}`)
   }

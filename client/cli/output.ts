@@ -6,11 +6,10 @@ import { once } from 'node:events'
 import type { ClientEvent } from '../events.ts'
 import { type Amounts, Rate, progressLine } from './progress.ts'
 import { type Terminal, terminalOf } from './terminal.ts'
-import { escaped, jsonText } from './text.ts'
+import { jsonText } from './text.ts'
+import { Waits } from './waits.ts'
 
 const PROGRESS_EVERY_MS = 100
-/** Where nobody watches a terminal, only pauses that somebody may wonder about are told. */
-const QUIET_PAUSE_MS = 1000
 
 export class Output {
   readonly json: boolean
@@ -21,6 +20,7 @@ export class Output {
   #isLineShown = false
   #drawnMs = -Infinity
   #rate = new Rate()
+  readonly #waits = new Waits()
 
   constructor(json: boolean) {
     this.json = json
@@ -54,9 +54,8 @@ export class Output {
   /** What a client tells, as a line that is drawn over, or as lines where they matter. */
   event(label: string, event: ClientEvent): void {
     if (event.type === 'retry') {
-      if (this.messages.isLive || event.afterMs >= QUIET_PAUSE_MS) {
-        this.say(`tally: ${escaped(event.cause.message)}; trying again in ${(event.afterMs / 1000).toFixed(1)} s`)
-      }
+      const sentence = this.#waits.sentence(event, this.messages.isLive, performance.now())
+      if (sentence !== undefined) this.say(sentence)
     } else if (event.type === 'progress') this.progress(label, event)
   }
 

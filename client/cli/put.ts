@@ -1,13 +1,14 @@
 /** `tally put`: stores files, each as a transfer of its own, so that the same command after a break goes on with what is missing. */
 import { CHUNK_SIZE_BYTES_MAX } from '../../protocol/index.ts'
-import type { PutAllItem, PutResult, Tally } from '../index.ts'
+import type { ClientEvent, PutAllItem, PutResult, Tally } from '../index.ts'
 import { UsageError, secondsOf, sizeOf } from './arguments.ts'
 import { type Command, type Context, RETRY_FLAG, connectAs } from './command.ts'
 import type { ExitCode } from './exit.ts'
+import { KeptPart } from './kept-part.ts'
 import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
 import { styled } from './terminal.ts'
-import { escaped } from './text.ts'
+import { dateText, escaped } from './text.ts'
 import { type Filter, filesBelow, filterOf } from './tree.ts'
 
 const STDIN = '-'
@@ -35,7 +36,7 @@ export const put: Command = {
       help: 'hash before sending, so that known content is not sent: auto (default: where size and name are known), always, never',
     },
     { name: 'digest', value: 'DIGEST', help: 'what a single FILE has to have: sha256:… (it is refused where it has another)' },
-    { name: 'expires', value: 'TIME', kind: 'time', help: 'have the files removed so long after: 30m, 12h, 30d (default: they stay; put again, a file keeps the time it has)' },
+    { name: 'expires', value: 'TIME', kind: 'time', help: 'remove the files so long from now, also those already there: 30m, 12h, 30d (without it these keep the time they have)' },
     RETRY_FLAG,
   ],
   resumes: true,
@@ -106,13 +107,19 @@ class Put {
   }
 
   async #standardInput(): Promise<void> {
-    const { given, output } = this.#context
+    const { given, output, signal } = this.#context
+    const kept = new KeptPart()
+    const onEvent = (event: ClientEvent): void => {
+      kept.event(event)
+      output.event(STDIN, event)
+    }
     try {
       const name = given.one('name') ?? 'stdin'
-      const onEvent = { onEvent: (event: Parameters<typeof output.event>[1]) => output.event(STDIN, event) }
-      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, ...onEvent, name }))
+      this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, onEvent, name }))
     } catch (error) {
-      this.#outcome.failed({ path: STDIN }, error)
+      const about = kept.after(error)
+      if (signal.aborted) output.say(`tally: ${STDIN}: ${about.text}`)
+      this.#outcome.failed({ path: STDIN }, error, about)
     }
   }
 
@@ -136,11 +143,16 @@ class Put {
     }
   }
 
-  #report(path: string, { fid, file, name, sizeBytes, digest, sentBytes, counts }: Omit<PutResult, 'files'>): void {
+  #report(path: string, { fid, file, name, sizeBytes, digest, sentBytes, expiresMs, counts }: Omit<PutResult, 'files'>): void {
     const { output } = this.#context
-    const isThere = sizeBytes > 0 && sentBytes === 0
-    const text = `${fid}/${file}  ${digest}  ${escaped(name)}${isThere ? styled(output.results, 'dim', '  (already there)') : ''}`
-    output.result(text, { fid, file, name, size: sizeBytes, digest, path, sentBytes, ...counts })
+    const notes = [
+      ...(sizeBytes > 0 && sentBytes === 0 ? ['already there'] : []),
+      ...(expiresMs === undefined ? [] : [`expires ${dateText(expiresMs)}`]),
+    ]
+    const note = notes.length === 0 ? '' : styled(output.results, 'dim', `  (${notes.join(', ')})`)
+    output.result(`${fid}/${file}  ${digest}  ${escaped(name)}${note}`, {
+      fid, file, name, size: sizeBytes, digest, path, sentBytes, expires: expiresMs, ...counts,
+    })
   }
 }
 

@@ -6,10 +6,10 @@ import type { Arguments, Flag } from './arguments.ts'
 export const FILE_STATES = ['receiving', 'finishing', 'stored'] as const satisfies readonly FileState[]
 
 export const QUERY_FLAGS: readonly Flag[] = [
-  { name: 'tag', short: 't', value: 'T', kind: 'tag', repeatable: true, help: 'has this tag (all of them, when given more than once)' },
-  { name: 'any', value: 'T', kind: 'tag', repeatable: true, help: 'has at least one of these' },
-  { name: 'not', value: 'T', kind: 'tag', repeatable: true, help: 'has none of these' },
-  { name: 'name', value: 'GLOB', kind: 'glob', help: 'the whole name matches: * ? […], where / is a character like any other' },
+  { name: 'tag', short: 't', value: 'T', kind: 'tag', repeatable: true, help: 'only files with this tag (with all of them, when given more than once)' },
+  { name: 'any', value: 'T', kind: 'tag', repeatable: true, help: 'only files with at least one of these tags' },
+  { name: 'not', value: 'T', kind: 'tag', repeatable: true, help: 'only files with none of these tags' },
+  { name: 'name', value: 'GLOB', kind: 'glob', help: 'only files whose whole name matches: * ? […], where / is a character like any other' },
 ]
 
 export function queryOf(given: Arguments): Omit<Query, 'state'> {

@@ -11,7 +11,7 @@ import { type Arguments, UsageError, countOf } from './arguments.ts'
 import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
 import type { Output } from './output.ts'
-import { escaped } from './text.ts'
+import { countText, escaped } from './text.ts'
 
 const CONNECTIONS_MAX = 100_000
 
@@ -22,7 +22,7 @@ export const relay: Command = {
   examples: [
     ['tally relay --listen /run/box/tally.sock', 'bring the daemon\'s socket to another place, such as a container\'s mount'],
     ['tally relay --listen tls://0.0.0.0:7227 --cert me.pem --key me.key --client-ca us.pem', 'let other hosts in, by certificate'],
-    ['tally relay --listen ~/far/tally.sock --to tls://store.example:7227 --ca us.pem --cert me.pem --key me.key', 'and reach them'],
+    ['tally relay --listen ~/far/tally.sock --to tls://store.example:7227 --ca us.pem --cert me.pem --key me.key', 'on such a host, reach this one'],
   ],
   flags: [
     { name: 'listen', value: 'A', kind: 'endpoint', help: 'a path, tcp://HOST:PORT or tls://HOST:PORT; port 0 takes a free one' },
@@ -96,7 +96,10 @@ function sentenceOf(event: RelayEvent): string {
   switch (event.type) {
     case 'listening': return `listening at ${endpointText(event.at)}, passing on to ${endpointText(event.to)}`
     case 'broken': return `connection ${event.connection}: no link: ${event.reason}; it is made again`
-    case 'restored': return `connection ${event.connection}: linked again after ${(event.downMs / 1000).toFixed(1)} s, ${event.attempts} failures`
+    case 'restored': {
+      const seconds = (event.downMs / 1000).toFixed(1)
+      return `connection ${event.connection}: linked again after ${seconds} s, ${countText(event.attempts, 'failure')}`
+    }
     case 'refused': return `connection ${event.connection}: closed: ${event.reason}`
     case 'turned-away': return `a connection was turned away: there are ${event.connectionsMax} already`
   }

@@ -11,13 +11,13 @@ import { countText, sizeText } from './text.ts'
 
 export const rm: Command = {
   name: 'rm',
-  usage: 'ID… | --tag T --yes',
+  usage: 'ID… | --tag T [--yes]',
   argument: 'id',
   summary: 'remove files, or give up transfers',
   examples: [
-    ['tally rm 0b6f…-9c1d', 'all files of a transfer'],
-    ['tally rm 0b6f…-9c1d/2 sha256:…', 'one of its files, and every file with this content'],
-    ['tally rm --tag draft --not keep', 'says what these flags mean; with --yes they are removed'],
+    ['tally rm 0b6f…-9c1d', 'remove all files of a transfer, or what is there of an unfinished one'],
+    ['tally rm 0b6f…-9c1d/2 sha256:…', 'remove one of its files, and every file with this content'],
+    ['tally rm --tag draft --not keep', 'say how many files these are; with --yes they are removed'],
   ],
   flags: [
     ...QUERY_FLAGS,

@@ -21,13 +21,13 @@ const MAP_ROWS_MAX = 8
 
 export const status: Command = {
   name: 'status',
-  usage: '[ID]',
+  usage: '[FID]',
   argument: 'fid',
   summary: 'show transfers under way; of one, a map of its chunks',
   examples: [
-    ['tally status', 'what is under way, and how far it is'],
-    ['tally status --all', 'of every user, with rates, gaps, ages and who is connected (needs the scope admin)'],
-    ['tally status 0b6f…-9c1d', 'which chunks of a transfer are here, as torrent clients draw it'],
+    ['tally status', 'show what is under way, and how far it is'],
+    ['tally status --all', 'the same of every user, with rates, gaps, ages and who is connected (needs the scope admin)'],
+    ['tally status 0b6f…-9c1d', 'draw which chunks of a transfer are here, as torrent clients do'],
   ],
   flags: [{ name: 'all', short: 'a', help: 'of every user of the daemon, and who is connected' }],
   async run(context) {

@@ -9,12 +9,12 @@ import { forEach } from './outcome.ts'
 
 export const tag: Command = {
   name: 'tag',
-  usage: 'ID… --add T --remove T',
+  usage: 'ID… [--add T] [--remove T]',
   argument: 'id',
   summary: 'add tags to files, and take tags away',
   examples: [
-    ['tally tag 0b6f…-9c1d/2 --add best --remove new', 'one file, whose tags are printed then'],
-    ['tally tag 0b6f…-9c1d sha256:… --add holiday', 'all files of a transfer, and every file with this content'],
+    ['tally tag 0b6f…-9c1d/2 --add best --remove new', 'change the tags of one file; those that it has then are printed'],
+    ['tally tag 0b6f…-9c1d sha256:… --add holiday', 'the same of all files of a transfer, and of every file with this content'],
   ],
   flags: [
     { name: 'add', short: 'a', value: 'T', kind: 'tag', repeatable: true, help: 'a tag to add; one that is there stays' },

@@ -3,13 +3,15 @@
  * writes.
  */
 import { eastAsianWidth } from 'get-east-asian-width'
+import { countText } from '../../protocol/index.ts'
+
+export { countText, sizeText } from '../../protocol/index.ts'
 
 /** Control characters, and what reorders or hides text. */
 const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 /** Marks that sit on the character before them. */
 const WIDTHLESS = /^[\p{Mn}\p{Me}\p{Cf}\p{Cc}]$/u
 const EMOJI = /^\p{RGI_Emoji}$/v
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
 /** Every control character as `\xNN` or `\u{…}`. */
 export function escaped(text: string): string {
@@ -25,22 +27,13 @@ export function jsonText(value: object): string {
   return JSON.stringify(value).replace(CONTROL, character => character.split('').map(asEscape).join(''))
 }
 
-/** `17 B`, `1.5 MiB`: powers of 1024. */
-export function sizeText(bytes: number): string {
-  let unit = 0
-  let value = bytes
-  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024
-  return `${unit === 0 ? Math.floor(value) : value.toFixed(1)} ${UNITS[unit]}`
-}
-
 /** `7 s`, `3 min`, `5 h`, `12 days`: the largest unit that fits, rounded down. */
 export function ageText(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000))
   if (seconds < 60) return `${seconds} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`
-  const days = Math.floor(seconds / 86_400)
-  return days === 1 ? '1 day' : `${days} days`
+  return countText(Math.floor(seconds / 86_400), 'day')
 }
 
 /** As a clock shows it: `0:07`, `12:30`, `3:00:05`; from a hundred hours on `99h+`. */
@@ -60,10 +53,6 @@ export function dateText(ms: number): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`
 }
 
-export function countText(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
-}
-
 /** How many columns escaped text takes on a terminal: wide characters and emoji take two, marks none. */
 export function columnsOf(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length
@@ -80,6 +69,17 @@ export function fitted(text: string, columns: number): string {
   const tail = taken(pieces.toReversed(), Math.floor((columns - 1) / 3))
   const head = taken(pieces, columns - 1 - tail.columns)
   return `${head.segments.join('')}…${tail.segments.reverse().join('')}`
+}
+
+/** Escaped parts with gaps between them, in lines of at most so many columns where the parts allow it; all but the first are indented. */
+export function wrapped(parts: readonly string[], columns: number): string {
+  const lines: string[] = []
+  for (const part of parts) {
+    const longer = lines.length === 0 ? part : `${lines.at(-1)}  ${part}`
+    if (lines.length === 0 || columnsOf(longer) > columns) lines.push(lines.length === 0 ? part : `    ${part}`)
+    else lines[lines.length - 1] = longer
+  }
+  return lines.join('\n')
 }
 
 function taken(pieces: Iterable<{ segment: string; columns: number }>, columnsMax: number): { segments: string[]; columns: number } {

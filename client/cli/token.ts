@@ -18,8 +18,8 @@ export const token: Command = {
   usage: '--user U',
   summary: 'mint a token with the daemon\'s secret',
   examples: [
-    ['tally token --user ada --ttl 7d > ada.token', 'a token for a user, for a week'],
-    ['tally token --user backup --scope put --quota 10G', 'one that may only store, and no more than that'],
+    ['tally token --user ada --ttl 7d > ada.token', 'mint a token for a user, for a week'],
+    ['tally token --user backup --scope put --quota 10G', 'one with which only may be stored, and so many bytes in all'],
   ],
   flags: [
     { name: 'user', value: 'U', help: 'whose token it is' },

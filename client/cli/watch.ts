@@ -20,8 +20,8 @@ export const watch: Command = {
   usage: '',
   summary: 'tell what happens to files, as it happens',
   examples: [
-    ['tally watch --tag inbox', 'files with a tag: receiving, stored, tagged, removed'],
-    ['tally watch --state receiving', 'only what is under way: also its tags, and when it is given up'],
+    ['tally watch --tag inbox', 'tell when files with a tag are received, stored, tagged, removed'],
+    ['tally watch --state receiving', 'only of what is under way: also its tags, and when it is given up'],
     ['tally watch --json --since 1041 | ./handle', 'one JSON object a line, from where it stopped: each has its "sequence"'],
   ],
   flags: [
@@ -30,7 +30,7 @@ export const watch: Command = {
       name: 'state', value: 'STATE', kind: 'choice', choices: FILE_STATES,
       help: 'of files that are, or were before, receiving, finishing or stored (default: stored, and what arrives)',
     },
-    { name: 'since', value: 'N', kind: 'count', help: 'first what happened after the event with this number (default: only what comes)' },
+    { name: 'since', value: 'N', kind: 'count', help: 'tell first what happened after the event with this number (default: only what comes)' },
     RETRY_FLAG,
   ],
   async run(context) {

@@ -3,6 +3,7 @@
  * such a copy. What is copied, and in which order, is `storage/local/export.ts`'s matter.
  */
 import { resolve } from 'node:path'
+import { countText } from '../../protocol/quantities.ts'
 import { UsageError } from '../mistakes.ts'
 import { type Copied, copyStore } from '../storage/local/export.ts'
 import { checkStore } from '../storage/local/fsck.ts'
@@ -44,11 +45,12 @@ export const importCommand: StoreCommand = {
     if (from === undefined) throw new UsageError('tallyd import needs --from DIR')
     const copied = copyStore(resolve(from), storePath, Date.now())
     const { problems } = checkStore({ path: storePath, isDryRun: false, nowMs: Date.now(), found: finding => tell(findingText(finding), { ...finding }) })
-    tell(`imported ${copiedText(copied)} from ${from}: ${problems === 0 ? 'all is well' : `${problems} problems`}`, { ...copied, from: resolve(from), problems })
+    tell(`imported ${copiedText(copied)} from ${from}: ${problems === 0 ? 'all is well' : countText(problems, 'problem')}`, { ...copied, from: resolve(from), problems })
     return problems === 0 ? COMMAND_EXIT.DONE : COMMAND_EXIT.UNSOUND
   },
 }
 
 function copiedText({ blobs, bytes, removed }: Copied): string {
-  return `${blobs} blobs of ${bytes} bytes${removed === 0 ? '' : `, without ${removed} files that were removed meanwhile`}`
+  const without = removed === 0 ? '' : `, without ${countText(removed, 'file')} removed meanwhile`
+  return `${countText(blobs, 'blob')} of ${countText(bytes, 'byte')}${without}`
 }

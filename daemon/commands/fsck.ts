@@ -2,6 +2,7 @@
  * `tallyd fsck`: checks a store that no daemon serves, and says what is wrong with it in the words of those whose files they are: user,
  * name, tags, and the bytes concerned. What is looked at is `storage/local/fsck.ts`'s matter.
  */
+import { countText } from '../../protocol/quantities.ts'
 import { checkStore, type Finding, type Summary } from '../storage/local/fsck.ts'
 import { COMMAND_EXIT, RUN_BY_OWNER, type StoreCommand } from './command.ts'
 
@@ -26,7 +27,7 @@ export const fsck: StoreCommand = {
 export function findingText(finding: Finding): string {
   switch (finding.kind) {
     case 'catalog': return `catalog  ${finding.problem}`
-    case 'orphan': return `orphan  ${finding.path}  ${finding.sizeBytes} bytes that no record refers to`
+    case 'orphan': return `orphan  ${finding.path}  ${countText(finding.sizeBytes, 'byte')} that no record refers to`
     case 'damaged':
     case 'incomplete': {
       const { kind, user, fid, file, name, tags, ranges, sizeBytes, digest } = finding
@@ -39,7 +40,8 @@ export function findingText(finding: Finding): string {
 }
 
 function summaryText({ files, unfinished, contents, bytes, problems, orphans }: Summary): string {
-  const what = `${files} files with ${contents} contents of ${bytes} bytes, ${unfinished} unfinished ones`
-  const waste = orphans === 0 ? '' : `; ${orphans} orphans take room, and harm nothing`
-  return problems === 0 ? `checked ${what}: all is well${waste}` : `checked ${what}: ${problems} problems${waste}`
+  const stored = `${countText(files, 'file')} with ${countText(contents, 'content')} of ${countText(bytes, 'byte')}`
+  const found = problems === 0 ? 'all is well' : countText(problems, 'problem')
+  const waste = orphans === 0 ? '' : `; besides, ${countText(orphans, 'orphan')}: room is taken, no harm done`
+  return `checked ${stored}, ${countText(unfinished, 'unfinished one')}: ${found}${waste}`
 }

@@ -2,6 +2,7 @@
  * `tallyd gc`: reclaims all room that can be had in a store that no daemon serves, or says what that would be. A running daemon reclaims by
  * itself, so there is nothing to ask of it.
  */
+import { countText } from '../../protocol/quantities.ts'
 import { unfinishedKeptOf } from '../config.ts'
 import { reclaimStore, type Reclaimed } from '../storage/local/gc.ts'
 import { expiryLimits } from '../transfers/housekeeping.ts'
@@ -25,13 +26,14 @@ export const gc: StoreCommand = {
     const limits = expiryLimits(Date.now(), unfinishedKeptOf(settings), true)
     const sum = reclaimStore({ path: storePath, limits, isDryRun, found: what => tell(textOf(what), { ...what }) })
     const { transfers, files, blobs, bytes } = sum
-    const text = `${isDryRun ? 'would reclaim' : 'reclaimed'} ${bytes} bytes in ${blobs} blobs; ${files} files and ${transfers} transfers expired`
-    tell(text, { kind: 'summary', ...sum, isDryRun })
+    const room = `${countText(bytes, 'byte')} in ${countText(blobs, 'blob')}`
+    const expired = `${countText(files, 'file')} and ${countText(transfers, 'transfer')} expired`
+    tell(`${isDryRun ? 'would reclaim' : 'reclaimed'} ${room}; ${expired}`, { kind: 'summary', ...sum, isDryRun })
     return COMMAND_EXIT.DONE
   },
 }
 
 function textOf(what: Reclaimed): string {
   if (what.kind === 'expired') return `expired  ${what.fid}  of user ${JSON.stringify(what.user)}`
-  return `${what.kind}  ${what.path}  ${what.sizeBytes} bytes`
+  return `${what.kind}  ${what.path}  ${countText(what.sizeBytes, 'byte')}`
 }

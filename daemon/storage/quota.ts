@@ -4,6 +4,7 @@
  */
 import { TallyError } from '../../protocol/errors.ts'
 import { SIZE_BYTES_MAX } from '../../protocol/limits.ts'
+import { countText, sizeText } from '../../protocol/quantities.ts'
 
 /**
  * What counts for a user. Bytes: those of each distinct stored content once, and the announced sizes of unfinished files (of one whose
@@ -32,6 +33,7 @@ export function checkQuota(used: Usage, growth: Usage, quota: Quota = NO_QUOTA):
 }
 
 function exceeded(unit: 'bytes' | 'files', limit: number, used: number, more: number): TallyError {
-  const reason = `the quota is ${limit} ${unit}, of which ${used} are used: there is no room for ${more} more`
+  const text = unit === 'bytes' ? sizeText : (count: number) => countText(count, 'file')
+  const reason = `the quota is ${text(limit)}, with ${text(used)} in use: there is no room for ${text(more)} more`
   return new TallyError('quota-exceeded', reason, { unit, limit, used })
 }

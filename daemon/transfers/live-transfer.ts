@@ -168,6 +168,7 @@ export class LiveTransfer implements UploadHost {
         const tags = [...this.#tags]
         for (const { change, upload } of told) {
           upload.sizeBytes = change.sizeBytes ?? upload.sizeBytes
+          upload.expiresMs = change.expiresMs ?? upload.expiresMs
           tags[upload.number] = [...(tags[upload.number] ?? []), ...(change.addTags ?? [])]
         }
         this.#tags = shared(tags)

@@ -3,6 +3,7 @@
  * sentences what it waits for and what of it is damaged. It only reads. Nothing here is said to anybody but an operator.
  */
 import type { Run, ValueMap } from '../../protocol/messages.ts'
+import { countText } from '../../protocol/quantities.ts'
 import { rangesOf } from '../storage/blocks.ts'
 import type { DamagedFile, UnfinishedTransfer } from '../storage/storage.ts'
 import type { LiveTransfer } from './live-transfer.ts'
@@ -75,16 +76,16 @@ export function whyUnfinished({ uploads }: LiveTransfer, circumstances: Circumst
   // A file under repair receives chunks, and is stored all the same.
   const open = uploads.filter(({ state, repair }) => state === 'receiving' && repair === null)
   const stored = uploads.length - removed - open.length
-  const sentences = [`Of ${uploads.length} files ${stored} are stored, ${removed} were removed, ${open.length} are not finished.`]
+  const sentences = [`The transfer has ${countText(uploads.length, 'file')}: ${stored} stored, ${removed} removed, ${open.length} not finished.`]
   const about = [...open.map(fileSentence), ...damaged.map(({ file, damaged: runs }) => damageSentence(uploads[file] as Upload, runs))]
   if (about.length === 0) return [...sentences, 'Nothing is missing.']
   sentences.push(...about.slice(0, SENTENCES_MAX))
-  if (about.length > SENTENCES_MAX) sentences.push(`And ${about.length - SENTENCES_MAX} files more.`)
+  if (about.length > SENTENCES_MAX) sentences.push(`And ${countText(about.length - SENTENCES_MAX, 'file')} more.`)
   const receiving = uploads.filter(({ state }) => state === 'receiving')
   if (receiving.length === 0) return sentences
   const failure = receiving.map(({ lastFailure }) => lastFailure).find(error => error !== undefined)
   if (failure !== undefined) sentences.push(`The last failure was ${failure.code}: ${failure.message}.`)
-  sentences.push(connections === 0 ? 'No connection has it open.' : `${connections} connections have it open.`)
+  sentences.push(connections === 0 ? 'No connection has it open.' : `It is open on ${countText(connections, 'connection')}.`)
   if (touchedMs !== undefined) {
     const days = Math.max(0, (touchedMs + keptMs - nowMs) / 86_400_000).toFixed(1)
     const end = open.length === 0 ? 'the repair is given up' : 'it expires'
@@ -99,8 +100,8 @@ function fileSentence(upload: Upload): string {
   const { chunkCount } = upload
   if (upload.isComplete) return `${what} is complete; its digest is being computed and compared.`
   const gaps = gapsOf(upload)
-  if (chunkCount !== undefined) return `${what} lacks ${chunkCount - upload.marked.size} of ${chunkCount} chunks: ${chunksText(gaps)}.`
-  const told = `${what} has ${upload.marked.size} chunks, and its size was not told yet: its sender has to say where it ends`
+  if (chunkCount !== undefined) return `${what} lacks ${chunkCount - upload.marked.size} of ${countText(chunkCount, 'chunk')}: ${chunksText(gaps)}.`
+  const told = `${what} has ${countText(upload.marked.size, 'chunk')}, and its size was not told yet: its sender has to say where it ends`
   return gaps.length === 0 ? `${told}.` : `${told}; it lacks ${chunksText(gaps)}.`
 }
 
@@ -111,7 +112,7 @@ function damageSentence(upload: Upload, damaged: readonly Run[]): string {
   const what = `File ${upload.number} ${JSON.stringify(upload.name)} is stored, but its content is damaged: bytes ${bytes} of ${sizeBytes}.`
   if (upload.isComplete) return `${what} A repair is under way: all of its chunks are here; the digest is being computed and compared.`
   if (upload.repair !== null) {
-    const lacking = `${(upload.chunkCount ?? 0) - upload.marked.size} chunks: ${chunksText(gapsOf(upload))}`
+    const lacking = `${countText((upload.chunkCount ?? 0) - upload.marked.size, 'chunk')}: ${chunksText(gapsOf(upload))}`
     return `${what} A repair is under way and lacks ${lacking}. Put the same file again to go on with it.`
   }
   const again = `${what} It cannot be fetched until it is repaired: put the same`

@@ -3,6 +3,7 @@
  * limit, and looks at the transfers again when that seems to be reached.
  */
 import { TallyError } from '../../protocol/errors.ts'
+import { countText } from '../../protocol/quantities.ts'
 import type { LiveTransfer } from './live-transfer.ts'
 import type { Opened } from './registry.ts'
 
@@ -17,7 +18,8 @@ export class Underway {
     if (!mine.has(fid) && mine.size >= transfersMax) {
       for (const [other, transfer] of mine) if (transfer !== undefined && !isUnderway(transfer)) mine.delete(other)
       if (mine.size >= transfersMax) {
-        throw new TallyError('busy', `a user may have ${transfersMax} transfers under way`, { limit: transfersMax, used: mine.size, 'retry-after': 1_000 })
+        const reason = `a user may have ${countText(transfersMax, 'transfer')} under way`
+        throw new TallyError('busy', reason, { limit: transfersMax, used: mine.size, 'retry-after': 1_000 })
       }
     }
     this.#byUser.set(user, mine)

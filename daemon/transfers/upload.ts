@@ -43,6 +43,8 @@ export class Upload {
   kind: ChunkKind | null
   /** As announced, until the file is stored; then as computed. */
   digest: string | null
+  /** When it is removed once it is stored; null: it stays. */
+  expiresMs: number | null
   state: 'receiving' | 'stored' | 'removed'
   /** Durable in the catalog, not yet written to the blob. */
   held: Held
@@ -76,6 +78,7 @@ export class Upload {
     this.chunkSizeBytes = record.chunkSizeBytes
     this.kind = record.repair === null ? record.kind : 'numbered'
     this.digest = record.digest
+    this.expiresMs = record.expiresMs
     this.repair = record.repair
     this.state = record.repair === null ? record.state : 'receiving'
     this.held = new Held(record.held)
@@ -348,6 +351,7 @@ export class Upload {
       missing,
       ...(this.chunkSizeBytes === this.#chunkSizeAnnouncedBytes ? {} : { chunkSizeBytes: this.chunkSizeBytes }),
       ...(this.digest === null ? {} : { digest: this.digest }),
+      ...(this.expiresMs === null || state === 'removed' ? {} : { expiresMs: this.expiresMs }),
     }
   }
 

@@ -25,7 +25,7 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
         title: 'EXIT STATUS',
         rows: [
           ['0', 'done'], ['1', 'failed'], ['2', 'usage'], ['3', 'not found'], ['4', 'denied'],
-          ['5', 'incomplete; the same command again continues'], ['130', 'interrupted'],
+          ['5', 'incomplete; the same command again continues (a stream begins anew)'], ['130', 'interrupted'],
         ],
       },
       {

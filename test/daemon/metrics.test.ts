@@ -108,7 +108,7 @@ t.test('is not ready while min-free keeps new bytes out, and says so with the fi
   while (!daemon.stderr.includes('tallyd is ready')) await sleep(5)
   const { status, text } = await ask({ socketPath }, '/readyz')
   t.equal(status, 503)
-  t.match(text, /^the disk has \d+ bytes free, and 8796093022208000 are to stay free\n$/)
+  t.match(text, /^the disk has [0-9.]+ [KMGT]iB free, and 7\.8 PiB are to stay free\n$/)
   t.match(await ask({ socketPath }, '/healthz'), { status: 200 })
   const client = await daemon.client()
   t.equal((await client.authenticate(daemon.token(), { files: [{ name: 'a', size: 1 }] })).code, 'storage-full')

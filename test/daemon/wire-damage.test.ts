@@ -162,7 +162,7 @@ t.test('WHY says which bytes of which file are damaged and what to do, how far a
   t.teardown(() => admin.destroy())
   await admin.authenticate(daemon.token({ sub: 'root', scope: 'admin' }))
   const why = async () => ((await admin.request(TYPE.why, { user: 'ada', fid }))['result'] as { because: string[] }).because
-  const sound = ['Of 3 files 3 are stored, 0 were removed, 0 are not finished.', 'Nothing is missing.']
+  const sound = ['The transfer has 3 files: 3 stored, 0 removed, 0 not finished.', 'Nothing is missing.']
   t.strictSame(await why(), sound)
   for (const offset of [BLOCK_BYTES, 3 * BLOCK_BYTES + 76]) flipBit(blobOf(0), offset)
   flipBit(blobOf(2), 0)
@@ -181,13 +181,13 @@ t.test('WHY says which bytes of which file are damaged and what to do, how far a
   const goOn = 'Put the same file again to go on with it.'
   const [, first, second, ...rest] = await why()
   t.equal(first, `${damage[0]} A repair is under way and lacks ${perBlock + 1} chunks: ${perBlock} to ${2 * perBlock - 1}, ${3 * perBlock}. ${goOn}`)
-  t.equal(second, `${damage[1]} A repair is under way and lacks 1 chunks: 0. ${goOn}`)
-  t.match(rest, ['1 connections have it open.', /^The last chunk came \d+ s ago; without another one the repair is given up in 7\.0 days\.$/])
+  t.equal(second, `${damage[1]} A repair is under way and lacks 1 chunk: 0. ${goOn}`)
+  t.match(rest, ['It is open on 1 connection.', /^The last chunk came \d+ s ago; without another one the repair is given up in 7\.0 days\.$/])
   const send = (file: number, chunk: number) =>
     client.sendChunk(numberedChunk(fid, file, chunk), (contents[file] as Buffer).subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES))
   t.ok((await send(2, 0)).stored)
   for (let chunk = perBlock; chunk < 2 * perBlock; chunk++) await send(0, chunk)
-  t.match(await why(), [sound[0], `${damage[0]} A repair is under way and lacks 1 chunks: ${3 * perBlock}. ${goOn}`, /./, /./])
+  t.match(await why(), [sound[0], `${damage[0]} A repair is under way and lacks 1 chunk: ${3 * perBlock}. ${goOn}`, /./, /./])
   t.ok((await send(0, 3 * perBlock)).stored)
   t.strictSame(await why(), sound)
 })

@@ -54,7 +54,7 @@ const announcement = message<object>(
   { name: text, sizeBytes: fc.option(uint) },
   { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), expiresMs: uint, tags, meta },
 )
-const report = message<object>({ state, missing: fc.array(run, { maxLength: 5 }) }, { chunkSizeBytes, digest })
+const report = message<object>({ state, missing: fc.array(run, { maxLength: 5 }) }, { chunkSizeBytes, digest, expiresMs: uint })
 const foundFile = message<object>(
   { fid, file: fc.nat(4095), name: text, sizeBytes: fc.option(uint), tags, state, receivedBytes: uint, createdMs: uint },
   { digest, mediaType: text, modifiedMs: fc.maxSafeInteger(), meta, storedMs: uint, expiresMs: uint },

@@ -47,7 +47,7 @@ t.test('Ok: every field that some message adds', async t => {
       window: 7,
       files: [
         { state: 'receiving', missing: [[0, 3]], 'chunk-size': 5, digest: DIGEST },
-        { state: 'stored', missing: [] },
+        { state: 'stored', missing: [], expires: 9 },
       ],
       more: [1, 2],
       stored: { file: 0, digest: DIGEST },
@@ -72,7 +72,7 @@ t.test('Ok: every field that some message adds', async t => {
       window: 7,
       files: [
         { state: 'receiving', missing: [[0, 3]], chunkSizeBytes: 5, digest: DIGEST },
-        { state: 'stored', missing: [] },
+        { state: 'stored', missing: [], expiresMs: 9 },
       ],
       more: [1, 2],
       stored: { file: 0, digest: DIGEST },

@@ -81,7 +81,7 @@ t.test('root is refused, leaves nothing behind, and what it is told works', asyn
   t.strictSame(notTheirs(store), [])
   const theirs = node([MAIN, 'fsck', '--store', store], OTHER)
   t.strictSame([theirs.status, theirs.stderr], [0, ''])
-  t.match(theirs.stdout, 'checked 1 files')
+  t.match(theirs.stdout, 'checked 1 file with 1 content')
   t.strictSame(notTheirs(store), [])
 })
 

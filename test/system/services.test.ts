@@ -75,7 +75,7 @@ t.test('the machine\'s service takes files of who is in its group, and nobody el
   t.equal(refused.status, 2)
   const [, told = ''] = /^tallyd: as tally: (.*)$/m.exec(refused.stderr) ?? []
   t.equal(told, 'runuser -u tally -- tallyd fsck --store /var/lib/tally')
-  t.match(sh(told), 'checked 1 files')
+  t.match(sh(told), 'checked 1 file with 1 content')
   sh('systemctl start tallyd.socket')
   t.match(done(t, as('ada', 'tally ls'), 'ls'), 'note')
 })
@@ -113,7 +113,7 @@ KillMode=mixed
   t.match(ada('tally ls'), 'note', 'a daemon that was killed is started again')
   ada('systemctl --user stop tallyd.service')
   t.match(ada('tally ls'), 'note', 'the socket starts it again')
-  t.match(ada('systemctl --user stop tallyd.socket tallyd.service && tallyd fsck'), 'checked 1 files')
+  t.match(ada('systemctl --user stop tallyd.socket tallyd.service && tallyd fsck'), 'checked 1 file with 1 content')
   // A store elsewhere, with the drop-in that the page tells.
   ada('mkdir big && mkdir -p .config/systemd/user/tallyd.service.d && echo \'store = "/home/ada/big/tally"\' > .config/tally/config.toml')
   t.not(as('systemctl --user start tallyd').status, 0, 'the sandbox is closed')

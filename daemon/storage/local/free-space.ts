@@ -5,6 +5,7 @@
 import fs from 'node:fs'
 import { TallyError } from '../../../protocol/errors.ts'
 import { CHUNK_SIZE_BYTES_MAX } from '../../../protocol/limits.ts'
+import { sizeText } from '../../../protocol/quantities.ts'
 import { storageError } from './failures.ts'
 
 const ASK_EVERY_MS = 1_000
@@ -64,8 +65,8 @@ export class FreeSpace {
 }
 
 function tooLittle(freeBytes: number, minFreeBytes: number): TallyError {
-  const toStay = minFreeBytes === 0 ? '' : `, and ${minFreeBytes} are to stay free`
-  return new TallyError('storage-full', `the disk has ${freeBytes} bytes free${toStay}`, { limit: minFreeBytes, free: freeBytes })
+  const toStay = minFreeBytes === 0 ? '' : `, and ${sizeText(minFreeBytes)} are to stay free`
+  return new TallyError('storage-full', `the disk has ${sizeText(freeBytes)} free${toStay}`, { limit: minFreeBytes, free: freeBytes })
 }
 
 /** What is there for those who are not root. */

@@ -1,7 +1,7 @@
 /** The command line's grammar: what it takes, and what it refuses by name. */
 import t from 'tap'
 import { type Flag, UsageError, checkVariables, commandFirst, countOf, readArguments, secondsOf, sizeOf } from '../../../client/cli/arguments.ts'
-import { escaped, jsonText, sizeText } from '../../../client/cli/text.ts'
+import { escaped, jsonText, sizeText, wrapped } from '../../../client/cli/text.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'tag', short: 't', value: 'T', repeatable: true, help: '' },
@@ -30,7 +30,7 @@ t.test('a lone dash is an argument or a value', async t => {
 const REFUSED: readonly (readonly [args: string[], text: RegExp])[] = [
   [['--tga', 'x'], /"--tga".*did you mean --tag\?/],
   [['--forse'], /did you mean --force\?/],
-  [['--completely-else'], /^unknown flag "--completely-else"$/],
+  [['--completely-else'], /^unknown flag "--completely-else" \(tally --help lists the flags\)$/],
   [['-x'], /"-x"/],
   [['--tag'], /needs a value/],
   [['--name', '--force'], /needs a value/],
@@ -65,6 +65,12 @@ t.test('sizes for people', async t => {
   t.equal(sizeText(0), '0 B')
   t.equal(sizeText(1536), '1.5 KiB')
   t.equal(sizeText(1024 ** 4 * 5000), '4.9 PiB')
+})
+
+t.test('what is too long for a terminal goes on in the next line, indented, and no part is cut', async t => {
+  const parts = ['one', 'two', 'three', 'a part that is longer than a line', 'four']
+  t.equal(wrapped(parts, 12), 'one  two\n    three\n    a part that is longer than a line\n    four')
+  t.equal(wrapped(parts, 100), parts.join('  '))
 })
 
 t.test('a variable that is nearly one of either program\'s is refused, with that one; another program\'s is none of our business', async t => {

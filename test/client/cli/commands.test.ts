@@ -79,8 +79,9 @@ t.test('exit codes: usage, not there, denied, no daemon', async t => {
   const { daemon, directory, run } = await setUp(t)
   const unknown = await run(['pit'])
   t.equal(unknown.code, 2)
-  t.match(unknown.stderr, 'did you mean put?')
-  t.equal((await run(['put', '--tga', 'x', 'f'])).code, 2)
+  t.match(unknown.stderr, 'did you mean put? (tally --help lists all)')
+  const flag = await run(['put', '--tga', 'x', 'f'])
+  t.strictSame([flag.code, flag.stderr], [2, 'tally: unknown flag "--tga"; did you mean --tag? (tally put --help lists the flags)\n'])
   t.equal((await run(['put'])).code, 2)
   for (const args of [['not-an-id'], ['--tag', 'x', '-o', ''], ['--tag', ''], ['--tag', 'x', '--stdout', '--json']]) {
     t.equal((await run(['get', ...args])).code, 2, args.join(' '))
@@ -225,6 +226,19 @@ t.test('listings in a pipe have tabs between their fields', async t => {
   t.equal(fields.length, 5)
 })
 
+t.test('each command\'s help has a usage line without gaps, what an ID is where it takes one, and lines of a width that can be read', async t => {
+  const { run } = await setUp(t)
+  const overview = (await run(['--help'])).stdout.toString()
+  const names = [...overview.matchAll(/^ {2}([a-z]+)(?= .* {2}| {2})/gm)].map(([, name = '']) => name).filter(name => name !== 'source' && name !== 'tally')
+  t.equal(new Set(names).size, 14)
+  for (const name of names) {
+    const help = (await run([name, '--help'])).stdout.toString()
+    t.match(help, new RegExp(`^Usage: tally ${name} (\\S+ )*\\[FLAGS\\]$`, 'm'), name)
+    t.equal(help.includes('An ID is FID'), ['get', 'tag', 'rm'].includes(name), name)
+    for (const line of help.split('\n')) t.ok(line.length <= 150, line)
+  }
+})
+
 t.test('put --expires says when a file is to go', async t => {
   const { directory, run } = await setUp(t)
   writeFileSync(join(directory, 'f'), 'x')
@@ -241,5 +255,5 @@ t.test('a command that waits for a busy daemon says so', async t => {
   t.teardown(() => holder.destroy())
   await holder.authenticate(daemon.token({ sub: String(process.getuid?.()) }))
   const { stderr } = await run(['ls'], { started: child => child.stderr?.once('data', () => child.kill('SIGINT')) })
-  t.match(stderr, /connections at once; trying again in/)
+  t.match(stderr, /connection at once; trying again for/)
 })

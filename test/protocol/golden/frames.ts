@@ -40,6 +40,7 @@ const FILE_0 = 'a4 66696c65' + '00'
 
 const auth = { type: 1, messageId: ID, token: 't', files: [{ name: 'é', sizeBytes: 3 }], tags: ['x'] }
 const ok = { type: 2, messageId: ID, response: 'Ok' }
+const report = { type: 2, messageId: ID, response: 'Ok', files: [{ state: 'stored', missing: [], expiresMs: 7 }] }
 const error = { type: 2, messageId: ID, response: 'Error', reason: 'no' }
 const transfer = { type: 3, messageId: ID, chunk: [0, 0x00018000, 0x9ed4ab89, 0xcecade19], data: [0, 127, 255] }
 const find = { type: 4, messageId: ID, tags: ['x'], anyTags: [], notTags: [], limit: 100 }
@@ -85,6 +86,8 @@ export const GOLDEN: readonly GoldenFrame[] = [
   golden('RESPONSE Ok', 'B', ok, 'json', '00000046 02', `{"message-id":"${ID}","response":"Ok"}`),
   golden('RESPONSE Ok', 'A', ok, 'msgpack', '02 0000003e 02', '82', MESSAGE_ID, ID_STR, RESPONSE_OK),
   golden('RESPONSE Ok', 'B', ok, 'msgpack', '0000003f 02', '82', MESSAGE_ID, ID_STR, RESPONSE_OK),
+  golden('RESPONSE Ok of AUTHENTICATION', 'B', report, 'json', '0000007c 02',
+    `{"message-id":"${ID}","response":"Ok","files":[{"state":"stored","missing":[],"expires":7}]}`),
   golden('RESPONSE Error', 'A', error, 'json', '02 00000056 02', `{"message-id":"${ID}","response":"Error","reason":"no"}`),
   golden('RESPONSE Error', 'B', error, 'msgpack', '0000004c 02', '83', MESSAGE_ID, ID_STR, RESPONSE_ERROR),
 
