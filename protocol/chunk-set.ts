@@ -125,13 +125,25 @@ export class ChunkSet {
   /** The gaps among the chunks from `from` to below `count`, ascending, at most `limit` of them. */
   missing(count: number, limit: number, from = 0): Run[] {
     const gaps: Run[] = []
-    let at = from
-    while (gaps.length < limit) {
-      const first = this.firstMissing(at)
-      if (first >= count) break
-      at = Math.min(this.#firstPresent(first), count)
-      gaps.push([first, at - first])
+    const end = Math.min(this.#end, count)
+    let at = Math.max(from, this.#fullPages * CHUNKS_PER_PAGE)
+    let first: number | undefined // of the gap at hand, which may go on in the next page
+    while (at < end && gaps.length < limit) {
+      const page = this.#pages.get(at >>> PAGE_BITS)
+      const position = at & (CHUNKS_PER_PAGE - 1)
+      const start = at - position
+      const next = page?.next(position, first !== undefined) ?? (first === undefined ? position : CHUNKS_PER_PAGE)
+      at = start + next
+      if (next === CHUNKS_PER_PAGE) continue
+      if (first === undefined) first = at
+      else {
+        gaps.push([first, Math.min(at, count) - first])
+        first = undefined
+      }
     }
+    if (gaps.length === limit) return gaps
+    first ??= Math.max(from, this.#end)
+    if (first < count) gaps.push([first, count - first])
     return gaps
   }
 
