@@ -8,9 +8,10 @@ export function turnClock(): () => number {
   return () => {
     if (nowMs === undefined) {
       nowMs = Date.now()
+      // Not unreferenced: then the loop may wait for the next event before it comes here, and that would be judged by the time before.
       setImmediate(() => {
         nowMs = undefined
-      }).unref()
+      })
     }
     return nowMs
   }
