@@ -8,6 +8,7 @@ import { verifyToken } from './auth/token.ts'
 import { groupOf, labelOf } from './config.ts'
 import { Daemon } from './daemon.ts'
 import type { Change, LiveConfig } from './live-config.ts'
+import { boundHeapGrowth } from './heap-growth.ts'
 import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
@@ -20,7 +21,6 @@ import type { StoreThreads } from './storage/local/threads.ts'
 import { turnClock } from './turn-clock.ts'
 import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
-import { boundYoungGeneration } from './young-generation.ts'
 
 const STDERR = 2
 /** As much of a key's fingerprint as `tally settings` shows. */
@@ -28,7 +28,7 @@ const KEY_CHARS = 16
 
 /** Resolves when it is ready; ends the process when it is told to. `threads`: the store's. Throws what keeps it from starting. */
 export async function serve(live: LiveConfig, threads: StoreThreads): Promise<void> {
-  boundYoungGeneration()
+  boundHeapGrowth()
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
