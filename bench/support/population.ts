@@ -10,30 +10,34 @@ import { announce, Link, NumberedIds } from './link.ts'
 const CHUNK_SIZE_BYTES = 1024
 export const CHUNKS_PER_FILE = 64
 const CONNECTIONS = 16
+/** Then it is left for another: what is open is in the memory of the daemon, which keeps 50,000 files of one user there at most. */
+const TRANSFERS_EACH = 1000
 
 /** So many transfers of one file, the first chunk of which is there; answers their fids. */
 export async function announceMany(access: Access, count: number): Promise<string[]> {
   const fids: string[] = []
   let left = count
   await Promise.all(Array.from({ length: CONNECTIONS }, async () => {
-    const link = await Link.open(access, 'msgpack')
-    const numbers = new NumberedIds()
-    for (let turn = 0; left-- > 0; turn++) {
-      const ext = { chunkSizeBytes: CHUNK_SIZE_BYTES, acks: 'each' } as const
-      const { fid, ids } = await announce(link, access, CHUNKS_PER_FILE * CHUNK_SIZE_BYTES, ext)
-      await new Promise<void>((resolve, reject) => {
-        link.failed = reject
-        link.hook = payload => {
-          if (numbers.numberOf(payload) !== turn) return false
-          resolve()
-          return true
-        }
-        link.socket.write(encodeTransferFrame('A', numbers.idOf(turn), ids.encode(0, 0), new Uint8Array(CHUNK_SIZE_BYTES)))
-      })
-      link.hook = undefined
-      fids.push(fid)
+    while (left > 0) {
+      const link = await Link.open(access, 'msgpack')
+      const numbers = new NumberedIds()
+      for (let turn = 0; turn < TRANSFERS_EACH && left-- > 0; turn++) {
+        const ext = { chunkSizeBytes: CHUNK_SIZE_BYTES, acks: 'each' } as const
+        const { fid, ids } = await announce(link, access, CHUNKS_PER_FILE * CHUNK_SIZE_BYTES, ext)
+        await new Promise<void>((resolve, reject) => {
+          link.failed = reject
+          link.hook = payload => {
+            if (numbers.numberOf(payload) !== turn) return false
+            resolve()
+            return true
+          }
+          link.socket.write(encodeTransferFrame('A', numbers.idOf(turn), ids.encode(0, 0), new Uint8Array(CHUNK_SIZE_BYTES)))
+        })
+        link.hook = undefined
+        fids.push(fid)
+      }
+      link.close()
     }
-    link.close()
   }))
   return fids
 }
