@@ -18,10 +18,10 @@ const SYSTEM: Readonly<Record<string, string>> = {
 
 const SQLITE: Readonly<Record<number, string>> = {
   [SQLITE_FULL]: 'the disk has no room',
-  [SQLITE_READONLY]: 'it can only be read',
-  [SQLITE_CANTOPEN]: 'it cannot be opened',
-  [SQLITE_CORRUPT]: 'it is damaged',
-  [SQLITE_NOTADB]: 'it is no database, or a damaged one',
+  [SQLITE_READONLY]: 'the catalog can only be read',
+  [SQLITE_CANTOPEN]: 'the catalog cannot be opened',
+  [SQLITE_CORRUPT]: 'the catalog is damaged',
+  [SQLITE_NOTADB]: 'the catalog is damaged, or something else',
 }
 
 /** Of what a call of the file system or SQLite threw; of anything else its own message. */

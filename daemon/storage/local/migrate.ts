@@ -3,6 +3,7 @@
  * crash before the transaction's end has changed nothing; one after it is completed by migrating again.
  */
 import path from 'node:path'
+import { openedCatalog } from './cannot-open.ts'
 import { Database } from './database.ts'
 import { lockStore } from './lock.ts'
 import { refuseWithoutCatalog, refuseWithoutTables } from './lost-catalog.ts'
@@ -36,7 +37,7 @@ export function migrateStore(directory: string): number {
 
 function migrateCatalog(file: string): void {
   refuseWithoutCatalog(file)
-  const db = new Database(file, 'writer', 'power')
+  const db = openedCatalog(file, () => new Database(file, 'writer', 'power'))
   try {
     const version = Number(db.get('PRAGMA user_version')?.user_version)
     if (version === 0) refuseWithoutTables(file)

@@ -5,6 +5,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { makeDirectories } from '../../make-directories.ts'
+import { refuseReadOnly } from './cannot-open.ts'
 import { failureWords } from './failure-words.ts'
 import { checkOwner } from './owner.ts'
 
@@ -17,6 +18,7 @@ const TOLERATED = new Set(['version.new', 'lost+found'])
 export function prepareDirectory(directory: string): void {
   checkOwner(directory)
   makeDurably(directory)
+  refuseReadOnly(directory)
   const found = readVersion(directory)
   if (found === undefined) {
     const strangers = fs.readdirSync(directory).filter(name => !TOLERATED.has(name) && name !== VERSION_FILE)
