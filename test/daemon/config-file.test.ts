@@ -1,5 +1,5 @@
 /** The configuration file: what it says, which place wins, and what is refused by name. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -193,7 +193,19 @@ test('--print-config gives each setting its place, and is a file that says the s
   t.match(text, /^# issuer is not set: any +# default$/m)
   for (const { name, inFile } of FLAGS) if (inFile === true) t.match(text, name)
   t.strictSame(parse(text)['socket'], ['/a', '/b'])
-  t.strictSame(config(['--config', fileWith(text)]), { ...config(['--config', path, '--durability', 'process', '--log-level', 'debug']), makeSecret: false })
+  t.strictSame(config(['--config', fileWith(text)]), config(['--config', path, '--durability', 'process', '--log-level', 'debug']))
+})
+
+test('a first start on what --print-config printed makes the default secret, as without it', async t => {
+  const home = mkdtempSync(join(tmpdir(), 'tally-home-'))
+  const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: home }, timeout: 20_000 })
+  const file = fileWith(run('--print-config').stdout)
+  t.match(run('--check-config', '--config', file), { status: 0, stderr: '' })
+  // The socket's place is taken, so it ends by itself.
+  mkdirSync(join(home, '.local/state/tally/tally.sock'), { recursive: true })
+  t.match(run('--config', file), { status: 1, stderr: /made a secret for tokens.*there is something else at the socket's path/s })
+  t.match(readFileSync(join(home, '.config/tally/secret'), 'latin1'), /^[0-9a-f]{64}\n$/)
+  t.equal(config(['--public-key', join(home, '.config/tally/secret')], {}, home).makeSecret, false)
 })
 
 test('--print-config shows what holds where nobody said anything, and what tally reads', async t => {
