@@ -68,6 +68,19 @@ export type Command =
   | { readonly run: 'print-config'; readonly text: string }
   | { readonly run: 'check-config' | 'daemon'; readonly config: Config; readonly settings: Settings }
 
+/** What `--check-config` found wrong, beside what could be read all the same: whoever tells it may have more to say of that. */
+export class WrongConfigError extends UsageError {
+  /** Where something is wrong, what depends on it is undefined. */
+  readonly config: Partial<Config>
+  readonly settings: Settings
+
+  constructor({ mistakes }: UsageError, config: Partial<Config>, settings: Settings) {
+    super(mistakes)
+    this.config = config
+    this.settings = settings
+  }
+}
+
 /** What a value means. Throws a UsageError that calls the setting by the label. */
 type Reader<T> = (label: string, value: string | undefined) => T
 /** Reads the setting of this name; a mistake is noted. */
@@ -94,7 +107,7 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
   const config = configOf(settings, secretPath(env, home), mistakes)
   const isCheck = flags.has('check-config')
   if (isCheck) checkNamed(config, settings, client, mistakes)
-  mistakes.refuse()
+  mistakes.refuse(found => (isCheck ? new WrongConfigError(found, config, settings) : found))
   if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings, client) }
   return { run: isCheck ? 'check-config' : 'daemon', config, settings }
 }

@@ -305,6 +305,27 @@ test('--check-config warns of limits that never hold, and why; it is right all t
   ])
 })
 
+test('--check-config warns of a socket and a secret that are open to everybody, also beside mistakes', async t => {
+  const secret = fileWith('a-secret-of-at-least-32-bytes-for-hs256')
+  chmodSync(secret, 0o644)
+  const path = fileWith(`secret-file = "${secret}"\nsocket-mode = "0666"\nquota = "1G"\n[users.ann]\nquota = "2G"`)
+  const check = (...args: string[]) => spawnSync(process.execPath, [MAIN, '--check-config', '--config', path, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  const warnings = [
+    `tallyd: warning: ${path}: users.ann.quota = 2G never holds: ${path}: quota = 1G is lower, and of several limits the smallest holds`,
+    `tallyd: warning: ${path}: socket-mode = 0666 lets everybody write to the socket, and to such a one tally sends no token: 0660 with a socket-group lets that group connect`,
+    `tallyd: warning: ${path}: secret-file = ${secret} has the mode 0644: whoever can read it can make tokens of any user (chmod 600, or 640 with a group of its own)`,
+  ]
+  const right = check()
+  t.strictSame([right.status, right.stdout, right.stderr.split('\n')], [0, 'the configuration is right\n', [...warnings, '']])
+  const wrong = check('--connections', 'x', '--user-transfers', 'many')
+  t.equal(wrong.status, 2)
+  t.strictSame(wrong.stderr.split('\n'), [
+    'tallyd: --user-transfers is a number such as 100000, not "many"', 'tallyd: --connections is a number such as 100000, not "x"', ...warnings, '',
+  ])
+  chmodSync(secret, 0o640)
+  t.strictSame(check('--socket-mode', '0660').stderr.split('\n'), [warnings[0], ''])
+})
+
 test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {
   const run = (args: readonly string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
   const right = run(['--check-config'])
