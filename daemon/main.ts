@@ -12,7 +12,7 @@ import { helpText } from './flags.ts'
 import type { Settings } from './settings.ts'
 import { NotOwnerError } from './storage/local/owner.ts'
 import { StoreThreads } from './storage/local/threads.ts'
-import { version } from './version.ts'
+import { refuseOldNode, version } from './version.ts'
 import { warningsOf } from './warnings.ts'
 
 /** Before anything uses the pool: writes and syncs of many files wait for each other on four threads (+ 60 % with 100 busy files). */
@@ -21,10 +21,10 @@ process.env['UV_THREADPOOL_SIZE'] ??= '16'
 async function main(): Promise<void> {
   const args = process.argv.slice(2)
   if (args[0] !== undefined && !args[0].startsWith('-')) {
-    const { commandOf } = await import('./commands/index.ts')
-    process.exitCode = await runCommand(commandOf(args), args.slice(1), process.env).catch(commandFailed)
+    process.exitCode = await runStoreCommand(args).catch(commandFailed)
     return
   }
+  refuseOldNode()
   const command = readConfig(args, process.env, homedir())
   if (command.run === 'help') process.stdout.write(helpText((await import('./commands/index.ts')).commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
@@ -32,6 +32,12 @@ async function main(): Promise<void> {
   else if (command.run === 'print-config') process.stdout.write(command.text)
   else if (command.run === 'check-config') tellChecked(command.config, command.settings)
   else await runDaemon(command.config, command.settings, args)
+}
+
+async function runStoreCommand(args: readonly string[]): Promise<CommandExit> {
+  refuseOldNode()
+  const { commandOf } = await import('./commands/index.ts')
+  return runCommand(commandOf(args), args.slice(1), process.env)
 }
 
 /** Everything is right; what may be meant otherwise is told all the same. */
