@@ -6,6 +6,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { TallyError } from '../../../protocol/errors.ts'
+import { SHARD } from './blob-path.ts'
 
 /** Of a catalog that is not there or has no bytes: throws as `refuseWithoutTables` does. Opens nothing. */
 export function refuseWithoutCatalog(file: string): void {
@@ -34,7 +35,7 @@ function holding(directory: string, file: string): string | undefined {
 /** Whether there is any file in its directories. */
 function holdsContents(blobs: string): boolean {
   if (!fs.existsSync(blobs)) return false
-  return fs.readdirSync(blobs).some(shard => /^[0-9a-f]{3,}$/.test(shard) && fs.readdirSync(path.join(blobs, shard)).length > 0)
+  return fs.readdirSync(blobs).some(shard => SHARD.test(shard) && fs.readdirSync(path.join(blobs, shard)).length > 0)
 }
 
 /** 0 where it is not there. */
