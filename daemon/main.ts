@@ -78,8 +78,10 @@ function say(error: unknown): void {
 
 /** One for each thing that is wrong, and one with what to do. */
 function linesOf(error: unknown): readonly string[] {
-  if (error instanceof WrongConfigError) return [...error.mistakes, ...warningsOf(error.config, error.settings).map(each => `warning: ${each}`)]
-  if (error instanceof UsageError) return error.mistakes
+  if (error instanceof UsageError) {
+    const warnings = error instanceof WrongConfigError ? warningsOf(error.config, error.settings) : []
+    return [...error.mistakes, ...warnings.map(warning => `warning: ${warning}`)]
+  }
   if (!(error instanceof Error)) return [String(error)]
   if (!(error instanceof NotOwnerError)) return [error.message]
   return [error.message, `as ${error.owner}: ${asOwner(error, process.argv.slice(2), process.geteuid?.() === 0)}`]

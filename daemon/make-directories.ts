@@ -1,4 +1,7 @@
-/** Makes directories one by one. Node's own recursion goes on for ever where a file system answers ENOENT to whoever makes something there, as /proc does. */
+/**
+ * Makes directories one by one. Node's own recursion goes on for ever where a file system answers ENOENT to whoever makes something there,
+ * as /proc does.
+ */
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
@@ -15,8 +18,8 @@ function made(directory: string, mode: number): boolean {
     mkdirSync(directory, { mode })
     return true
   } catch (error) {
-    const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST' && statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true
-    if (isThere) return false
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return false
     throw error
   }
 }

@@ -149,7 +149,8 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
     const warnings = warningsOf(live.config, live.settings)
     warn(warnings, log)
     const names = (changes: readonly Change[]): string[] => changes.map(({ name }) => name)
-    return { changed: names(changed), waiting: names(waiting), changes: [...changed, ...waiting].map(change => ({ ...change })), ended, warnings }
+    const changes = [...changed, ...waiting].map(change => ({ ...change }))
+    return { changed: names(changed), waiting: names(waiting), changes, ended, warnings }
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })

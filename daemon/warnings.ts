@@ -27,7 +27,8 @@ function openSecret({ keySource }: Partial<Config>, settings: Settings): readonl
   const mode = modeOf(keySource.path)
   if ((mode & OTHERS_READ_OR_WRITE) === 0) return []
   const label = labelOf('secret-file', settings)
-  return [`${label} = ${keySource.path} has the mode ${octal(mode)}: whoever can read it can make tokens of any user (chmod 600, or 640 with a group of its own)`]
+  return [`${label} = ${keySource.path} has the mode ${octal(mode)}: whoever can read it can make tokens of any user ` +
+    '(chmod 600, or 640 with a group of its own)']
 }
 
 /** 0 where nobody can tell. */

@@ -1,4 +1,6 @@
-/** Why a store cannot be opened, in sentences that name the place and what to do: a file system that is read-only, a catalog that is damaged. */
+/**
+ * Why a store cannot be opened, in sentences that name the place and what to do: a file system that is read-only, a catalog that is damaged.
+ */
 import fs from 'node:fs'
 import path from 'node:path'
 import { TallyError } from '../../../protocol/errors.ts'
@@ -9,7 +11,7 @@ export function refuseReadOnly(directory: string): void {
   if (isReadOnly(directory)) throw new Error(readOnly(directory))
 }
 
-/** `open`, which opens the catalog. Throws `storage-failed` with a sentence where its file is damaged or cannot be read there; else what it throws. */
+/** What `open` makes of the catalog's file. Throws `storage-failed` with a sentence where that is damaged or lies there; else what `open` throws. */
 export function openedCatalog<T>(file: string, open: () => T): T {
   try {
     return open()
@@ -34,11 +36,11 @@ function isReadOnly(directory: string): boolean {
 }
 
 function readOnly(directory: string): string {
-  return `the store ${directory} lies on a read-only file system, where it can be neither served, checked nor exported: make it writable (under ` +
-    'systemd: ReadWritePaths=), or copy the whole directory to a place that is'
+  return `the store ${directory} lies on a read-only file system, where it can be neither served, checked nor exported: ` +
+    'make it writable (under systemd: ReadWritePaths=), or copy the whole directory to a place that is'
 }
 
 function damaged(file: string): string {
-  return `the catalog ${file} is damaged, or something else: nothing was changed; move the store ${path.dirname(file)} away (its contents are still in ` +
-    'blobs/), and make it anew of the last export: tallyd import --from DIR'
+  return `the catalog ${file} is damaged, or something else: nothing was changed; move the store ${path.dirname(file)} away ` +
+    '(its contents are still in blobs/), and make it anew of the last export: tallyd import --from DIR'
 }

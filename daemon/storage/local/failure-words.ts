@@ -27,6 +27,7 @@ const SQLITE: Readonly<Record<number, string>> = {
 /** Of what a call of the file system or SQLite threw; of anything else its own message. */
 export function failureWords(cause: unknown): string {
   const { code, errcode, syscall, message } = (cause ?? {}) as { code?: unknown; errcode?: unknown; syscall?: unknown; message?: unknown }
-  const words = typeof errcode === 'number' ? SQLITE[errcode & 0xff] : typeof code === 'string' && syscall !== undefined ? SYSTEM[code] : undefined
-  return words ?? String(message ?? cause)
+  const ofSqlite = typeof errcode === 'number' ? SQLITE[errcode & 0xff] : undefined
+  const ofSystem = typeof code === 'string' && syscall !== undefined ? SYSTEM[code] : undefined
+  return ofSqlite ?? ofSystem ?? String(message ?? cause)
 }

@@ -13,7 +13,7 @@ export interface StoreLock {
   release(): void
 }
 
-/** Throws an Error that names the store where another daemon has it or nothing can be written there, `storage-failed` where the disk fails. */
+/** Throws an Error that names the store where another daemon has it or nothing can be written, `storage-failed` where the disk fails. */
 export function lockStore(directory: string): StoreLock {
   const file = path.join(directory, 'lock')
   refuseReadOnly(directory)

@@ -1,7 +1,8 @@
 /**
  * A store that has lost its catalog: contents lie in `blobs/`, or the catalog's newest changes in its WAL, and nothing says what they are.
  * To go on as with an empty store would number blobs from 1 anew, and write over contents that a catalog put back would name; and SQLite
- * deletes the WAL of a database without a page. So every way into a store looks here before it opens the catalog, and where it finds no tables in it.
+ * deletes the WAL of a database without a page. So every way into a store looks here before it opens the catalog, and where there are no
+ * tables in it.
  */
 import fs from 'node:fs'
 import path from 'node:path'
@@ -14,8 +15,8 @@ export function refuseWithoutCatalog(file: string): void {
 }
 
 /**
- * Of a catalog without tables. Throws `storage-failed` with a sentence for the operator where the store holds anything all the same; else its
- * first start was cut off, and nothing was promised yet.
+ * Of a catalog without tables. Throws `storage-failed` with a sentence for the operator where the store holds anything all the same; else
+ * its first start was cut off, and nothing was promised yet.
  */
 export function refuseWithoutTables(file: string): void {
   const directory = path.dirname(file)

@@ -55,7 +55,8 @@ export function openWriter(options: WriterOptions, beforeCommit?: () => void): W
 
 /**
  * The catalog of a store that a daemon has made. Throws an Error with a sentence for the operator where its first start was cut off before
- * there were tables: nothing was promised yet, and the next start makes the rest; `storage-failed` where the catalog was lost or is damaged.
+ * there were tables: nothing was promised yet, and the next start makes the rest; `storage-failed` where the catalog was lost or is
+ * damaged.
  */
 export function openExisting(directory: string, role: 'writer' | 'reader'): Database {
   const file = catalogFile(directory)
