@@ -34,8 +34,9 @@ t.test('a damaged catalog is named, with what mends it, and stays as it is', asy
   t.ok(readFileSync(catalog).equals(noise))
   // Its first page says that it is a database with tables.
   writeFileSync(catalog, Buffer.concat([whole.subarray(0, 100), noise]))
-  for (const args of [[], ['--durability', 'process']]) t.match(said(daemon, daemon.store, args), `refused tallyd: the catalog ${catalog} is damaged`)
-  t.match(said(daemon, daemon.store, ['export', '--to', join(daemon.directory, 'copy')]), 'could not be finished: the catalog is damaged; what there was of it')
+  for (const args of [[], ['--durability', 'process'], ['export', '--to', join(daemon.directory, 'copy')]]) {
+    t.match(said(daemon, daemon.store, args), `refused tallyd: the catalog ${catalog} is damaged`, args.join(' '))
+  }
 })
 
 t.test('a store on a read-only file system is told as such', async t => {
