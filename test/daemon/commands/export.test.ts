@@ -168,11 +168,11 @@ t.test('a directory where nothing can be made is told as such: the daemon does n
   const daemon = await startDaemon(t)
   await daemon.kill('SIGTERM')
   const nowhere = '/proc/tally-test/copy'
-  const started = spawnSync(process.execPath, [MAIN, '--store', nowhere, '--secret-file', daemon.secretFile], { encoding: 'utf8', timeout: 20_000 })
+  const started = spawnSync(process.execPath, [MAIN, '--store', nowhere, '--secret-file', daemon.secretFile], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' })
   t.equal(started.status, 1)
   t.match(started.stderr, `tallyd: the store's directory ${nowhere} cannot be made: the file system lets nothing be made there\n`)
   const listening = ['--socket', '/proc/tally-test/sock', '--store', daemon.store, '--secret-file', daemon.secretFile]
-  t.equal(spawnSync(process.execPath, [MAIN, ...listening], { timeout: 20_000 }).status, 1)
-  const copied = spawnSync(process.execPath, [MAIN, 'export', '--store', daemon.store, '--to', nowhere], { encoding: 'utf8', timeout: 20_000 })
+  t.equal(spawnSync(process.execPath, [MAIN, ...listening], { timeout: 20_000, killSignal: 'SIGKILL' }).status, 1)
+  const copied = spawnSync(process.execPath, [MAIN, 'export', '--store', daemon.store, '--to', nowhere], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' })
   t.match(copied, { status: 2, stderr: `the copy in ${nowhere} could not be finished: the file system lets nothing be made there; ` })
 })
