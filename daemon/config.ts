@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Environment } from '../protocol/defaults.ts'
+import { type Environment, secretPath } from '../protocol/defaults.ts'
 import { durationMs } from '../protocol/duration.ts'
 import { SIZE_BYTES_MAX } from '../protocol/limits.ts'
 import { type Keys, type KeySource, loadKeys } from './auth/keys.ts'
@@ -31,7 +31,7 @@ export interface Config {
   readonly socketMode: number
   readonly storePath: string
   readonly keySource: KeySource
-  /** No key was configured: `keySource` is the default secret, to be made if it is not there. */
+  /** No key was configured, or none but the default secret: `keySource` is that, to be made if it is not there. */
   readonly makeSecret: boolean
   readonly issuer?: string
   readonly audience?: string
@@ -68,6 +68,19 @@ export type Command =
   | { readonly run: 'print-config'; readonly text: string }
   | { readonly run: 'check-config' | 'daemon'; readonly config: Config; readonly settings: Settings }
 
+/** What `--check-config` found wrong, beside what could be read all the same: whoever tells it may have more to say of that. */
+export class WrongConfigError extends UsageError {
+  /** Where something is wrong, what depends on it is undefined. */
+  readonly config: Partial<Config>
+  readonly settings: Settings
+
+  constructor({ mistakes }: UsageError, config: Partial<Config>, settings: Settings) {
+    super(mistakes)
+    this.config = config
+    this.settings = settings
+  }
+}
+
 /** What a value means. Throws a UsageError that calls the setting by the label. */
 type Reader<T> = (label: string, value: string | undefined) => T
 /** Reads the setting of this name; a mistake is noted. */
@@ -91,10 +104,10 @@ export function readConfig(args: readonly string[], env: Environment, home: stri
     return { run: 'migrate', storePath: storePathOf(settings) }
   }
   // A setting that is wrong is refused here, too: what is printed could be used.
-  const config = configOf(settings, mistakes)
+  const config = configOf(settings, secretPath(env, home), mistakes)
   const isCheck = flags.has('check-config')
   if (isCheck) checkNamed(config, settings, client, mistakes)
-  mistakes.refuse()
+  mistakes.refuse(found => (isCheck ? new WrongConfigError(found, config, settings) : found))
   if (flags.has('print-config')) return { run: 'print-config', text: settingsText(settings, client) }
   return { run: isCheck ? 'check-config' : 'daemon', config, settings }
 }
@@ -145,7 +158,7 @@ function time(label: string, value = ''): number {
 }
 
 /** Where there are mistakes, what depends on them is undefined, whatever the type says. */
-function configOf(settings: Settings, mistakes: Mistakes): Config {
+function configOf(settings: Settings, defaultSecret: string, mistakes: Mistakes): Config {
   const one = (name: string) => settings.get(name)?.values[0]
   const read: Read = (name, reader) => mistakes.attempt(() => reader(labelOf(name, settings), one(name)))
   const issuer = one('issuer')
@@ -159,7 +172,7 @@ function configOf(settings: Settings, mistakes: Mistakes): Config {
     ...(socketGroup === undefined ? {} : { socketGroup }),
     socketMode: read('socket-mode', fileMode),
     storePath: storePathOf(settings),
-    ...mistakes.attempt(() => keySourceOf(settings)),
+    ...mistakes.attempt(() => keySourceOf(settings, defaultSecret)),
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
     requireExp: one('require-exp') === 'true',
@@ -198,12 +211,13 @@ function namedIn(table: ScopeTable, settings: Settings): readonly string[] {
   return [...new Set([...settings.values()].flatMap(({ scoped }) => (scoped?.table === table ? [scoped.of] : [])))]
 }
 
-function keySourceOf(settings: Settings): Pick<Config, 'keySource' | 'makeSecret'> {
+function keySourceOf(settings: Settings, defaultSecret: string): Pick<Config, 'keySource' | 'makeSecret'> {
   const given = KEY_SETTINGS.filter(name => settings.has(name))
   if (given.length > 1) throw new UsageError(`tokens are checked in one way: ${given.map(name => labelOf(name, settings)).join(' or ')}`)
   const [name = 'secret-file'] = given
-  const { values: [path = ''], origin } = settings.get(name) ?? { values: [], origin: '' }
-  return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path: resolve(path) }, makeSecret: origin === DEFAULT }
+  const path = resolve(settings.get(name)?.values[0] ?? '')
+  // Whoever names the default, as `--print-config` does, means it.
+  return { keySource: { kind: KEY_KINDS[name] ?? 'secret', path }, makeSecret: name === 'secret-file' && path === resolve(defaultSecret) }
 }
 
 /** Loopback only: whoever wants it farther away puts a proxy in front, which can ask who is there. */

@@ -3,8 +3,9 @@
  * Two daemons that start at once agree on one, and a crash leaves either none or a whole one.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeDirectories } from './make-directories.ts'
 
 const SECRET_BYTES = 32
 
@@ -12,7 +13,7 @@ const SECRET_BYTES = 32
 export function makeSecret(path: string): boolean {
   if (existsSync(path)) return false
   const directory = dirname(path)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectories(directory, 0o700)
   const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   const file = openSync(temporary, 'wx', 0o600)
   try {

@@ -7,13 +7,13 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { asOwner } from './as-owner.ts'
 import { COMMAND_EXIT, type CommandExit, runCommand } from './commands/command.ts'
-import { type Config, UsageError, readConfig } from './config.ts'
+import { type Config, UsageError, WrongConfigError, readConfig } from './config.ts'
 import { helpText } from './flags.ts'
-import { limitsThatNeverHold } from './never-holds.ts'
 import type { Settings } from './settings.ts'
 import { NotOwnerError } from './storage/local/owner.ts'
 import { StoreThreads } from './storage/local/threads.ts'
-import { version } from './version.ts'
+import { refuseOldNode, version } from './version.ts'
+import { warningsOf } from './warnings.ts'
 
 /** Before anything uses the pool: writes and syncs of many files wait for each other on four threads (+ 60 % with 100 busy files). */
 process.env['UV_THREADPOOL_SIZE'] ??= '16'
@@ -21,22 +21,28 @@ process.env['UV_THREADPOOL_SIZE'] ??= '16'
 async function main(): Promise<void> {
   const args = process.argv.slice(2)
   if (args[0] !== undefined && !args[0].startsWith('-')) {
-    const { commandOf } = await import('./commands/index.ts')
-    process.exitCode = await runCommand(commandOf(args), args.slice(1), process.env).catch(commandFailed)
+    process.exitCode = await runStoreCommand(args).catch(commandFailed)
     return
   }
+  refuseOldNode()
   const command = readConfig(args, process.env, homedir())
   if (command.run === 'help') process.stdout.write(helpText((await import('./commands/index.ts')).commandRows))
   else if (command.run === 'version') process.stdout.write(`${version()}\n`)
   else if (command.run === 'migrate') process.stdout.write(await migrated(command.storePath))
   else if (command.run === 'print-config') process.stdout.write(command.text)
-  else if (command.run === 'check-config') tellChecked(command.settings)
+  else if (command.run === 'check-config') tellChecked(command.config, command.settings)
   else await runDaemon(command.config, command.settings, args)
 }
 
+async function runStoreCommand(args: readonly string[]): Promise<CommandExit> {
+  refuseOldNode()
+  const { commandOf } = await import('./commands/index.ts')
+  return runCommand(commandOf(args), args.slice(1), process.env)
+}
+
 /** Everything is right; what may be meant otherwise is told all the same. */
-function tellChecked(settings: Settings): void {
-  process.stderr.write(limitsThatNeverHold(settings).map(warning => `tallyd: warning: ${warning}\n`).join(''))
+function tellChecked(config: Config, settings: Settings): void {
+  process.stderr.write(warningsOf(config, settings).map(warning => `tallyd: warning: ${warning}\n`).join(''))
   process.stdout.write('the configuration is right\n')
 }
 
@@ -72,7 +78,10 @@ function say(error: unknown): void {
 
 /** One for each thing that is wrong, and one with what to do. */
 function linesOf(error: unknown): readonly string[] {
-  if (error instanceof UsageError) return error.mistakes
+  if (error instanceof UsageError) {
+    const warnings = error instanceof WrongConfigError ? warningsOf(error.config, error.settings) : []
+    return [...error.mistakes, ...warnings.map(warning => `warning: ${warning}`)]
+  }
   if (!(error instanceof Error)) return [String(error)]
   if (!(error instanceof NotOwnerError)) return [error.message]
   return [error.message, `as ${error.owner}: ${asOwner(error, process.argv.slice(2), process.geteuid?.() === 0)}`]

@@ -46,8 +46,8 @@ export class Mistakes {
     }
   }
 
-  /** Throws a UsageError with all that was found, if anything was. */
-  refuse(): void {
-    if (this.#found.length > 0) throw new UsageError(this.#found)
+  /** Throws a UsageError with all that was found, if anything was, or what is made of it. */
+  refuse(as: (found: UsageError) => UsageError = found => found): void {
+    if (this.#found.length > 0) throw as(new UsageError(this.#found))
   }
 }

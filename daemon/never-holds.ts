@@ -4,16 +4,17 @@
  */
 import { labelOf, sizeBytes } from './config.ts'
 import { FLAGS } from './flags.ts'
+import { Mistakes } from './mistakes.ts'
 import { DEFAULT, type Settings } from './settings.ts'
 
 /** What all users have together. */
 const OF_ALL: Readonly<Record<string, string>> = { 'user-connections': 'connections', 'user-limit-rate': 'limit-rate' }
 
-/** A sentence for each, with both settings as the operator wrote them. The settings are right. */
+/** A sentence for each, with both settings as the operator wrote them. What is wrong is passed over: others tell it. */
 export function limitsThatNeverHold(settings: Settings): readonly string[] {
   const valueOf = (name: string): number | undefined => {
     const text = settings.get(name)?.values[0]
-    return text === undefined ? undefined : sizeBytes(name, text)
+    return text === undefined ? undefined : new Mistakes().attempt<number | undefined>(() => sizeBytes(name, text))
   }
   return [...settings].flatMap(([name, { scoped, origin }]) => {
     const ofUser = scoped?.table === 'users' ? scoped.name : name

@@ -13,14 +13,13 @@ import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import type { MetricsAddress } from './metrics/server.ts'
-import { limitsThatNeverHold } from './never-holds.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
-import type { Settings } from './settings.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
 import type { StoreThreads } from './storage/local/threads.ts'
 import { turnClock } from './turn-clock.ts'
 import { ListenError, type SocketAccess } from './unix-socket.ts'
 import { version } from './version.ts'
+import { warningsOf } from './warnings.ts'
 
 const STDERR = 2
 /** As much of a key's fingerprint as `tally settings` shows. */
@@ -32,7 +31,7 @@ export async function serve(live: LiveConfig, threads: StoreThreads): Promise<vo
   const { config } = live
   const log = liveLogger(live)
   if (live.hasMadeSecret) log.info('made a secret for tokens', { path: config.keySource.path })
-  warnOf(live.atStart, log)
+  warn(warningsOf(config, live.atStart), log)
   const socketAccess = socketAccessOf(live)
   const store = await openLocalStore({
     path: config.storePath,
@@ -147,9 +146,11 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
     const ended = daemon.reconfigure(live.config, live.rules.keys.ids)
     log.info('settings and keys were read again', { changed: textOf(changed), ended })
     if (waiting.length > 0) log.warn('these settings hold from the next start on', { settings: textOf(waiting) })
-    warnOf(live.settings, log)
+    const warnings = warningsOf(live.config, live.settings)
+    warn(warnings, log)
     const names = (changes: readonly Change[]): string[] => changes.map(({ name }) => name)
-    return { changed: names(changed), waiting: names(waiting), changes: [...changed, ...waiting].map(change => ({ ...change })), ended }
+    const changes = [...changed, ...waiting].map(change => ({ ...change }))
+    return { changed: names(changed), waiting: names(waiting), changes, ended, warnings }
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })
@@ -157,8 +158,8 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   }
 }
 
-function warnOf(settings: Settings, log: Logger): void {
-  for (const warning of limitsThatNeverHold(settings)) log.warn('a limit never holds', { reason: warning })
+function warn(warnings: readonly string[], log: Logger): void {
+  for (const warning of warnings) log.warn('a setting may be meant otherwise', { reason: warning })
 }
 
 function textOf(changes: readonly Change[]): string {

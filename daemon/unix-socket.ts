@@ -2,10 +2,11 @@
  * A Unix socket's path before something listens on it: a directory that only its owner can write to, nothing left by a dead process, and
  * a mode that holds from the moment on when the path is visible.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, statSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, statSync, unlinkSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { connect } from 'node:net'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
+import { makeDirectories } from './make-directories.ts'
 
 /** sockaddr_un has 108 bytes with the closing zero. */
 export const SOCKET_PATH_BYTES_MAX = 107
@@ -59,22 +60,14 @@ export function createSocket(path: string, { mode, groupId }: SocketAccess, crea
 
 /** Makes the directory; one that is there must not be writable for everybody: clients would refuse the socket. */
 function prepareDirectory(path: string, groupId: number | undefined): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
   // Also those made on the way: the group passes through each of them.
-  if (first !== undefined) for (const made of pathsFrom(first, path)) {
+  for (const made of makeDirectories(path, 0o700)) {
     if (groupId !== undefined) chownSync(made, -1, groupId)
     chmodSync(made, groupId === undefined ? 0o700 : 0o750)
   }
   if ((statSync(path).mode & 0o002) !== 0) {
     throw new ListenError(`the socket's directory is writable for everybody, so no client could trust the socket: ${path}`)
   }
-}
-
-/** A directory and those below it on the way to a path, which is the last. */
-function pathsFrom(first: string, path: string): readonly string[] {
-  const paths = [resolve(path)]
-  while ((paths[0] as string).length > resolve(first).length) paths.unshift(dirname(paths[0] as string))
-  return paths
 }
 
 /** Removes what a dead daemon left at the path. Throws where somebody answers there, or where it is no socket. */

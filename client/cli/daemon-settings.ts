@@ -22,6 +22,7 @@ export const daemonSettings: Command = {
     await using tally = await connectAs(context, ['admin'])
     const found = await tally.operator.settings({ reload: given.has('reload'), signal })
     output.result(textOf(found), found)
+    for (const warning of listOf(found['warnings'])) output.say(`tally: warning: ${escaped(String(warning))}`)
     if (typeof found['failure'] !== 'string') return EXIT.DONE
     output.say(`tally: nothing was changed: ${escaped(found['failure'])}`)
     return EXIT.FAILED

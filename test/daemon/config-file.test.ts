@@ -1,5 +1,5 @@
 /** The configuration file: what it says, which place wins, and what is refused by name. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -193,7 +193,19 @@ test('--print-config gives each setting its place, and is a file that says the s
   t.match(text, /^# issuer is not set: any +# default$/m)
   for (const { name, inFile } of FLAGS) if (inFile === true) t.match(text, name)
   t.strictSame(parse(text)['socket'], ['/a', '/b'])
-  t.strictSame(config(['--config', fileWith(text)]), { ...config(['--config', path, '--durability', 'process', '--log-level', 'debug']), makeSecret: false })
+  t.strictSame(config(['--config', fileWith(text)]), config(['--config', path, '--durability', 'process', '--log-level', 'debug']))
+})
+
+test('a first start on what --print-config printed makes the default secret, as without it', async t => {
+  const home = mkdtempSync(join(tmpdir(), 'tally-home-'))
+  const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: home }, timeout: 20_000 })
+  const file = fileWith(run('--print-config').stdout)
+  t.match(run('--check-config', '--config', file), { status: 0, stderr: '' })
+  // The socket's place is taken, so it ends by itself.
+  mkdirSync(join(home, '.local/state/tally/tally.sock'), { recursive: true })
+  t.match(run('--config', file), { status: 1, stderr: /made a secret for tokens.*there is something else at the socket's path/s })
+  t.match(readFileSync(join(home, '.config/tally/secret'), 'latin1'), /^[0-9a-f]{64}\n$/)
+  t.equal(config(['--public-key', join(home, '.config/tally/secret')], {}, home).makeSecret, false)
 })
 
 test('--print-config shows what holds where nobody said anything, and what tally reads', async t => {
@@ -291,6 +303,27 @@ test('--check-config warns of limits that never hold, and why; it is right all t
     `tallyd: warning: ${path}: users.ann.user-transfers = 4 never holds: --user-transfers = 3 ${lower}`,
     `tallyd: warning: ${path}: users.bob.user-transfers = 5 never holds: --user-transfers = 3 ${lower}`,
   ])
+})
+
+test('--check-config warns of a socket and a secret that are open to everybody, also beside mistakes', async t => {
+  const secret = fileWith('a-secret-of-at-least-32-bytes-for-hs256')
+  chmodSync(secret, 0o644)
+  const path = fileWith(`secret-file = "${secret}"\nsocket-mode = "0666"\nquota = "1G"\n[users.ann]\nquota = "2G"`)
+  const check = (...args: string[]) => spawnSync(process.execPath, [MAIN, '--check-config', '--config', path, ...args], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/nonexistent' } })
+  const warnings = [
+    `tallyd: warning: ${path}: users.ann.quota = 2G never holds: ${path}: quota = 1G is lower, and of several limits the smallest holds`,
+    `tallyd: warning: ${path}: socket-mode = 0666 lets everybody write to the socket, and to such a one tally sends no token: 0660 with a socket-group lets that group connect`,
+    `tallyd: warning: ${path}: secret-file = ${secret} has the mode 0644: whoever can read it can make tokens of any user (chmod 600, or 640 with a group of its own)`,
+  ]
+  const right = check()
+  t.strictSame([right.status, right.stdout, right.stderr.split('\n')], [0, 'the configuration is right\n', [...warnings, '']])
+  const wrong = check('--connections', 'x', '--user-transfers', 'many')
+  t.equal(wrong.status, 2)
+  t.strictSame(wrong.stderr.split('\n'), [
+    'tallyd: --user-transfers is a number such as 100000, not "many"', 'tallyd: --connections is a number such as 100000, not "x"', ...warnings, '',
+  ])
+  chmodSync(secret, 0o640)
+  t.strictSame(check('--socket-mode', '0660').stderr.split('\n'), [warnings[0], ''])
 })
 
 test('--check-config starts nothing: 0 where all is right, 2 and a sentence where not', async t => {

@@ -67,7 +67,7 @@ t.test('what cannot change is named, as long as it differs from what the daemon 
 t.test('the log warns of a limit that never holds, at the start and after HUP', async t => {
   const file = fileWith('quota = "1G"\n[users.ada]\nquota = "2G"')
   const daemon = await startDaemon(t, { args: ['--config', file] })
-  t.match(daemon.stderr, / warn +a limit never holds reason=".*users\.ada\.quota = 2G never holds: .*: quota = 1G is lower/)
+  t.match(daemon.stderr, / warn +a setting may be meant otherwise reason=".*users\.ada\.quota = 2G never holds: .*: quota = 1G is lower/)
   writeFileSync(file, 'quota = "1G"\n[users.bob]\nquota-files = 7\nquota = "3G"')
   await hangUp(daemon)
   while (!daemon.stderr.includes('users.bob.quota = 3G never holds')) await sleep(5)

@@ -134,11 +134,13 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   writeFileSync(file, 'max-file-size = 11')
   const after = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
   t.strictSame([after['changed'], after['waiting'], after['ended']], [['max-file-size'], [], 0])
+  t.strictSame(after['warnings'], [])
   t.match(setting(after, 'max-file-size'), { values: ['11'] })
   t.strictSame(after['changes'], [{ name: 'max-file-size', before: ['10'], after: ['11'] }])
   writeFileSync(file, 'min-free = 5\nlog-level = "warn"\nquota = "1G"\n[users.ann]\nquota = "2G"')
   const later = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
   t.strictSame([later['changed'], later['waiting']], [['max-file-size', 'quota', 'log-level', 'users.ann.quota'], ['min-free']])
+  t.match(later['warnings'], [/users\.ann\.quota = 2G never holds/])
   t.strictSame(setting(later, 'min-free'), { ...setting(before, 'min-free'), live: false, next: ['5'] }, 'what holds is told')
   t.match(setting(later, 'max-file-size'), { values: [] })
   for (const [name, value] of [['quota', '1G'], ['users.ann.quota', '2G'], ['log-level', 'warn']]) t.match(setting(later, `${name}`), { values: [value], origin: file })

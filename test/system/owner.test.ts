@@ -120,10 +120,14 @@ t.test('another user is told whose store it is', async t => {
 t.test('what root left in a store before is named, with what to do', async t => {
   if (lacks(t, obstacle)) return
   const { store, secretFile } = await othersStore(t)
-  chownSync(join(store, 'lock'), 0, 0)
-  for (const args of [['fsck'], ['--secret-file', secretFile]]) {
-    const { stderr } = node([MAIN, ...args, '--store', store], OTHER)
-    t.match(stderr, `${join(store, 'lock')} belongs to root, in a store of nobody; give it back first: chown -R nobody: ${store}`)
+  for (const name of ['lock', 'blobs', 'blobs/000']) {
+    const left = join(store, name)
+    chownSync(left, 0, 0)
+    for (const args of [['fsck'], ['--secret-file', secretFile]]) {
+      const { stderr } = node([MAIN, ...args, '--store', store], OTHER)
+      t.match(stderr, `${left} belongs to root, in a store of nobody; give it back first: chown -R nobody: ${store}`)
+    }
+    chownSync(left, OTHER.uid, OTHER.gid)
   }
 })
 

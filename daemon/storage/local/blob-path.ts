@@ -7,6 +7,9 @@ export interface BlobPath {
   readonly file: string
 }
 
+/** A directory's name in `blobs/`. */
+export const SHARD = /^[0-9a-f]{3,}$/
+
 export function blobPath(blobs: string, blob: FileId): BlobPath {
   const directory = path.join(blobs, Math.floor(blob / 4096).toString(16).padStart(3, '0'))
   return { directory, file: path.join(directory, blob.toString(16).padStart(8, '0')) }

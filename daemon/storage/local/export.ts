@@ -6,9 +6,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { FileId, TransferId } from '../storage.ts'
 import { blobPath } from './blob-path.ts'
+import { CopyTarget } from './copy-target.ts'
 import { Database } from './database.ts'
 import { Engine } from './engine.ts'
-import { checkOwnDirectory } from './owner.ts'
 import { dropRepair } from './repairs.ts'
 import { RECEIVING, REMOVED } from './schema.ts'
 import { giveUpLacking, lackingOf, unfinishedOf } from './unfinished.ts'
@@ -23,36 +23,39 @@ export interface Copied {
 }
 
 /**
- * Writes the store as it is now into a directory that is empty or not there. Everything is durable on return, and the version file is
- * written last: a directory without one is an export that was cut off. The copy belongs to whoever makes it, who need only be able to
- * read the store (SQLite gives what it makes beside a catalog to the catalog's owner). Throws an Error with a sentence for the operator.
+ * Writes the store as it is now into a directory that is empty or not there, and not in the store. Everything is durable on return, and the
+ * version file is written last: a directory without one is a copy whose making was killed. The copy belongs to whoever makes it, who need
+ * only be able to read the store (SQLite gives what it makes beside a catalog to the catalog's owner). Throws an Error with a sentence for
+ * the operator, and then nothing of the copy stays.
  */
 export function copyStore(from: string, to: string, nowMs: number): Copied {
   checkVersion(from)
-  checkOwnDirectory(to)
-  if (fs.existsSync(to) && fs.readdirSync(to).length > 0) throw new Error(`${to} is not empty`)
+  const target = new CopyTarget(from, to)
   const source = openExisting(from, 'reader')
   try {
-    fs.mkdirSync(path.join(to, 'blobs'), { recursive: true, mode: 0o700 })
-    fs.chmodSync(to, 0o700)
-    // One read transaction: whatever is committed meanwhile is not in it.
-    source.run('VACUUM INTO ?', catalogFile(to))
-    fs.chmodSync(catalogFile(to), 0o600)
-    const target = new Database(catalogFile(to), 'writer', 'power')
-    let copied: Copied
-    try {
-      copied = copyBlobs(source, target, path.join(from, 'blobs'), path.join(to, 'blobs'), nowMs)
-      // Readable where nothing can be written, too; whoever serves it sets the WAL up again.
-      target.exec('PRAGMA journal_mode = DELETE')
-    } finally {
-      target.close()
-    }
-    writeVersion(to)
-    syncDirectory(path.dirname(to))
-    return copied
+    return target.fill(() => copyInto(to, from, source, nowMs))
   } finally {
     source.close()
   }
+}
+
+function copyInto(to: string, from: string, source: Database, nowMs: number): Copied {
+  fs.mkdirSync(path.join(to, 'blobs'), { mode: 0o700 })
+  // One read transaction: whatever is committed meanwhile is not in it.
+  source.run('VACUUM INTO ?', catalogFile(to))
+  fs.chmodSync(catalogFile(to), 0o600)
+  const target = new Database(catalogFile(to), 'writer', 'power')
+  let copied: Copied
+  try {
+    copied = copyBlobs(source, target, path.join(from, 'blobs'), path.join(to, 'blobs'), nowMs)
+    // Readable where nothing can be written, too; whoever serves it sets the WAL up again.
+    target.exec('PRAGMA journal_mode = DELETE')
+  } finally {
+    target.close()
+  }
+  writeVersion(to)
+  syncDirectory(path.dirname(to))
+  return copied
 }
 
 function copyBlobs(source: Database, target: Database, from: string, to: string, nowMs: number): Copied {

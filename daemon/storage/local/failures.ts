@@ -20,12 +20,12 @@ export type StoreLog = (event: string, details: Readonly<Record<string, string |
 
 const SQLITE_BUSY = 5
 const SQLITE_NOMEM = 7
-const SQLITE_READONLY = 8
+export const SQLITE_READONLY = 8
 const SQLITE_IOERR = 10
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
+export const SQLITE_CORRUPT = 11
+export const SQLITE_FULL = 13
 export const SQLITE_CANTOPEN = 14
-const SQLITE_NOTADB = 26
+export const SQLITE_NOTADB = 26
 /** The shared-memory file could not grow: what a full disk looks like there. */
 const SQLITE_IOERR_SHMSIZE = 4874
 

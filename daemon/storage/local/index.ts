@@ -13,12 +13,13 @@ import { FreeSpace, type Room } from './free-space.ts'
 import { realFileSystem } from './file-system.ts'
 import type { FileSystem } from './file-system.ts'
 import { lockStore } from './lock.ts'
+import { refuseWithoutCatalog } from './lost-catalog.ts'
 import { StoreThreads } from './threads.ts'
 import type { Change, Ran } from './transactions.ts'
 import { settleUnsynced } from './unsynced.ts'
 import { prepareDirectory } from './version.ts'
 import { workerUrl, WorkerLink } from './worker-link.ts'
-import { openWriter } from './writer.ts'
+import { catalogFile, openWriter } from './writer.ts'
 import type { WriterOptions } from './writer.ts'
 
 export interface LocalStoreOptions {
@@ -54,7 +55,7 @@ interface Committer {
 
 /**
  * Opens or makes a store. Throws an Error with a sentence for the operator: of a newer version, in use by another daemon, or a
- * directory of something else; `storage-full` or `storage-failed` where the disk fails.
+ * directory of something else; `storage-full` or `storage-failed` where the disk fails, the latter also where its catalog was lost.
  */
 export async function openLocalStore(
   { path: directory, durability, minFreeBytes = 0, log = () => {}, threads: started, faults = {} }: LocalStoreOptions,
@@ -63,6 +64,7 @@ export async function openLocalStore(
   prepareDirectory(root)
   const lock = lockStore(root)
   try {
+    refuseWithoutCatalog(catalogFile(root))
     // Before the catalog, which makes the names in this directory durable.
     fs.mkdirSync(path.join(root, 'blobs'), { recursive: true, mode: 0o700 })
     const synced = settleUnsynced(root, durability)

@@ -6,15 +6,17 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { refuseReadOnly } from './cannot-open.ts'
 import { storageError } from './failures.ts'
 
 export interface StoreLock {
   release(): void
 }
 
-/** Throws an Error that names the store where another daemon has it, `storage-failed` where the disk fails. */
+/** Throws an Error that names the store where another daemon has it or nothing can be written, `storage-failed` where the disk fails. */
 export function lockStore(directory: string): StoreLock {
   const file = path.join(directory, 'lock')
+  refuseReadOnly(directory)
   checkWritable(file)
   const database = new DatabaseSync(file, { timeout: 0 })
   try {

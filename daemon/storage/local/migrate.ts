@@ -3,8 +3,10 @@
  * crash before the transaction's end has changed nothing; one after it is completed by migrating again.
  */
 import path from 'node:path'
+import { openedCatalog } from './cannot-open.ts'
 import { Database } from './database.ts'
 import { lockStore } from './lock.ts'
+import { refuseWithoutCatalog, refuseWithoutTables } from './lost-catalog.ts'
 import { checkOwner } from './owner.ts'
 import { TO_2 } from './migrations/to-2.ts'
 import { otherVersion, readVersion, STORE_VERSION, writeVersion } from './version.ts'
@@ -34,9 +36,11 @@ export function migrateStore(directory: string): number {
 }
 
 function migrateCatalog(file: string): void {
-  const db = new Database(file, 'writer', 'power')
+  refuseWithoutCatalog(file)
+  const db = openedCatalog(file, () => new Database(file, 'writer', 'power'))
   try {
     const version = Number(db.get('PRAGMA user_version')?.user_version)
+    if (version === 0) refuseWithoutTables(file)
     // 0: the first start made no tables yet, the next one will.
     if (version === 0 || version === STORE_VERSION) return
     const steps = Array.from({ length: STORE_VERSION - version }, (_, i) => STEPS.get(version + i + 1) as string)

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
+import { SHARD } from './blob-path.ts'
 
 const ROOT = 0
 /** What is ours in a store's directory; a file system may have something of its own there (`lost+found`). */
@@ -41,18 +42,26 @@ export function checkOwner(directory: string): void {
   const version = uidIn(directory, 'version', found)
   if (version === undefined) return
   if (found.uid !== us && !(us === ROOT && version === ROOT)) throw new NotOwnerError(directory, found)
-  for (const name of ['version', ...ENTRIES]) {
+  const check = (name: string): void => {
     const uid = uidIn(directory, name, found)
-    if (uid === undefined || uid === us) continue
+    if (uid === undefined || uid === us) return
     const remedy = `give it back first: chown -R ${nameOf(us)}: ${directory}`
     throw new Error(`${path.join(directory, name)} belongs to ${nameOf(uid)}, in a store of ${nameOf(us)}; ${remedy}`)
   }
+  for (const name of ['version', ...ENTRIES]) check(name)
+  // One for each 4,096 blobs: cheap to ask, and a single one of another's fails every new file that falls into it.
+  for (const shard of shardsOf(directory)) check(path.join('blobs', shard))
 }
 
 /** Of a directory that is to become a store: whoever owns it is to own what is in it. Throws `NotOwnerError`. */
 export function checkOwnDirectory(directory: string): void {
   const found = fs.statSync(directory, { throwIfNoEntry: false })
   if (found !== undefined && found.uid !== effectiveUid()) throw new NotOwnerError(directory, found)
+}
+
+function shardsOf(directory: string): readonly string[] {
+  const blobs = path.join(directory, 'blobs')
+  return fs.existsSync(blobs) ? fs.readdirSync(blobs).filter(name => SHARD.test(name)) : []
 }
 
 /** Undefined where it is not there. Whoever may not even ask is not the owner. */

@@ -4,6 +4,9 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
+import { makeDirectories } from '../../make-directories.ts'
+import { refuseReadOnly } from './cannot-open.ts'
+import { failureWords } from './failure-words.ts'
 import { checkOwner } from './owner.ts'
 
 export const STORE_VERSION = 2
@@ -14,9 +17,8 @@ const TOLERATED = new Set(['version.new', 'lost+found'])
 /** Makes the directory (0700) and its version, durably; throws an Error with a sentence for the operator where it must not be used. */
 export function prepareDirectory(directory: string): void {
   checkOwner(directory)
-  const parents = missingParents(directory)
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-  for (const parent of parents) syncDirectory(parent)
+  makeDurably(directory)
+  refuseReadOnly(directory)
   const found = readVersion(directory)
   if (found === undefined) {
     const strangers = fs.readdirSync(directory).filter(name => !TOLERATED.has(name) && name !== VERSION_FILE)
@@ -26,6 +28,14 @@ export function prepareDirectory(directory: string): void {
     throw new Error(otherVersion(directory, found))
   }
   fs.chmodSync(directory, 0o700)
+}
+
+function makeDurably(directory: string): void {
+  try {
+    for (const made of makeDirectories(directory, 0o700)) syncDirectory(path.dirname(made))
+  } catch (cause) {
+    throw new Error(`the store's directory ${directory} cannot be made: ${failureWords(cause)}`, { cause })
+  }
 }
 
 /** Throws an Error with a sentence for the operator unless there is a store of this version; makes nothing. */
@@ -76,11 +86,4 @@ export function writeVersion(directory: string): void {
   }
   fs.renameSync(fresh, path.join(directory, VERSION_FILE))
   syncDirectory(directory)
-}
-
-/** The directories that get a new name in them when this one is made. */
-function missingParents(directory: string): string[] {
-  const parents: string[] = []
-  for (let at = path.resolve(directory); !fs.existsSync(at); at = path.dirname(at)) parents.push(path.dirname(at))
-  return parents.reverse()
 }

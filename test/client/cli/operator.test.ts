@@ -1,5 +1,5 @@
 /** What an operator asks at a shell: `status --all`, `why`, `settings`. */
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -85,7 +85,13 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   t.match(shown.stdout.toString(), /^durability +process +--durability +next start$/m)
   t.match(shown.stdout.toString(), /^key [0-9a-f]{16}…$/m)
   const reloaded = await run(['settings', '--reload', '--json'])
-  t.match(reloaded.json[0], { changed: [], waiting: [], ended: 0 })
+  t.match(reloaded.json[0], { changed: [], waiting: [], ended: 0, warnings: [] })
+  chmodSync(daemon.secretFile, 0o644)
+  const warned = await run(['settings', '--reload'])
+  t.equal(warned.code, 0)
+  t.match(warned.stderr, `tally: warning: --secret-file = ${daemon.secretFile} has the mode 0644: whoever can read it can make tokens of any user`)
+  t.match(daemon.stderr, 'a setting may be meant otherwise reason="--secret-file = ')
+  chmodSync(daemon.secretFile, 0o600)
   writeFileSync(daemon.secretFile, 'short')
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)

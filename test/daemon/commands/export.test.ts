@@ -1,6 +1,6 @@
 /** `tallyd export` beside a daemon that takes uploads and removals, and `tallyd import` of what came out. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
@@ -147,4 +147,32 @@ t.test('neither writes into what is not empty, nor copies what is no store', asy
   t.match(tallyd('export', '--store', daemon.store), { status: 2, stderr: /--to/ })
   t.match(tallyd('import'), { status: 2, stderr: /--from/ })
   t.equal(readFileSync(join(full, 'diary'), 'utf8'), 'x')
+})
+
+t.test('no copy is written into the store itself, also through a link, and nothing is made there', async t => {
+  const daemon = await startDaemon(t)
+  await daemon.kill('SIGTERM')
+  const link = join(daemon.directory, 'link')
+  symlinkSync(join(daemon.store, 'blobs'), link)
+  const before = readdirSync(daemon.store, { recursive: true })
+  for (const to of [daemon.store, join(daemon.store, 'copy'), join(daemon.store, 'blobs', 'deep', 'copy'), join(link, 'copy'), link]) {
+    t.match(tallyd('export', '--store', daemon.store, '--to', to), { status: 2, stderr: `tallyd: ${to} lies in the store ${daemon.store}` })
+    t.match(tallyd('import', '--from', daemon.store, '--store', to), { status: 2, stderr: `tallyd: ${to} lies in the store ${daemon.store}` })
+  }
+  t.strictSame(readdirSync(daemon.store, { recursive: true }), before)
+  const beside = `${daemon.store}-copy`
+  t.match(tallyd('export', '--store', daemon.store, '--to', beside), { status: 0 })
+})
+
+t.test('a directory where nothing can be made is told as such: the daemon does not try for ever', async t => {
+  const daemon = await startDaemon(t)
+  await daemon.kill('SIGTERM')
+  const nowhere = '/proc/tally-test/copy'
+  const started = spawnSync(process.execPath, [MAIN, '--store', nowhere, '--secret-file', daemon.secretFile], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' })
+  t.equal(started.status, 1)
+  t.match(started.stderr, `tallyd: the store's directory ${nowhere} cannot be made: the file system lets nothing be made there\n`)
+  const listening = ['--socket', '/proc/tally-test/sock', '--store', daemon.store, '--secret-file', daemon.secretFile]
+  t.equal(spawnSync(process.execPath, [MAIN, ...listening], { timeout: 20_000, killSignal: 'SIGKILL' }).status, 1)
+  const copied = spawnSync(process.execPath, [MAIN, 'export', '--store', daemon.store, '--to', nowhere], { encoding: 'utf8', timeout: 20_000, killSignal: 'SIGKILL' })
+  t.match(copied, { status: 2, stderr: `the copy in ${nowhere} could not be finished: the file system lets nothing be made there; ` })
 })
