@@ -107,7 +107,8 @@ async function filesOf(tally: Tally, id: FileId, signal: AbortSignal): Promise<r
   return found
 }
 
-async function isDamaged(tally: Tally, id: FileId, signal: AbortSignal): Promise<boolean> {
+/** Whether damage of a stored file is known: then a fetch of no bytes is refused, too. */
+export async function isDamaged(tally: Tally, id: FileId, signal: AbortSignal): Promise<boolean> {
   try {
     await tally.get(id, { write: () => undefined }, { lengthBytes: 0, signal })
     return false

@@ -31,6 +31,40 @@ t.test('a fid whose file is damaged is told so, as the file itself is, and not t
   t.equal((await run(['get', `${stored?.['fid']}`, '-o', 'back'])).code, 0)
 })
 
+t.test('the status of a damaged file says that it is stored, what it lacks and what to do, without the scope admin', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'film'), contentOf(1, 3_000_000))
+  writeFileSync(join(directory, 'later'), 'x')
+  const [stored] = (await run(['put', 'film', '--json'])).json
+  await run(['put', 'later'])
+  const fid = `${stored?.['fid']}`
+  const blob = join(daemon.store, 'blobs', '000', '00000001')
+  const bytes = readFileSync(blob)
+  bytes[1_000_000] = (bytes[1_000_000] as number) ^ 1
+  writeFileSync(blob, bytes)
+  const status = (...more: readonly string[]) => run(['status', fid, ...more])
+  t.match((await status('--json')).json, [{ state: 'stored', missing: [] }], 'nobody knows yet')
+  await run(['get', fid, '-o', 'back'])
+  let [told] = (await status('--json')).json
+  // The content is read whole in the background.
+  while (told?.['damaged'] === undefined) [told] = (await status('--json')).json
+  t.match((await status()).stdout.toString(), /\/0\n {2}stored, but its content is damaged; put the same file again/)
+  t.match(told, { state: 'stored', damaged: true })
+  const client = await daemon.client()
+  t.teardown(() => client.destroy())
+  await client.authenticate(daemon.token({ sub: `${process.getuid?.()}` }), { fid })
+  ;[told] = (await status('--json')).json
+  t.match(told, {
+    fid, file: 0, state: 'stored', damaged: true, name: 'film', size: 3_000_000, 'chunk-size': 262_144, chunks: 12, missing: [[3, 1]],
+  })
+  const text = (await status()).stdout.toString()
+  t.match(text, /\/0 {2}film\n {2}stored, but its content is damaged: it lacks 1 chunk, bytes 786432–1048575 of 3000000; put the same file again/)
+  t.match(text, /\n {2}(###\.########|███·████████)\n/)
+  t.match((await run(['put', 'film', '--json'])).json, [{ sentBytes: 262_144 }])
+  const [whole] = (await status('--json')).json
+  t.strictSame([whole?.['state'], whole?.['damaged'], whole?.['missing']], ['stored', undefined, []])
+})
+
 t.test('doctor does not wait for a connection to become free, and says what to do', async t => {
   const setting = await setUp(t, ['--user-connections', '1'])
   running(t, setting, ['watch'])
