@@ -74,6 +74,13 @@ t.test('doctor does not wait for a connection to become free, and says what to d
   t.match(found, { level: 'fail', found: /may have 1 connection at once/, remedy: /raise the limit/ })
 })
 
+t.test('of a quota that is a byte too small the refusal says so', async t => {
+  const { directory, run } = await setUp(t, ['--quota', '5K'])
+  writeFileSync(join(directory, 'note'), Buffer.alloc(5121))
+  const { stderr } = await run(['put', 'note'])
+  t.match(stderr, 'the quota is 5.0 KiB, with 0 B in use: there is no room for 5.0 KiB more, which is 1 B too much')
+})
+
 t.test('a stream that is under way has a map, of what came so far', async t => {
   const setting = await setUp(t)
   const sender = running(t, setting, ['put', '-', '--name', 'stream'])
