@@ -3,9 +3,8 @@
  * writes.
  */
 import { eastAsianWidth } from 'get-east-asian-width'
-import { countText } from '../../protocol/index.ts'
 
-export { countText, sizeText } from '../../protocol/index.ts'
+export { ageText, countText, sizeText } from '../../protocol/index.ts'
 
 /** Control characters, and what reorders or hides text. */
 const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
@@ -25,15 +24,6 @@ export function escaped(text: string): string {
 export function jsonText(value: object): string {
   const asEscape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
   return JSON.stringify(value).replace(CONTROL, character => character.split('').map(asEscape).join(''))
-}
-
-/** `7 s`, `3 min`, `5 h`, `12 days`: the largest unit that fits, rounded down. */
-export function ageText(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000))
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`
-  return countText(Math.floor(seconds / 86_400), 'day')
 }
 
 /** As a clock shows it: `0:07`, `12:30`, `3:00:05`; from a hundred hours on `99h+`. */

@@ -116,6 +116,16 @@ t.test('WHY says in sentences what a transfer waits for', async t => {
   await admin.close()
 })
 
+t.test('WHY tells what is left in the unit that fits', async t => {
+  const daemon = await startDaemon(t, { args: ['--expire-unfinished', '5m'] })
+  const ada = await daemon.client()
+  await ada.authenticate(daemon.token({ sub: 'ada', scope: 'put admin' }), { fid: FID, files: [{ name: 'a', size: 4096 }] })
+  await ada.sendChunk(numberedChunk(FID, 0, 1), new Uint8Array(1024))
+  const { because } = (await ada.request(TYPE.why, { user: 'ada', fid: FID }))['result'] as { because: string[] }
+  t.match(because.at(-1), /without another one it expires in [45] min\.$/)
+  await ada.close()
+})
+
 t.test('SETTINGS shows each with its origin, and reloads', async t => {
   const file = join(mkdtempSync(join(tmpdir(), 'tally-operator-')), 'config.toml')
   writeFileSync(file, 'max-file-size = 10')
