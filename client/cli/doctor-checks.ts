@@ -34,6 +34,9 @@ const FREE_BYTES_MIN = 1024 ** 3
 const OTHERS = 0o077
 /** Tokens hold with this tolerance (protocol, 5). */
 const CLOCK_TOLERANCE_S = 5
+const UNTRUSTED = 'let it and its directory belong to you or root, writable by nobody else (chmod o-w); ' +
+  'whom else you trust is trusted-uids in [client] of config.toml'
+const ALL_TAKEN = 'end what is connected (tally watch, an app), or let the operator raise the setting that is named in brackets'
 const START_IT = 'start it: tallyd (or name its socket: --socket, TALLY_SOCKET)'
 
 export async function* findings(given: Arguments, signal: AbortSignal): AsyncGenerator<Finding, void, void> {

@@ -71,7 +71,7 @@ t.test('doctor does not wait for a connection to become free, and says what to d
   const daemonOf = async () => (await setting.run(['doctor', '--json'])).json.find(({ check }) => check === 'daemon')
   let found = await daemonOf()
   while (found?.['level'] === 'ok') found = await daemonOf()
-  t.match(found, { level: 'fail', found: /may have 1 connection at once/, remedy: /raise the limit/ })
+  t.match(found, { level: 'fail', found: /may have 1 connection at once \(user-connections\)/, remedy: /raise the setting that is named/ })
 })
 
 t.test('of a quota that is a byte too small the refusal says so', async t => {

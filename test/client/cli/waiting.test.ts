@@ -22,7 +22,7 @@ t.test('a busy daemon is told once, with how long it is waited for', async t => 
   const { code, stderr } = await run(['put', 'note', '--retry-for', '5s'])
   t.equal(code, 5)
   const [first, second, ...more] = linesOf(stderr)
-  t.match(first, /^tally: a user may have 1 connection at once; trying again for [3-5] s at most$/)
+  t.match(first, /^tally: a user may have 1 connection at once \(user-connections\); trying again for [3-5] s at most$/)
   t.match(second, /^tally: a user may have 1 connection at once/)
   t.strictSame(more, [])
 })
