@@ -13,6 +13,7 @@ import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import type { MetricsAddress } from './metrics/server.ts'
+import { UsageError } from './mistakes.ts'
 import { limitsThatNeverHold } from './never-holds.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import type { Settings } from './settings.ts'
@@ -153,7 +154,7 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })
-    return { failure }
+    return { failure, mistakes: error instanceof UsageError ? error.mistakes : [failure] }
   }
 }
 

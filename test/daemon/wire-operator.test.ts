@@ -153,6 +153,8 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   t.match(setting(later, 'max-file-size'), { values: [] })
   for (const [name, value] of [['quota', '1G'], ['users.ann.quota', '2G'], ['log-level', 'warn']]) t.match(setting(later, `${name}`), { values: [value], origin: file })
   writeFileSync(file, 'nonsense = 1')
-  t.match(((await admin.request(TYPE.settings, { reload: true }))['result'] as Map)['failure'], 'nonsense')
+  const failed = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
+  t.match(failed['failure'], 'nonsense')
+  t.strictSame(failed['mistakes'], [failed['failure']])
   await admin.close()
 })

@@ -89,7 +89,8 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   writeFileSync(daemon.secretFile, 'short')
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)
-  t.match(failed.stderr, 'nothing was changed')
+  t.match(failed.stderr, /^tally: nothing was changed: [^\n]+\n$/)
+  t.equal(failed.stdout.length, 0, 'what holds is not shown')
   writeFileSync(daemon.secretFile, 'another-secret-of-at-least-32-bytes-for-hs256')
   const rotated = (await run(['settings', '--reload', '--token-file', await withToken(daemon)])).stdout.toString()
   t.match(rotated, /\nkey ([0-9a-f]{16}…)\nchanged:\n {2}keys {2}[0-9a-f]{16}… → \1\n$/)
@@ -119,3 +120,7 @@ async function withToken(daemon: { directory: string; token(claims: { sub: strin
   writeFileSync(file, daemon.token({ sub: 'root', scope: 'admin' }))
   return file
 }
+  writeFileSync(file, 'quotaa = 7\nlog-level = "loud"')
+  const { code, stdout, stderr } = await run(['settings', '--reload'])
+  t.strictSame([code, stdout.length], [1, 0])
+  t.match(stderr, /^tally: nothing was changed: \S+config\.toml: [^\n;]*"quotaa"; did you mean quota\?\ntally: nothing was changed: \S+config\.toml: [^\n;]*log-level[^\n;]*\n$/)
