@@ -1,6 +1,6 @@
 /** What a fresh operator stumbled over, each as it was typed. */
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { contentOf } from '../../support/random.ts'
@@ -72,6 +72,27 @@ t.test('doctor does not wait for a connection to become free, and says what to d
   let found = await daemonOf()
   while (found?.['level'] === 'ok') found = await daemonOf()
   t.match(found, { level: 'fail', found: /may have 1 connection at once \(user-connections\)/, remedy: /raise the setting that is named/ })
+})
+
+t.test('get into a file named - is refused, and what was meant is named', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'note'), 'x')
+  const [stored] = (await run(['put', 'note', '--json'])).json
+  for (const args of [[`${stored?.['fid']}`], ['--name', 'note']]) {
+    const got = await run(['get', ...args, '-o', '-'])
+    t.equal(got.code, 2)
+    t.match(got.stderr, '--stdout')
+    t.notOk(existsSync(join(directory, '-')))
+  }
+  t.equal((await run(['get', `${stored?.['fid']}`, '-o', './-'])).code, 0)
+  t.equal(readFileSync(join(directory, '-'), 'utf8'), 'x')
+})
+
+t.test('a configuration file that is not there is told as tallyd tells it', async t => {
+  const { run } = await setUp(t)
+  const { code, stderr } = await run(['ls'], { env: { TALLY_CONFIG: '/nonexistent/file' } })
+  t.equal(code, 2)
+  t.match(stderr, 'tally: TALLY_CONFIG: the configuration file /nonexistent/file cannot be read: there is no such file\n')
 })
 
 t.test('of a quota that is a byte too small the refusal says so', async t => {
