@@ -43,6 +43,12 @@ export function dateText(ms: number): string {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`
 }
 
+/** The same of a time to come, with seconds where it is less than an hour away. */
+export function untilText(ms: number, nowMs: number): string {
+  const seconds = String(new Date(ms).getSeconds()).padStart(2, '0')
+  return ms - nowMs < 3_600_000 ? `${dateText(ms)}:${seconds}` : dateText(ms)
+}
+
 /** How many columns escaped text takes on a terminal: wide characters and emoji take two, marks none. */
 export function columnsOf(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length

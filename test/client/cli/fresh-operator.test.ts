@@ -102,6 +102,13 @@ t.test('of a quota that is a byte too small the refusal says so', async t => {
   t.match(stderr, 'the quota is 5.0 KiB, with 0 B in use: there is no room for 5.0 KiB more, which is 1 B too much')
 })
 
+t.test('an expiry that is near is told to the second', async t => {
+  const { directory, run } = await setUp(t)
+  writeFileSync(join(directory, 'note'), 'x')
+  t.match((await run(['put', 'note', '--expires', '50m'])).stdout.toString(), /\(expires \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)\n/)
+  t.match((await run(['put', 'note', '--expires', '3h'])).stdout.toString(), /expires \d{4}-\d\d-\d\d \d\d:\d\d\)\n/)
+})
+
 t.test('a stream that is under way has a map, of what came so far', async t => {
   const setting = await setUp(t)
   const sender = running(t, setting, ['put', '-', '--name', 'stream'])
