@@ -1,6 +1,6 @@
 /** What a fresh operator stumbled over, each as it was typed. */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { contentOf } from '../../support/random.ts'
@@ -72,6 +72,14 @@ t.test('doctor does not wait for a connection to become free, and says what to d
   let found = await daemonOf()
   while (found?.['level'] === 'ok') found = await daemonOf()
   t.match(found, { level: 'fail', found: /may have 1 connection at once \(user-connections\)/, remedy: /raise the setting that is named/ })
+})
+
+t.test('doctor does not take the default store for that of a daemon which it cannot ask', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  mkdirSync(join(directory, 'data', 'tally'), { recursive: true, mode: 0o700 })
+  await daemon.kill()
+  const store = (await run(['doctor', '--json'], { env: { XDG_DATA_HOME: join(directory, 'data') } })).json.find(({ check }) => check === 'store')
+  t.match(store, { found: /\/data\/tally, .* \(the default place: no daemon has told us of its store\)$/ })
 })
 
 t.test('get into a file named - is refused, and what was meant is named', async t => {
