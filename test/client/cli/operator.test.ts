@@ -1,10 +1,11 @@
 /** What an operator asks at a shell: `status --all`, `why`, `settings`. */
+import { spawn } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { numberedChunk } from '../../support/wire.ts'
-import { setUp } from './run-cli.ts'
+import { MAIN, setUp } from './run-cli.ts'
 
 const FID = '3f2504e0-4f89-41d3-9a0c-0305e82c3301'
 
@@ -63,6 +64,19 @@ for (const flag of ['--connections', '--user-connections']) {
   })
 }
 
+t.test('a tally watch is two watches: of what is stored, and of what arrives', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
+  for (const [args, told] of [[['watch'], '2 watches'], [['watch', '--state', 'stored'], '1 watch']] as const) {
+    const watching = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env, stdio: 'ignore' })
+    t.teardown(() => watching.kill('SIGKILL'))
+    let text = ''
+    while (!new RegExp(`  ${told}\\n`).test(text)) text = (await run(['status', '--all'])).stdout.toString()
+    t.match(text, told)
+    watching.kill('SIGKILL')
+  }
+})
+
 t.test('a token without the scope admin is denied', async t => {
   const { daemon, directory, run } = await setUp(t)
   const file = join(directory, 'token')
@@ -113,6 +127,10 @@ t.test('shows limits and the log level, set or not; a reload changes the level a
   t.match((await run(['settings', '--reload'])).stdout.toString(), /\nchanged: nothing\nholds from the next start on:\n {2}min-free {2}0 → 5M\n$/)
   await run(['ls'])
   t.match(daemon.stderr, / debug logged in /)
+  writeFileSync(file, 'quotaa = 7\nlog-level = "loud"')
+  const { code, stdout, stderr } = await run(['settings', '--reload'])
+  t.strictSame([code, stdout.length], [1, 0])
+  t.match(stderr, /^tally: nothing was changed: \S+config\.toml: [^\n;]*"quotaa"; did you mean quota\?\ntally: nothing was changed: \S+config\.toml: [^\n;]*log-level[^\n;]*\n$/)
 })
 
 async function withToken(daemon: { directory: string; token(claims: { sub: string; scope: string }): string }): Promise<string> {
@@ -120,7 +138,3 @@ async function withToken(daemon: { directory: string; token(claims: { sub: strin
   writeFileSync(file, daemon.token({ sub: 'root', scope: 'admin' }))
   return file
 }
-  writeFileSync(file, 'quotaa = 7\nlog-level = "loud"')
-  const { code, stdout, stderr } = await run(['settings', '--reload'])
-  t.strictSame([code, stdout.length], [1, 0])
-  t.match(stderr, /^tally: nothing was changed: \S+config\.toml: [^\n;]*"quotaa"; did you mean quota\?\ntally: nothing was changed: \S+config\.toml: [^\n;]*log-level[^\n;]*\n$/)
