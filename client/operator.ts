@@ -44,7 +44,7 @@ export class Operator {
     return Array.isArray(because) ? because.map(String) : []
   }
 
-  /** Settings and keys; read again first where `reload` says so, and then with `changed`, `waiting`, `changes` and `ended`, or `failure`. */
+  /** Settings and keys; read again first where `reload` says so, and then with `changed`, `waiting`, `changes` and `ended`, or `failure` and its `mistakes`. */
   async settings({ reload = false, ...options }: CallOptions & { readonly reload?: boolean } = {}): Promise<ValueMap> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.SETTINGS, reload }, options)
     return result ?? {}

@@ -23,7 +23,7 @@ export async function checkSocket(path: string, trustedUids: readonly number[] =
     }
     if (checked === path && !found.isSocket()) throw new ClientError('untrusted-socket', `${path} is not a socket`)
     if (!trusted.has(found.uid)) {
-      throw new ClientError('untrusted-socket', `${checked} belongs to the user ${found.uid}, to whom no token is sent`)
+      throw new ClientError('untrusted-socket', `${checked} belongs to the user ${found.uid}, to whom no token is sent (trusted-uids in [client])`)
     }
     if ((found.mode & WORLD_WRITABLE) !== 0) {
       throw new ClientError('untrusted-socket', `${checked} is writable by everybody; no token is sent there`)

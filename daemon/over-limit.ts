@@ -70,7 +70,7 @@ export class OverLimit implements Served {
 
   #refuse({ messageId, encoding }: { messageId: string; encoding: Encoding }): void {
     const limit = this.#door.connectionsMax
-    const reason = `the daemon serves ${countText(limit, 'connection')} at once`
+    const reason = `the daemon serves ${countText(limit, 'connection')} at once (connections)`
     const details = { limit, 'retry-after': 1_000 }
     const answer = { type: MESSAGE_TYPE.RESPONSE, messageId, response: 'Error', reason, code: 'busy', fatal: true, details } as const
     this.#connection.send(MESSAGE_TYPE.RESPONSE, encodeMessage(answer, encoding))

@@ -13,6 +13,7 @@ import { createLogger, type Logger, stderrWriter } from './log.ts'
 import { withoutRepeats } from './log-repeats.ts'
 import { createMetrics } from './metrics/metrics.ts'
 import type { MetricsAddress } from './metrics/server.ts'
+import { UsageError } from './mistakes.ts'
 import { notifyManager, passedSockets } from './service-manager.ts'
 import { type LocalStore, openLocalStore } from './storage/local/index.ts'
 import type { StoreThreads } from './storage/local/threads.ts'
@@ -154,7 +155,7 @@ function reload(live: LiveConfig, daemon: Daemon, log: Logger): ValueMap {
   } catch (error) {
     const failure = error instanceof Error ? error.message : String(error)
     log.error('settings and keys stay as they were', { reason: failure })
-    return { failure }
+    return { failure, mistakes: error instanceof UsageError ? error.mistakes : [failure] }
   }
 }
 

@@ -32,7 +32,7 @@ export class Users {
     const share = this.#shares.get(user) ?? { user, connections: 0, pendingBytes: 0, rate: new Rate(() => this.#limitsOf(user).bytesPerSecond) }
     const limit = this.#limitsOf(user).connectionsMax
     if (share.connections >= limit + (scope.has('admin') ? OPERATOR_CONNECTIONS : 0)) {
-      const reason = `a user may have ${countText(limit, 'connection')} at once`
+      const reason = `a user may have ${countText(limit, 'connection')} at once (user-connections)`
       throw new TallyError('busy', reason, { limit, used: share.connections, 'retry-after': 1_000 })
     }
     share.connections++

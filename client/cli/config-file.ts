@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { parse, type TomlValue } from 'smol-toml'
 import { CLIENT_SETTINGS, type Environment, configPath } from '../../protocol/index.ts'
 import { UsageError, unknown } from './arguments.ts'
+import { reasonOf } from './exit.ts'
 
 export interface ClientConfig {
   readonly path: string
@@ -49,7 +50,7 @@ function tableAt(path: string, mustBeThere: boolean): Readonly<Record<string, To
   } catch (cause) {
     // One that we may not read is somebody else's.
     if (!mustBeThere) return {}
-    throw new UsageError(`the configuration file cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
+    throw new UsageError(`TALLY_CONFIG: the configuration file ${path} cannot be read: ${reasonOf(cause)}`)
   }
   if (bytes.length > FILE_BYTES_MAX) throw new UsageError(`${path} is longer than ${FILE_BYTES_MAX} bytes`)
   try {

@@ -21,10 +21,13 @@ export const daemonSettings: Command = {
     if (given.positionals.length > 0) throw new UsageError('settings takes no arguments besides flags')
     await using tally = await connectAs(context, ['admin'])
     const found = await tally.operator.settings({ reload: given.has('reload'), signal })
-    output.result(textOf(found), found)
+    const { failure } = found
+    // What holds is what held before: it would only hide what is to be mended.
+    if (failure === undefined || output.json) output.result(textOf(found), found)
     for (const warning of listOf(found['warnings'])) output.say(`tally: warning: ${escaped(String(warning))}`)
-    if (typeof found['failure'] !== 'string') return EXIT.DONE
-    output.say(`tally: nothing was changed: ${escaped(found['failure'])}`)
+    if (failure === undefined) return EXIT.DONE
+    const mistakes = listOf(found['mistakes'])
+    for (const mistake of mistakes.length > 0 ? mistakes : [failure]) output.say(`tally: nothing was changed: ${escaped(String(mistake))}`)
     return EXIT.FAILED
   },
 }

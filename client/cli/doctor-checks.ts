@@ -34,6 +34,9 @@ const FREE_BYTES_MIN = 1024 ** 3
 const OTHERS = 0o077
 /** Tokens hold with this tolerance (protocol, 5). */
 const CLOCK_TOLERANCE_S = 5
+const UNTRUSTED = 'let it and its directory belong to you or root, writable by nobody else (chmod o-w); ' +
+  'whom else you trust is trusted-uids in [client] of config.toml'
+const ALL_TAKEN = 'end what is connected (tally watch, an app), or let the operator raise the setting that is named in brackets'
 const START_IT = 'start it: tallyd (or name its socket: --socket, TALLY_SOCKET)'
 
 export async function* findings(given: Arguments, signal: AbortSignal): AsyncGenerator<Finding, void, void> {
@@ -67,7 +70,7 @@ async function socketFinding({ socket: { value, by }, trustedUids }: Settings): 
     return { check: 'socket', level: 'ok', found }
   } catch (error) {
     const code = errorValue(error).code
-    const remedy = code === 'untrusted-socket' ? 'let it and its directory belong to you or root, writable by nobody else: chmod o-w'
+    const remedy = code === 'untrusted-socket' ? UNTRUSTED
       : code === 'connect-failed' ? START_IT : 'ask whoever runs tallyd to let your group use the socket and its directory'
     return { check: 'socket', level: 'fail', found: `${found}: ${reasonOf(error)}`, remedy, error }
   }
@@ -112,7 +115,7 @@ async function daemonFinding({ socket, token, trustedUids }: Settings, signal: A
     const silent = error instanceof ClientError && error.code === 'connect-failed'
     const remedy = refused ? 'the token must be made with this daemon\'s own secret: --secret-file as tallyd has it, or another token'
       : silent ? START_IT
-      : error instanceof ClientError && error.code === 'gave-up' ? 'end what is connected (tally watch, an app), or raise the limit that is named'
+      : error instanceof ClientError && error.code === 'gave-up' ? ALL_TAKEN
       : 'look into what tallyd logged'
     return { check: 'daemon', level: 'fail', found: reasonOf(error), remedy, error }
   }
@@ -141,7 +144,7 @@ export async function storeFindings(defaultPath: string, served?: ValueMap): Pro
   if (served === undefined && !isOurs) return []
   const check = 'store'
   const room = served ?? { path, free: await freeBytesAt(path) }
-  const about = roomText(room)
+  const about = `${roomText(room)}${served === undefined ? ' (the default place: no daemon has told us of its store)' : ''}`
   if (isOurs && (found.mode & OTHERS) !== 0) {
     return [{ check, level: 'fail', found: `${about}: others may look into it`, remedy: `chmod 700 ${path}` }]
   }

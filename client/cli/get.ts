@@ -37,6 +37,7 @@ export const get: Command = {
     const { given } = context
     const ids = given.positionals.map(parseId)
     if ((ids.length > 0) === hasQuery(given)) throw new UsageError('get needs ID…, or --tag, --any, --not or --name, one of the two')
+    if (given.one('output') === '-') throw new UsageError('-o - would be a file of this name (-o ./-): standard output is --stdout')
     const toFile = given.has('output') || given.has('force')
     if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')
     if (given.has('stdout') && given.has('json')) throw new UsageError('--stdout excludes --json: both write there')
@@ -107,7 +108,8 @@ async function filesOf(tally: Tally, id: FileId, signal: AbortSignal): Promise<r
   return found
 }
 
-async function isDamaged(tally: Tally, id: FileId, signal: AbortSignal): Promise<boolean> {
+/** Whether damage of a stored file is known: then a fetch of no bytes is refused, too. */
+export async function isDamaged(tally: Tally, id: FileId, signal: AbortSignal): Promise<boolean> {
   try {
     await tally.get(id, { write: () => undefined }, { lengthBytes: 0, signal })
     return false

@@ -23,6 +23,10 @@ export class KeptPart {
   after(error: unknown): { readonly text: string; readonly value: object } {
     const fid = this.#fid
     if (fid === undefined || REMOVED_CODES.has(errorValue(error).code)) return { text: 'nothing of the stream is kept', value: {} }
+    if (this.#acknowledgedBytes === 0) {
+      const text = `nothing of the stream was acknowledged; what may have arrived of it \`tally rm ${fid}\` frees, else it expires`
+      return { text, value: { fid, acknowledgedBytes: 0 } }
+    }
     return {
       text: `of the stream ${sizeText(this.#acknowledgedBytes)} or more are kept, which no other put continues: ` +
         `\`tally rm ${fid}\` frees them, else they expire`,

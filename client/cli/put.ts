@@ -8,7 +8,7 @@ import { KeptPart } from './kept-part.ts'
 import { Moving } from './moving.ts'
 import { Outcome } from './outcome.ts'
 import { styled } from './terminal.ts'
-import { dateText, escaped } from './text.ts'
+import { escaped, untilText } from './text.ts'
 import { type Filter, filesBelow, filterOf } from './tree.ts'
 
 const STDIN = '-'
@@ -147,7 +147,7 @@ class Put {
     const { output } = this.#context
     const notes = [
       ...(sizeBytes > 0 && sentBytes === 0 ? ['already there'] : []),
-      ...(expiresMs === undefined ? [] : [`expires ${dateText(expiresMs)}`]),
+      ...(expiresMs === undefined ? [] : [`expires ${untilText(expiresMs, Date.now())}`]),
     ]
     const note = notes.length === 0 ? '' : styled(output.results, 'dim', `  (${notes.join(', ')})`)
     output.result(`${fid}/${file}  ${digest}  ${escaped(name)}${note}`, {

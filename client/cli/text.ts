@@ -3,9 +3,8 @@
  * writes.
  */
 import { eastAsianWidth } from 'get-east-asian-width'
-import { countText } from '../../protocol/index.ts'
 
-export { countText, sizeText } from '../../protocol/index.ts'
+export { ageText, countText, sizeText } from '../../protocol/index.ts'
 
 /** Control characters, and what reorders or hides text. */
 const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
@@ -27,15 +26,6 @@ export function jsonText(value: object): string {
   return JSON.stringify(value).replace(CONTROL, character => character.split('').map(asEscape).join(''))
 }
 
-/** `7 s`, `3 min`, `5 h`, `12 days`: the largest unit that fits, rounded down. */
-export function ageText(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000))
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`
-  return countText(Math.floor(seconds / 86_400), 'day')
-}
-
 /** As a clock shows it: `0:07`, `12:30`, `3:00:05`; from a hundred hours on `99h+`. */
 export function clockText(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds))
@@ -51,6 +41,12 @@ export function dateText(ms: number): string {
   const date = new Date(ms)
   const two = (value: number): string => String(value).padStart(2, '0')
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`
+}
+
+/** The same of a time to come, with seconds where it is less than an hour away. */
+export function untilText(ms: number, nowMs: number): string {
+  const seconds = String(new Date(ms).getSeconds()).padStart(2, '0')
+  return ms - nowMs < 3_600_000 ? `${dateText(ms)}:${seconds}` : dateText(ms)
 }
 
 /** How many columns escaped text takes on a terminal: wide characters and emoji take two, marks none. */

@@ -18,7 +18,7 @@ export const token: Command = {
   usage: '--user U',
   summary: 'mint a token with the daemon\'s secret',
   examples: [
-    ['tally token --user ada --ttl 7d > ada.token', 'mint a token for a user, for a week'],
+    ['(umask 077; tally token --user ada --ttl 7d > ada.token)', 'mint a token for a user, for a week, into a file that nobody else reads'],
     ['tally token --user backup --scope put --quota 10G', 'one with which only may be stored, and so many bytes in all'],
   ],
   flags: [

@@ -32,8 +32,10 @@ export function checkQuota(used: Usage, growth: Usage, quota: Quota = NO_QUOTA):
   if (growth.bytes > 0 && used.bytes + growth.bytes > quota.bytesMax) throw exceeded('bytes', quota.bytesMax, used.bytes, growth.bytes)
 }
 
+/** How much is too much is told by itself: of rounded figures that look alike one may be a byte above the other. */
 function exceeded(unit: 'bytes' | 'files', limit: number, used: number, more: number): TallyError {
   const text = unit === 'bytes' ? sizeText : (count: number) => countText(count, 'file')
-  const reason = `the quota is ${text(limit)}, with ${text(used)} in use: there is no room for ${text(more)} more`
+  const excess = `${text(used + more - limit)} too ${unit === 'bytes' ? 'much' : 'many'}`
+  const reason = `the quota is ${text(limit)}, with ${text(used)} in use: there is no room for ${text(more)} more, which is ${excess}`
   return new TallyError('quota-exceeded', reason, { unit, limit, used })
 }

@@ -3,7 +3,7 @@
  * sentences what it waits for and what of it is damaged. It only reads. Nothing here is said to anybody but an operator.
  */
 import type { Run, ValueMap } from '../../protocol/messages.ts'
-import { countText } from '../../protocol/quantities.ts'
+import { ageText, countText, leftText } from '../../protocol/quantities.ts'
 import { rangesOf } from '../storage/blocks.ts'
 import type { DamagedFile, UnfinishedTransfer } from '../storage/storage.ts'
 import type { LiveTransfer } from './live-transfer.ts'
@@ -87,10 +87,9 @@ export function whyUnfinished({ uploads }: LiveTransfer, circumstances: Circumst
   if (failure !== undefined) sentences.push(`The last failure was ${failure.code}: ${failure.message}.`)
   sentences.push(connections === 0 ? 'No connection has it open.' : `It is open on ${countText(connections, 'connection')}.`)
   if (touchedMs !== undefined) {
-    const days = Math.max(0, (touchedMs + keptMs - nowMs) / 86_400_000).toFixed(1)
     const end = open.length === 0 ? 'the repair is given up' : 'it expires'
-    const seconds = Math.max(0, Math.round((nowMs - touchedMs) / 1000))
-    sentences.push(`The last chunk came ${seconds} s ago; without another one ${end} in ${days} days.`)
+    const left = leftText(touchedMs + keptMs - nowMs)
+    sentences.push(`The last chunk came ${ageText(nowMs - touchedMs)} ago; without another one ${end} in ${left}.`)
   }
   return sentences
 }

@@ -18,7 +18,7 @@ export class Underway {
     if (!mine.has(fid) && mine.size >= transfersMax) {
       for (const [other, transfer] of mine) if (transfer !== undefined && !isUnderway(transfer)) mine.delete(other)
       if (mine.size >= transfersMax) {
-        const reason = `a user may have ${countText(transfersMax, 'transfer')} under way`
+        const reason = `a user may have ${countText(transfersMax, 'transfer')} under way (user-transfers)`
         throw new TallyError('busy', reason, { limit: transfersMax, used: mine.size, 'retry-after': 1_000 })
       }
     }

@@ -1,5 +1,5 @@
 /** No token goes to a socket that somebody else may have put there. */
-import { chmodSync } from 'node:fs'
+import { chmodSync, chownSync } from 'node:fs'
 import t from 'tap'
 import { connect } from '../../client/index.ts'
 import { checkSocket } from '../../client/socket-trust.ts'
@@ -21,6 +21,13 @@ t.test('a socket that everybody may write to is not', async t => {
   const daemon = await fakeDaemon(t)
   chmodSync(daemon.socket, 0o777)
   await t.rejects(checkSocket(daemon.socket), { code: 'untrusted-socket' })
+})
+
+t.test('another user\'s socket is not, unless that user is trusted; the error names the setting', { skip: process.getuid?.() !== 0 && 'needs root' }, async t => {
+  const daemon = await fakeDaemon(t)
+  chownSync(daemon.socket, 990, 0)
+  await t.rejects(checkSocket(daemon.socket), { code: 'untrusted-socket', message: /the user 990, .*trusted-uids/ })
+  await checkSocket(daemon.socket, [990])
 })
 
 t.test('what is no socket is not', async t => {

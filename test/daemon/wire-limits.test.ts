@@ -44,7 +44,7 @@ t.test('a user has so many transfers under way: stored ones and those that nobod
   const client = await connected(t, daemon)
   const [one, two, three] = [randomUUID(), randomUUID(), randomUUID()]
   for (const fid of [one, two]) t.equal((await announce(client, daemon, fid)).response, 'Ok')
-  t.match(await announce(client, daemon, three), { code: 'busy', limit: 2, used: 2, 'retry-after': 1000 })
+  t.match(await announce(client, daemon, three), { code: 'busy', reason: /\(user-transfers\)$/, limit: 2, used: 2, 'retry-after': 1000 })
   t.equal((await announce(client, daemon, one)).response, 'Ok', 'the same again is not another')
   t.ok((await client.sendChunk(numberedChunk(one, 0, 0), contentOf(1, 1000))).stored)
   t.equal((await announce(client, daemon, three)).response, 'Ok')

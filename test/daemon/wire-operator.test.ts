@@ -116,6 +116,16 @@ t.test('WHY says in sentences what a transfer waits for', async t => {
   await admin.close()
 })
 
+t.test('WHY tells what is left in the unit that fits', async t => {
+  const daemon = await startDaemon(t, { args: ['--expire-unfinished', '5m'] })
+  const ada = await daemon.client()
+  await ada.authenticate(daemon.token({ sub: 'ada', scope: 'put admin' }), { fid: FID, files: [{ name: 'a', size: 4096 }] })
+  await ada.sendChunk(numberedChunk(FID, 0, 1), new Uint8Array(1024))
+  const { because } = (await ada.request(TYPE.why, { user: 'ada', fid: FID }))['result'] as { because: string[] }
+  t.match(because.at(-1), /without another one it expires in [45] min\.$/)
+  await ada.close()
+})
+
 t.test('SETTINGS shows each with its origin, and reloads', async t => {
   const file = join(mkdtempSync(join(tmpdir(), 'tally-operator-')), 'config.toml')
   writeFileSync(file, 'max-file-size = 10')
@@ -145,6 +155,8 @@ t.test('SETTINGS shows each with its origin, and reloads', async t => {
   t.match(setting(later, 'max-file-size'), { values: [] })
   for (const [name, value] of [['quota', '1G'], ['users.ann.quota', '2G'], ['log-level', 'warn']]) t.match(setting(later, `${name}`), { values: [value], origin: file })
   writeFileSync(file, 'nonsense = 1')
-  t.match(((await admin.request(TYPE.settings, { reload: true }))['result'] as Map)['failure'], 'nonsense')
+  const failed = (await admin.request(TYPE.settings, { reload: true }))['result'] as Map
+  t.match(failed['failure'], 'nonsense')
+  t.strictSame(failed['mistakes'], [failed['failure']])
   await admin.close()
 })

@@ -255,5 +255,5 @@ t.test('a command that waits for a busy daemon says so', async t => {
   t.teardown(() => holder.destroy())
   await holder.authenticate(daemon.token({ sub: String(process.getuid?.()) }))
   const { stderr } = await run(['ls'], { started: child => child.stderr?.once('data', () => child.kill('SIGINT')) })
-  t.match(stderr, /connection at once; trying again for/)
+  t.match(stderr, /connection at once \(user-connections\); trying again for/)
 })

@@ -1,10 +1,11 @@
 /** What an operator asks at a shell: `status --all`, `why`, `settings`. */
+import { spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { numberedChunk } from '../../support/wire.ts'
-import { setUp } from './run-cli.ts'
+import { MAIN, setUp } from './run-cli.ts'
 
 const FID = '3f2504e0-4f89-41d3-9a0c-0305e82c3301'
 
@@ -63,6 +64,19 @@ for (const flag of ['--connections', '--user-connections']) {
   })
 }
 
+t.test('a tally watch is two watches: of what is stored, and of what arrives', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
+  for (const [args, told] of [[['watch'], '2 watches'], [['watch', '--state', 'stored'], '1 watch']] as const) {
+    const watching = spawn(process.execPath, [MAIN, ...args], { cwd: directory, env, stdio: 'ignore' })
+    t.teardown(() => watching.kill('SIGKILL'))
+    let text = ''
+    while (!new RegExp(`  ${told}\\n`).test(text)) text = (await run(['status', '--all'])).stdout.toString()
+    t.match(text, told)
+    watching.kill('SIGKILL')
+  }
+})
+
 t.test('a token without the scope admin is denied', async t => {
   const { daemon, directory, run } = await setUp(t)
   const file = join(directory, 'token')
@@ -95,7 +109,8 @@ t.test('shows settings, and reloads them; what is wrong is said, and changes not
   writeFileSync(daemon.secretFile, 'short')
   const failed = await run(['settings', '--reload', '--token-file', await withToken(daemon)])
   t.equal(failed.code, 1)
-  t.match(failed.stderr, 'nothing was changed')
+  t.match(failed.stderr, /^tally: nothing was changed: [^\n]+\n$/)
+  t.equal(failed.stdout.length, 0, 'what holds is not shown')
   writeFileSync(daemon.secretFile, 'another-secret-of-at-least-32-bytes-for-hs256')
   const rotated = (await run(['settings', '--reload', '--token-file', await withToken(daemon)])).stdout.toString()
   t.match(rotated, /\nkey ([0-9a-f]{16}…)\nchanged:\n {2}keys {2}[0-9a-f]{16}… → \1\n$/)
@@ -118,6 +133,10 @@ t.test('shows limits and the log level, set or not; a reload changes the level a
   t.match((await run(['settings', '--reload'])).stdout.toString(), /\nchanged: nothing\nholds from the next start on:\n {2}min-free {2}0 → 5M\n$/)
   await run(['ls'])
   t.match(daemon.stderr, / debug logged in /)
+  writeFileSync(file, 'quotaa = 7\nlog-level = "loud"')
+  const { code, stdout, stderr } = await run(['settings', '--reload'])
+  t.strictSame([code, stdout.length], [1, 0])
+  t.match(stderr, /^tally: nothing was changed: \S+config\.toml: [^\n;]*"quotaa"; did you mean quota\?\ntally: nothing was changed: \S+config\.toml: [^\n;]*log-level[^\n;]*\n$/)
 })
 
 async function withToken(daemon: { directory: string; token(claims: { sub: string; scope: string }): string }): Promise<string> {

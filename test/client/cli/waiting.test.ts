@@ -22,7 +22,7 @@ t.test('a busy daemon is told once, with how long it is waited for', async t => 
   const { code, stderr } = await run(['put', 'note', '--retry-for', '5s'])
   t.equal(code, 5)
   const [first, second, ...more] = linesOf(stderr)
-  t.match(first, /^tally: a user may have 1 connection at once; trying again for [3-5] s at most$/)
+  t.match(first, /^tally: a user may have 1 connection at once \(user-connections\); trying again for [3-5] s at most$/)
   t.match(second, /^tally: a user may have 1 connection at once/)
   t.strictSame(more, [])
 })
@@ -72,6 +72,24 @@ t.test('an interrupted stream is not said to go on', async t => {
   t.equal((await ended)[0], 130)
   t.match(stderr, /^tally: -: of the stream 512\.0 KiB or more are kept, .* `tally rm [0-9a-f-]{36}` frees them/)
   t.notMatch(stderr, 'run the same command again')
+})
+
+t.test('of a stream of which nothing was acknowledged no bytes are said to be kept', async t => {
+  const { daemon, directory, run } = await setUp(t)
+  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
+  const child = spawn(process.execPath, [MAIN, 'put', '-'], { cwd: directory, env, stdio: ['pipe', 'ignore', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  const ended = once(child, 'close')
+  child.stdin.write('a few bytes')
+  let listed: Record<string, unknown>[] = []
+  while (listed.length === 0) listed = (await run(['ls', '--state', 'receiving', '--json'])).json
+  // The answer that tells the client so has to arrive, too.
+  await new Promise(resolve => setTimeout(resolve, 300))
+  child.kill('SIGINT')
+  await ended
+  t.match(stderr, `tally: -: nothing of the stream was acknowledged; what may have arrived of it \`tally rm ${listed[0]?.['fid']}\` frees, else it expires`)
 })
 
 t.test('what fails otherwise is told, and the same again when it comes back later', async t => {
