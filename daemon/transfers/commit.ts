@@ -187,8 +187,10 @@ export class GroupCommit {
       checkQuota(await this.#store.catalog.usage(user), { bytes, files: 0 }, quota)
       return taken
     } catch (cause) {
-      this.#refuse(growing, cause)
-      return taken.filter(each => !growing.includes(each))
+      // A size that was told meanwhile is in what was answered, chunks included.
+      const refused = growing.filter(each => isGrowing(each) && each.upload.sizeToldBytes === null)
+      this.#refuse(refused, cause)
+      return taken.filter(each => !refused.includes(each))
     }
   }
 

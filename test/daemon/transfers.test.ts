@@ -186,6 +186,27 @@ t.test('a failed cycle makes its chunks missing again, with its code, and nothin
   t.equal(last.stored?.digest, sha(Buffer.concat([bytes(1024), bytes(3072, 9)])))
 })
 
+t.test('what comes before a size that is told while the quota is asked is not counted twice', async t => {
+  const given = gatedStore()
+  let told: Promise<void> | undefined
+  const catalog = new Proxy(given.store.catalog, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (name !== 'usage') return value
+      return async (user: string) => {
+        await told
+        return target.usage(user)
+      }
+    },
+  })
+  const { transfer } = await setUp([{ name: 'stream', sizeBytes: null }], {}, { ...given, store: { ...given.store, catalog } })
+  transfer.quota = { bytesMax: 2048, filesMax: 10 }
+  t.equal(await send(transfer, 0, 0, bytes(1024)).settled, 'ok')
+  const last = send(transfer, 0, 1, bytes(1024))
+  told = transfer.amend(authentication([{ name: 'stream', sizeBytes: 2048 }]))
+  t.equal(await last.settled, 'stored 0')
+})
+
 t.test('a quota that is used up while bytes are written refuses what has no size yet, and not what is paid for', async t => {
   const { transfer, control, store } = await setUp([{ name: 'known', sizeBytes: 2048 }, { name: 'stream', sizeBytes: null }])
   transfer.quota = { bytesMax: 5000, filesMax: 10 }
