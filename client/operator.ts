@@ -44,7 +44,10 @@ export class Operator {
     return Array.isArray(because) ? because.map(String) : []
   }
 
-  /** Settings and keys; read again first where `reload` says so, and then with `changed`, `waiting`, `changes` and `ended`, or `failure` and its `mistakes`. */
+  /**
+   * Settings and keys; read again first where `reload` says so, and then with `changed`, `waiting`, `changes`, `ended` and `warnings`, or with
+   * `failure` and `mistakes`.
+   */
   async settings({ reload = false, ...options }: CallOptions & { readonly reload?: boolean } = {}): Promise<ValueMap> {
     const { result } = await this.#link.askUntilAnswered({ type: MESSAGE_TYPE.SETTINGS, reload }, options)
     return result ?? {}
