@@ -132,5 +132,5 @@ t.test('an unknown group is named', async t => {
   t.teardown(() => daemon.dispose())
   await t.rejects(daemon.start())
   t.match(daemon.stderr, 'no-such-group')
-  t.equal(daemon.exitCode, 1)
+  t.equal(daemon.exitCode, 2)
 })
