@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { KeptPart } from '../../../client/cli/kept-part.ts'
 import { Waits } from '../../../client/cli/waits.ts'
 import { TallyError } from '../../../protocol/errors.ts'
 import { contentOf } from '../../support/random.ts'
@@ -76,21 +77,12 @@ t.test('an interrupted stream is not said to go on', async t => {
 })
 
 t.test('of a stream of which nothing was acknowledged no bytes are said to be kept', async t => {
-  const { daemon, directory, run } = await setUp(t)
-  const env = { PATH: process.env['PATH'], TALLY_SOCKET: daemon.socket, TALLY_SECRET_FILE: daemon.secretFile }
-  const child = spawn(process.execPath, [MAIN, 'put', '-'], { cwd: directory, env, stdio: ['pipe', 'ignore', 'pipe'] })
-  t.teardown(() => child.kill('SIGKILL'))
-  let stderr = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { stderr += text })
-  const ended = once(child, 'close')
-  child.stdin.write('a few bytes')
-  let listed: Record<string, unknown>[] = []
-  while (listed.length === 0) listed = (await run(['ls', '--state', 'receiving', '--json'])).json
-  // The answer that tells the client so has to arrive, too.
-  await new Promise(resolve => setTimeout(resolve, 300))
-  child.kill('SIGINT')
-  await ended
-  t.match(stderr, `tally: -: nothing of the stream was acknowledged; what may have arrived of it \`tally rm ${listed[0]?.['fid']}\` frees, else it expires`)
+  const kept = new KeptPart()
+  const failure = new TallyError('quota-exceeded', 'full')
+  t.equal(kept.after(failure).text, 'nothing of the stream is kept', 'it was not announced yet')
+  kept.event({ type: 'announced', fid: 'F', chunks: 0, presentChunks: 0 })
+  t.equal(kept.after(failure).text, 'nothing of the stream was acknowledged; what may have arrived of it `tally rm F` frees, else it expires')
+  t.strictSame(kept.after(failure).value, { fid: 'F', acknowledgedBytes: 0 })
 })
 
 t.test('what fails otherwise is told, and the same again when it comes back later', async t => {
