@@ -41,7 +41,7 @@ export const get: Command = {
     const toFile = given.has('output') || given.has('force')
     if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')
     if (given.has('stdout') && given.has('json')) throw new UsageError('--stdout excludes --json: both write there')
-    await using tally = await connectAs(context)
+    await using tally = await connectAs(context, ['find', 'get'])
     return await (ids.length > 0 ? getEach(context, tally, ids) : getFound(context, tally))
   },
 }

@@ -30,7 +30,7 @@ export const ls: Command = {
     const limitText = given.one('limit')
     const limit = limitText === undefined ? Infinity : countOf('limit', limitText, 1, Number.MAX_SAFE_INTEGER)
     const state = given.one('state') as FileState | undefined
-    await using tally = await connectAs(context)
+    await using tally = await connectAs(context, ['find'])
     for await (const file of tally.find({ ...queryOf(given), ...(state === undefined ? {} : { state }) }, { signal, limit })) {
       output.result(output.results.isLive ? columns(output.results, file) : tabbed(file), fileValue(file))
       await output.room(signal)

@@ -40,7 +40,7 @@ export const watch: Command = {
     const since = sinceText === undefined ? {} : { since: countOf('since', sinceText, 0, Number.MAX_SAFE_INTEGER) }
     const state = given.one('state') as FileState | undefined
     const query = queryOf(given)
-    await using tally = await connectAs(context)
+    await using tally = await connectAs(context, ['watch'])
     try {
       const events = tally.watch(
         { ...query, ...(state === undefined ? {} : { state }) }, { ...since, signal, onEvent: told => meanwhile(output, told) },

@@ -15,7 +15,8 @@ function spaceBytes(space: string, isBounded: boolean, run: string): number {
     const look = () => { bytes = Math.max(bytes, getHeapSpaceStatistics().find(({ space_name }) => space_name === '${space}').space_size) }
     ${run}
     console.log(bytes)`
-  return Number(execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }))
+  // Collectors in threads of their own are as far as the machine lets them, and so is the heap.
+  return Number(execFileSync(process.execPath, ['--single-threaded', '--input-type=module', '-e', script], { encoding: 'utf8' }))
 }
 
 t.test('the young generation ends growing where it has what it needs', t => {
@@ -29,8 +30,7 @@ t.test('the young generation ends growing where it has what it needs', t => {
     look()`
   const unbounded = spaceBytes('new_space', false, run)
   const bounded = spaceBytes('new_space', true, run)
-  t.ok(unbounded > 2 ** 26, `without a bound ${unbounded}`)
-  t.ok(bounded <= 2 ** 26, `with it ${bounded}`)
+  t.ok(bounded < 0.6 * unbounded, `with a bound ${bounded}, without one ${unbounded}`)
   t.end()
 })
 
@@ -44,6 +44,6 @@ t.test('old objects are collected before they are a multiple of what is alive', 
     }`
   const unbounded = spaceBytes('old_space', false, run)
   const bounded = spaceBytes('old_space', true, run)
-  t.ok(bounded < 0.8 * unbounded, `with a bound ${bounded}, without one ${unbounded}`)
+  t.ok(bounded < 0.6 * unbounded, `with a bound ${bounded}, without one ${unbounded}`)
   t.end()
 })

@@ -136,13 +136,17 @@ export class WorkerLink {
   }
 }
 
+/** What libuv calls EMFILE, ENFILE and ENOMEM. */
+const WANT = /too many open files|file table overflow|not enough memory/
+
 /**
- * `busy`, where descriptors or memory kept a thread from starting; undefined where something else did. Node says it in a message where it
- * cannot make a thread; SQLite has one number for whatever keeps it from opening a file.
+ * `busy`, where descriptors or memory kept a thread from starting; undefined where something else did. Node has a code of its own where it
+ * cannot make a thread, and says it only in words where it could not read what the thread runs; SQLite has one number for whatever keeps
+ * it from opening a file.
  */
 export function want(cause: unknown): TallyError | undefined {
-  const { code, errcode } = (cause ?? {}) as { code?: unknown; errcode?: unknown }
-  const isWant = code === 'ERR_WORKER_INIT_FAILED' || errcode === SQLITE_CANTOPEN || storageError(cause).code === 'busy'
+  const { code, errcode, message } = (cause ?? {}) as { code?: unknown; errcode?: unknown; message?: unknown }
+  const isWant = code === 'ERR_WORKER_INIT_FAILED' || errcode === SQLITE_CANTOPEN || WANT.test(String(message)) || storageError(cause).code === 'busy'
   return isWant ? new TallyError('busy', 'a thread of the store could not start', { 'retry-after': 1000 }, { cause }) : undefined
 }
 
