@@ -94,7 +94,8 @@ export class Scrub {
       this.#reading ??= await this.#next(at)
       if (this.#reading === undefined) {
         at = { ...at, isOver: true }
-        isPassOver = true
+        // An empty store has no passes.
+        isPassOver = at.blob > 0
         break
       }
       const { blob, sizeBytes } = this.#reading.content
@@ -145,9 +146,10 @@ export class Scrub {
     this.#read.contents++
   }
 
+  /** Unless it stands before the first content: that is where a scrub begins anyway, and an idle daemon writes nothing. */
   async #remember(position: ScrubPosition): Promise<void> {
     this.#rememberedMs = this.#options.nowMs()
-    if (position === this.#remembered) return
+    if (position === this.#remembered || position.blob === 0) return
     await this.#options.store.catalog.scrubbed(position)
     this.#remembered = position
   }

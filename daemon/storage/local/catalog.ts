@@ -199,14 +199,14 @@ export class LocalCatalog implements Catalog {
       const group = this.#queue.splice(0, CHANGES_MAX)
       try {
         this.#parts.health.check()
-        const { outcomes, users } = await this.#parts.run(group.map(({ change }) => change))
+        const { outcomes, users, hasWritten } = await this.#parts.run(group.map(({ change }) => change))
         for (const [i, queued] of group.entries()) this.#settle(queued, outcomes[i] as Outcome)
         for (const user of users) this.#onEvents(user)
+        if (hasWritten) this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_DELAY_MS).unref()
       } catch (cause) {
         const error = this.#parts.health.failed(cause)
         for (const { reject } of group) reject(error)
       }
-      this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_DELAY_MS).unref()
     }
     this.#pumping = undefined
   }

@@ -84,6 +84,11 @@ export class Database {
     }
   }
 
+  /** By this connection since it was opened, also in what was taken back since. */
+  rowsChanged(): number {
+    return Number(this.get('SELECT total_changes() AS rows')?.['rows'])
+  }
+
   get isInTransaction(): boolean {
     return this.#db.isTransaction
   }

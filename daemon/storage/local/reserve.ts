@@ -10,6 +10,8 @@ import path from 'node:path'
  * took 0.7 MB, with names and tags that fill an announcement (400 bytes each) 4.5 MB.
  */
 export const RESERVE_BYTES = 8 * 1024 * 1024
+/** Not zeros: some file systems keep those without taking any room. In pieces, as V8 would keep all of it for as long as nothing happens. */
+const PIECE = Buffer.alloc(65_536, 'kept so that removal works on a full disk\n')
 
 export class Reserve {
   readonly #file: string
@@ -42,11 +44,21 @@ export class Reserve {
       return
     }
     try {
-      // Not zeros: some file systems keep those without taking any room.
-      fs.writeFileSync(this.#file, Buffer.alloc(RESERVE_BYTES, 'kept so that removal works on a full disk\n'), { mode: 0o600, flush: true })
+      write(this.#file)
       this.#isThere = true
     } catch {
       this.giveUp()
     }
+  }
+}
+
+/** Anew, and synced on return. */
+function write(file: string): void {
+  const descriptor = fs.openSync(file, 'w', 0o600)
+  try {
+    for (let bytes = 0; bytes < RESERVE_BYTES; bytes += PIECE.length) fs.writeFileSync(descriptor, PIECE)
+    fs.fsyncSync(descriptor)
+  } finally {
+    fs.closeSync(descriptor)
   }
 }

@@ -23,6 +23,8 @@ export type Outcome = { readonly value: unknown } | { readonly error: PlainError
 export interface Ran {
   readonly outcomes: readonly Outcome[]
   readonly users: readonly string[]
+  /** Whether the log got anything by it: an expiry mostly finds nothing. */
+  readonly hasWritten: boolean
 }
 
 /** What has to work on a full disk, because it makes room. */
@@ -33,6 +35,7 @@ export class Transactions {
   readonly #engine: Engine
   readonly #reserve: Reserve
   readonly #beforeCommit: () => void
+  #rowsChanged: number
 
   /** `beforeCommit` is for tests: what it throws is met as if the COMMIT had failed. */
   constructor(db: Database, engine: Engine, reserve: Reserve, beforeCommit: () => void = () => {}) {
@@ -40,12 +43,15 @@ export class Transactions {
     this.#engine = engine
     this.#reserve = reserve
     this.#beforeCommit = beforeCommit
+    this.#rowsChanged = db.rowsChanged()
   }
 
   /** One outcome for each change, in order; all that succeeded are durable. */
   run(changes: readonly Change[]): Ran {
     const outcomes = this.#outcomes(changes)
-    return { outcomes, users: this.#engine.events.takeUsers() }
+    const before = this.#rowsChanged
+    this.#rowsChanged = this.#db.rowsChanged()
+    return { outcomes, users: this.#engine.events.takeUsers(), hasWritten: this.#rowsChanged !== before }
   }
 
   #outcomes(changes: readonly Change[]): Outcome[] {
