@@ -46,7 +46,7 @@ export interface UploadResult {
 }
 
 /** Bounds what lies in sockets and, for streams, in memory, whatever window the daemon allows. */
-const IN_FLIGHT_BYTES_MAX = 16_777_216
+const IN_FLIGHT_BYTES_MAX = 25_165_824
 /** Up to this size a file is hashed before it is announced, which saves a round trip. */
 export const HASH_FIRST_BYTES = 1_048_576
 const MISMATCHES_MAX = 2

@@ -23,7 +23,7 @@ const KNOWN_FRAMES_BYTES_MAX = 67_108_864
 const STRANGERS_FRAMES_BYTES_MAX = 33_554_432
 
 /** How many bytes of a transfer or a FETCH may be unanswered; told in chunks. More is no error, it only waits. */
-const WINDOW_BYTES = 16_777_216
+const WINDOW_BYTES = 25_165_824
 const WINDOW_CHUNKS_MAX = 16_384
 const WINDOW_CHUNKS_MIN = 4
 
