@@ -4,12 +4,18 @@ import { tallyProgram } from '../../client/cli/commands.ts'
 import type { Program } from '../../client/cli/manual/program.ts'
 import { COMMON_FLAGS } from '../../daemon/commands/command.ts'
 import { COMMANDS } from '../../daemon/commands/index.ts'
-import { FLAGS, type Flag, variableOf } from '../../daemon/flags.ts'
+import { FLAGS, type Flag, TAG_SETTINGS, variableOf } from '../../daemon/flags.ts'
+import { configPath, secretPath, socketPath, storePath } from '../../protocol/defaults.ts'
+import { CLIENT_SETTINGS } from '../../protocol/set-up-names.ts'
 import type { Page } from './roff.ts'
 
 const KIND_OF: Readonly<Record<string, ValueKind>> = {
   PATH: 'path', FILE: 'path', DIR: 'directory', SIZE: 'size', TIME: 'time', N: 'count',
 }
+
+/** Where things are for somebody who says nothing; with `XDG_…` they are elsewhere. */
+const CONFIG_FILE = configPath({}, '~')
+const SECRET_FILE = secretPath({}, '~')
 
 export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
   {
@@ -35,6 +41,14 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
           ['TALLY_CONFIG', 'the configuration file'], ['NO_COLOR', 'no colours'],
         ],
       },
+      {
+        title: 'FILES',
+        rows: [
+          [CONFIG_FILE, `settings: in the table [client] ${listed(Object.keys(CLIENT_SETTINGS))}; what that does not say of socket and secret-file is read as tallyd reads it`],
+          [SECRET_FILE, 'the secret that mints tokens, which tallyd made'],
+          ['$XDG_RUNTIME_DIR/tally/tally.sock', `the socket; without that variable ${socketPath({}, '~')}`],
+        ],
+      },
     ],
     seeAlso: ['tallyd'],
   },
@@ -56,10 +70,32 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
         ],
       },
       { title: 'ENVIRONMENT', rows: FLAGS.filter(({ env }) => env).map(flag => [variableOf(flag), `as --${flag.name}`]) },
+      {
+        title: 'CONFIGURATION FILE',
+        rows: [
+          ['NAME = VALUE', `TOML, with the flags\' names: ${listed(FLAGS.filter(({ inFile }) => inFile).map(({ name }) => name))}; tallyd --print-config prints all of them`],
+          ['[users.NAME]', `for this user only: ${listed(FLAGS.filter(({ perUser }) => perUser).map(({ name }) => name))}`],
+          ['[tags.TAG]', listed(TAG_SETTINGS.map(({ name, help }) => `${name}: ${help}`))],
+          ['[client]', 'what tally reads, see its page'],
+        ],
+      },
+      {
+        title: 'FILES',
+        rows: [
+          [CONFIG_FILE, 'settings, if it is there'],
+          [SECRET_FILE, 'checks tokens; made at the first start'],
+          ['$XDG_RUNTIME_DIR/tally/tally.sock', `the socket; without that variable ${socketPath({}, '~')}`],
+          [storePath({}, '~'), 'the store: catalog.db, blobs/ and what they need'],
+        ],
+      },
     ],
     seeAlso: ['tally'],
   },
 ]
+
+function listed(names: readonly string[]): string {
+  return names.join(', ')
+}
 
 function tallydProgram(): Program {
   return {

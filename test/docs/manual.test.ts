@@ -17,6 +17,22 @@ t.test('every command and flag is on its page', async t => {
   for (const name of ['fsck', 'gc', 'export', 'import']) t.ok(TALLYD.includes(`.SS "tallyd ${name}"`), name)
 })
 
+t.test('what the configuration file may hold is on the pages, and where things are by themselves', async t => {
+  for (const { name, perUser } of FLAGS.filter(({ inFile }) => inFile)) {
+    const shown = name.replaceAll('-', '\\-')
+    t.match(section(TALLYD, 'CONFIGURATION FILE'), shown)
+    if (perUser) t.match(/\[users\.NAME\].*\n(.*)/.exec(TALLYD)?.[1], shown)
+  }
+  for (const place of ['/.config/tally/config.toml', '/.config/tally/secret', '/.local/share/tally', '/tally/tally.sock']) {
+    t.match(section(TALLYD, 'FILES').replaceAll('\\', ''), place)
+  }
+  for (const name of ['socket', 'token\\-file', 'secret\\-file', 'trusted\\-uids']) t.match(section(TALLY, 'FILES'), name)
+})
+
+function section(page: string, title: string): string {
+  return page.split(`.SH "${title}"`)[1]?.split('.SH')[0] ?? ''
+}
+
 t.test('text that begins with a dot or holds backslashes, quotes and other signs stays text', async t => {
   const command = { name: 'x', usage: '', summary: '.so /etc/passwd \\fB "a" \'b\' …😀', examples: [], flags: [] }
   const program = { name: 'p', summary: '', commands: [command], commonFlags: [], flags: [] }
