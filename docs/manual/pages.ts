@@ -73,7 +73,7 @@ export const PAGES: readonly Omit<Page, 'version' | 'date'>[] = [
       {
         title: 'CONFIGURATION FILE',
         rows: [
-          ['NAME = VALUE', `TOML, with the flags\' names: ${listed(FLAGS.filter(({ inFile }) => inFile).map(({ name }) => name))}; tallyd --print-config prints all of them`],
+          ['NAME = VALUE', `TOML, with the flags' names: ${listed(FLAGS.filter(({ inFile }) => inFile).map(({ name }) => name))}; tallyd --print-config prints all of them`],
           ['[users.NAME]', `for this user only: ${listed(FLAGS.filter(({ perUser }) => perUser).map(({ name }) => name))}`],
           ['[tags.TAG]', listed(TAG_SETTINGS.map(({ name, help }) => `${name}: ${help}`))],
           ['[client]', 'what tally reads, see its page'],
