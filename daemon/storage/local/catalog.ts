@@ -44,6 +44,7 @@ export class LocalCatalog implements Catalog {
   #pumping: Promise<void> | undefined
   #onEvents: (user: string) => void = () => {}
   #checkpointTimer: NodeJS.Timeout | undefined
+  #isDraining = false
 
   constructor(parts: CatalogParts) {
     this.#parts = parts
@@ -181,6 +182,7 @@ export class LocalCatalog implements Catalog {
 
   /** Resolves when every change asked for so far has its answer; no checkpoint is started after it. */
   async drain(): Promise<void> {
+    this.#isDraining = true
     await this.#pumping
     clearTimeout(this.#checkpointTimer)
   }
@@ -202,7 +204,7 @@ export class LocalCatalog implements Catalog {
         const { outcomes, users, hasWritten } = await this.#parts.run(group.map(({ change }) => change))
         for (const [i, queued] of group.entries()) this.#settle(queued, outcomes[i] as Outcome)
         for (const user of users) this.#onEvents(user)
-        if (hasWritten) this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_DELAY_MS).unref()
+        if (hasWritten) this.#checkpointSoon()
       } catch (cause) {
         const error = this.#parts.health.failed(cause)
         for (const { reject } of group) reject(error)
@@ -216,14 +218,21 @@ export class LocalCatalog implements Catalog {
     else reject(this.#parts.health.failed(fromPlain(outcome.error)))
   }
 
+  #checkpointSoon(): void {
+    if (!this.#isDraining) this.#checkpointTimer ??= setTimeout(() => this.#checkpoint(), CHECKPOINT_DELAY_MS).unref()
+  }
+
   async #checkpoint(): Promise<void> {
+    let error: TallyError | undefined
     try {
       await this.#parts.checkpointer.call('checkpoint', [])
     } catch (cause) {
       // Nothing is lost by it: the WAL keeps its pages. But a disk that fails to sync fails everybody.
-      this.#parts.health.failed(cause)
+      error = this.#parts.health.failed(cause)
     }
     this.#checkpointTimer = undefined
+    // Its thread could not start, say; there may be no further change that would try again.
+    if (error?.code === 'busy') this.#checkpointSoon()
   }
 }
 
