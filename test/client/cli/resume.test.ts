@@ -111,7 +111,8 @@ t.test('two puts of the same file at once, and of others, all succeed', async t 
 t.test('a fetch that broke off goes on, and one whose beginning was spoilt starts over', async t => {
   const { daemon, directory, run } = await setUp(t)
   await using tally = await connect({ socket: daemon.socket, secretFile: daemon.secretFile })
-  const bytes = contentOf(5, 20_000_000)
+  // More than a window: else all of it may be there before it can be broken off.
+  const bytes = contentOf(5, 40_000_000)
   const { fid } = await tally.put(bytes, { name: 'f' })
   for (const spoilt of [false, true]) {
     const name = spoilt ? 'spoilt' : 'partial'
