@@ -8,7 +8,7 @@ const CUTS = 7
 t.test('a put and a get go on over links that are cut, on one connection, and send nothing acknowledged again', { timeout: 500_000 }, async t => {
   const seed = chooseSeed()
   t.comment(`TALLY_TEST_SEED=${seed}`)
-  const tally = await runRelayCuts({ seed, sizeBytes: 20_000_000, cuts: CUTS })
+  const tally = await runRelayCuts({ seed, sizeBytes: 30_000_000, cuts: CUTS })
   t.comment(JSON.stringify(tally))
   t.equal(tally.put.cuts, 2 * CUTS)
   t.equal(tally.get.cuts, 2 * CUTS)
