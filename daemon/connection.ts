@@ -17,13 +17,6 @@ import type { MemoryBudget } from '../protocol/unfinished.ts'
 const UNREAD_BYTES_MAX = 1_048_576
 const UNREAD_BYTES_MAX_AT_FIRST = 65_536
 
-/**
- * What was read and not looked at yet, of all connections: up to so much the socket is emptied first, so that the peer fills it again while
- * this is being judged (docs/design.md, "What the hot path costs").
- */
-const AHEAD_BYTES_MAX = 1_048_576
-let aheadBytes = 0
-
 /** About the length of a plain Ok's frame. */
 const OK_BYTES = 80
 /** How long a peer may take to read the last answers of a connection that is being closed. */
@@ -61,8 +54,6 @@ export class Connection {
   readonly #handler: FrameHandler
   readonly #decoder: FrameDecoder
   readonly #nowMs: () => number
-  /** Reads, in their order, that are looked at when the socket has nothing more. */
-  #ahead: Uint8Array[] = []
   #inbox: Frame[] = []
   #isJudging = false
   /** A frame of the read at hand is looked at later. */
@@ -90,17 +81,11 @@ export class Connection {
     this.#nowMs = nowMs
     this.#decoder = new FrameDecoder(budget)
     this.#handler = handlerOf(this)
-    stream.on('data', (bytes: Uint8Array) => this.#arrived(bytes))
-    stream.on('end', () => {
-      this.#readAhead()
-      this.#ended()
-    })
+    stream.on('data', (bytes: Uint8Array) => this.#read(bytes))
+    stream.on('end', () => this.#ended())
     stream.on('drain', () => this.#drained())
     stream.on('error', () => undefined)
-    stream.on('close', () => {
-      this.#readAhead()
-      this.#over()
-    })
+    stream.on('close', () => this.#over())
   }
 
   get isClosed(): boolean {
@@ -181,25 +166,6 @@ export class Connection {
     this.#isClosing = true
     this.#inbox = []
     this.#stream.destroy()
-  }
-
-  #arrived(bytes: Uint8Array): void {
-    // All of it belongs to a large frame: to copy it there takes no time.
-    const isCollected = this.#ahead.length === 0 && this.#decoder.missingBytes >= bytes.length
-    if (isCollected || aheadBytes >= AHEAD_BYTES_MAX) {
-      this.#readAhead()
-      this.#read(bytes)
-      return
-    }
-    aheadBytes += bytes.length
-    if (this.#ahead.push(bytes) === 1) setImmediate(() => this.#readAhead())
-  }
-
-  #readAhead(): void {
-    for (const bytes of this.#ahead.splice(0)) {
-      aheadBytes -= bytes.length
-      this.#read(bytes)
-    }
   }
 
   #read(bytes: Uint8Array): void {

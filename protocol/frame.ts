@@ -44,17 +44,13 @@ export class FrameDecoder {
   #headerBytes = 0
   #stage: Stage = 'header'
   #type = 0
+  /** Payload bytes that the frame at hand still lacks. */
   #missingBytes = 0
   /** Payload bytes collected so far; in framing N all of the frame's. */
   readonly #held: Unfinished
 
   constructor(budget?: MemoryBudget) {
     this.#held = new Unfinished(budget)
-  }
-
-  /** Payload bytes that the frame at hand still lacks. */
-  get missingBytes(): number {
-    return this.#missingBytes
   }
 
   /** Bytes of the unfinished frame that are kept here. */
