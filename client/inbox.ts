@@ -60,10 +60,12 @@ export class Inbox implements Stream {
 
   /**
    * What arrived since the last call, at least one chunk; undefined when the daemon is done. To be called when everything before was
-   * acknowledged, or silence would be our own fault. Throws what ended the FETCH.
+   * acknowledged, or silence would be our own fault. Throws what ended the FETCH, once what came before it was taken; an abort's reason at
+   * once, as chunks may come for as long as they are answered.
    */
   async next(): Promise<Transfer[] | undefined> {
     if (this.#arrived.length === 0 && !this.#done && this.#failure === undefined) await this.#wait()
+    this.#signal?.throwIfAborted()
     if (this.#arrived.length > 0) {
       const batch = this.#arrived
       this.#arrived = []

@@ -76,6 +76,22 @@ t.test('a stream that is left, cancelled or aborted ends its fetch, and one that
   await t.rejects(text(tally.stream('0b6f7a3e-0000-4000-8000-000000000001')), { code: 'not-found' })
 })
 
+t.test('an abort ends a get at once, also while chunks come faster than they are taken', async t => {
+  const { tally } = await setUp(t)
+  const bytes = contentOf(4, 20_000_000)
+  const { fid } = await tally.put(bytes, { name: 'big' })
+  const stop = new AbortController()
+  let takenBytes = 0
+  const write = async (part: Uint8Array): Promise<void> => {
+    takenBytes += part.length
+    // Time for what follows to come.
+    await new Promise(resolve => setTimeout(resolve, 5))
+    stop.abort(new Error('enough'))
+  }
+  await t.rejects(tally.get(fid, { write }, { signal: stop.signal }), { message: 'enough' })
+  t.ok(takenBytes < bytes.length, `${takenBytes} bytes`)
+})
+
 t.test('gets to one target at once all succeed, and leave one file', async t => {
   const { tally, stored, directory } = await setUp(t)
   for (const force of [false, true]) {

@@ -111,7 +111,7 @@ t.test('two puts of the same file at once, and of others, all succeed', async t 
 t.test('a fetch that broke off goes on, and one whose beginning was spoilt starts over', async t => {
   const { daemon, directory, run } = await setUp(t)
   await using tally = await connect({ socket: daemon.socket, secretFile: daemon.secretFile })
-  // More than a window: else all of it may be there before it can be broken off.
+  // More than a window, all of which may have come by the first event.
   const bytes = contentOf(5, 40_000_000)
   const { fid } = await tally.put(bytes, { name: 'f' })
   for (const spoilt of [false, true]) {
