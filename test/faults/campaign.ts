@@ -140,7 +140,7 @@ class Campaign {
       if (!jumps) aimAt()
       follows = this.#follow(world)
       await this.#judgeOpen(world)
-      await compareSome(world, this.#stock.finished, random, this.tally)
+      await compareSome(world, this.#stock, random, this.tally)
       const work = Array.from({ length: WORKERS }, () => this.#worker(world, random))
       if (jumps) work.push(this.#jump(random).then(aimAt), this.#reader(world, random))
       const outcomes = await Promise.allSettled(work)
@@ -187,7 +187,7 @@ class Campaign {
   /** What is sent is whole, also where it expires meanwhile. */
   async #reader(world: World, random: Random): Promise<void> {
     while (this.#victim.daemon.running) {
-      await compareSome(world, this.#stock.finished, random, this.tally)
+      await compareSome(world, this.#stock, random, this.tally)
       await sleep(TRY_AGAIN_MS)
     }
   }

@@ -56,6 +56,17 @@ export class Stock {
     if (this.isExpiring) lapse(job)
   }
 
+  /** Takes a finished job out for as long as it is used, so that nobody removes or repairs it meanwhile. */
+  async borrow(random: Random, use: (job: Job) => Promise<void>): Promise<void> {
+    if (this.finished.length === 0) return
+    const [job] = this.finished.splice(random.between(0, this.finished.length - 1), 1) as [Job]
+    try {
+      await use(job)
+    } finally {
+      this.finished.push(job)
+    }
+  }
+
   /**
    * A finished job some of whose content is damaged; for one with opaque chunks, which is not repaired in place, the same content again.
    */
@@ -74,7 +85,10 @@ export class Stock {
    * there. Throws `Violation` where there was room: what was gone before the job began did not take any.
    */
   takeForRoom(job: Job, { limit, used, message }: NoRoom, gone: ReadonlySet<RecordedFile>): Job | undefined {
-    const had = this.#bounded.flatMap(({ transfer }) => transfer.files.filter(file => !gone.has(file)))
+    const had = this.#bounded.flatMap(({ transfer }) => [
+      ...transfer.files.filter(file => !gone.has(file)),
+      ...(transfer.mayBeOrphaned ? transfer.files : []),
+    ])
     const hadBytes = had.reduce((sum, { plan }) => sum + plan.sizeBytes, 0)
     const isRight = job.transfer.user === BOUNDED_USER && limit === QUOTA_BYTES && typeof used === 'number' && used <= QUOTA_BYTES
     if (!isRight || hadBytes <= QUOTA_BYTES) throw new Violation(`${message}, of a quota of ${QUOTA_BYTES}, with ${hadBytes} bytes in all`)

@@ -4,9 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, RawClient } from '../support/raw-client.ts'
-import { judgeReport, type RecordedFile, Refusal, Violation } from '../support/record.ts'
+import { judgeReport, type RecordedFile, type RecordedTransfer, Refusal, Violation } from '../support/record.ts'
 import { numberedChunk, TYPE } from '../support/wire.ts'
 import { type Parcel, sendParcels } from './lane.ts'
+import { list } from './list.ts'
 import type { Job } from './plan.ts'
 import type { Happening } from './trigger.ts'
 
@@ -38,16 +39,39 @@ export async function work(world: World, job: Job): Promise<void> {
 
 /** AUTHENTICATION as the record has it, judged. `undefined`: the transfer is gone, or was never written. */
 export async function report(world: World, { transfer, manner }: Job, client: RawClient): Promise<Answer | undefined> {
+  if (transfer.mayBeOrphaned) await removeOrphan(world, transfer, client)
   const fields = {
     ...(transfer.fid === undefined ? {} : { fid: transfer.fid }),
     tags: transfer.tags,
     ...(manner.plain ? {} : { 'chunk-size': transfer.files[0]?.plan.chunkSizeBytes, acks: manner.acks }),
     files: transfer.files.map(file => announcement(file)),
   }
-  const answer = await client.authenticate(world.token(transfer.user), fields)
+  const answer = await client.authenticate(world.token(transfer.user), fields).catch((cause: unknown) => {
+    transfer.mayBeOrphaned = transfer.fid === undefined
+    throw cause
+  })
   if (!judgeReport(transfer, answer)) return undefined
   transfer.fid = answer.fid
   return answer
+}
+
+/**
+ * Announced without a fid, and the Ok that tells it was lost: where a file was stored at once, the daemon keeps the transfer, which nobody
+ * knows, and counts the room of its other files. Whoever announces it once more removes it first, as a person would.
+ */
+async function removeOrphan(world: World, transfer: RecordedTransfer, client: RawClient): Promise<void> {
+  await logIn(world, client, transfer.user)
+  const fids = new Set<string>()
+  for (const state of ['stored', 'receiving'] as const) {
+    for (const { fid } of (await list(client, state, transfer.tags.at(-1))).values()) fids.add(fid)
+  }
+  for (const fid of fids) await remove(world, client, { fid })
+  transfer.mayBeOrphaned = false
+}
+
+export async function logIn(world: World, client: RawClient, user: string): Promise<void> {
+  const answer = await client.authenticate(world.token(user))
+  if (answer.response === 'Error') throw new Refusal(`a log-in: ${answer.code} (${answer.reason})`)
 }
 
 function announcement(file: RecordedFile): Record<string, unknown> {
@@ -152,8 +176,7 @@ async function sendAll(world: World, job: Job, clients: readonly RawClient[], pa
 async function removeElsewhere(world: World, job: Job): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
-    const answer = await client.authenticate(world.token(job.transfer.user))
-    if (answer.response === 'Error') throw new Refusal(`a log-in: ${answer.code} (${answer.reason})`)
+    await logIn(world, client, job.transfer.user)
     await removeTransfer(world, job, client)
   } finally {
     client.destroy()

@@ -177,6 +177,8 @@ export class RecordedTransfer {
   readonly madeByDaemon: boolean
   /** An Ok for AUTHENTICATION was read. */
   announced = false
+  /** It was announced without a fid, and no answer came: the daemon may have it under a fid that nobody was told. */
+  mayBeOrphaned = false
   removal: Removal = 'no'
 
   constructor(user: string, fid: string | undefined, tags: readonly string[], plans: readonly FilePlan[], nowMs?: () => number) {
