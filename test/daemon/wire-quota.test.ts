@@ -45,6 +45,29 @@ t.test('files are counted too', async t => {
   t.match(await announce(client, daemon, randomUUID(), 0), { code: 'quota-exceeded', unit: 'files', limit: 2, used: 2 })
 })
 
+t.test('announced without a fid, whose Ok was lost: a transfer of which something is stored stays and counts until it is found and removed; else it is dropped', async t => {
+  const { daemon } = await start(t)
+  for (const isStored of [true, false]) {
+    const lost = await connected(t, daemon)
+    const announcement = [{ name: 'rest', size: 6000 }, ...(isStored ? [{ name: 'empty', size: 0 }] : [])]
+    await lost.authenticate(daemon.token(), { files: announcement, tags: ['lost'] })
+    lost.destroy()
+    await daemon.kill()
+    await daemon.start()
+    const again = await connected(t, daemon)
+    const answer = await announce(again, daemon, randomUUID(), QUOTA)
+    t.match(answer, isStored ? { code: 'quota-exceeded', used: 6000 } : { response: 'Ok' })
+    const found = await again.request(TYPE.find, { tags: ['lost'], state: 'receiving' })
+    t.equal((found.files as unknown[]).length, isStored ? 1 : 0)
+    if (!isStored) continue
+    const [{ fid } = { fid: '' }] = found.files as unknown as { fid: string }[]
+    t.equal((await again.request(TYPE.remove, { fid })).response, 'Ok')
+    const room = randomUUID()
+    t.equal((await announce(again, daemon, room, QUOTA)).response, 'Ok')
+    t.equal((await again.request(TYPE.remove, { fid: room })).response, 'Ok')
+  }
+})
+
 for (const kind of ['numbered', 'opaque'] as const) {
   t.test(`a file of unknown size is refused at the ${kind} chunk that goes too far; what was acknowledged stays`, async t => {
     const { daemon, client } = await start(t)
