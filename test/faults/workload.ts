@@ -184,8 +184,11 @@ async function removeElsewhere(world: World, job: Job): Promise<void> {
 }
 
 async function removeFile(world: World, { transfer }: Job, client: RawClient): Promise<void> {
-  const file = transfer.files.find(one => transfer.removalOf(one) !== 'done')
-  if (file === undefined || transfer.files.some(one => one.removal === 'done')) return
+  // Where the answer was lost it is asked for again, also if others have expired meanwhile.
+  const asked = transfer.files.find(one => one.removal === 'asked')
+  if (asked === undefined && transfer.files.some(one => one.removal === 'done')) return
+  const file = asked ?? transfer.files[0]
+  if (file === undefined) return
   file.removal = 'asked'
   await remove(world, client, { fid: transfer.fid, file: file.number })
   file.removal = 'done'
