@@ -41,7 +41,7 @@ const ANOTHER_KEY = 'tokens are checked in another way'
 export const FLAGS: readonly Flag[] = [
   {
     name: 'socket', value: 'PATH', repeatable: true, env: true, inFile: true, fallback: socketPath,
-    help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock)',
+    help: 'listen here; may be given more than once (default: $XDG_RUNTIME_DIR/tally/tally.sock, else ~/.local/state/tally/tally.sock)',
   },
   {
     name: 'socket-group', value: 'GROUP', env: true, inFile: true, otherwise: 'nobody',

@@ -34,7 +34,7 @@ export interface Command {
 
 /** What every command takes. */
 export const COMMON_FLAGS: readonly Flag[] = [
-  { name: 'socket', value: 'PATH', kind: 'path', help: 'the daemon\'s socket (TALLY_SOCKET; default $XDG_RUNTIME_DIR/tally/tally.sock)' },
+  { name: 'socket', value: 'PATH', kind: 'path', help: 'the daemon\'s socket (TALLY_SOCKET; default $XDG_RUNTIME_DIR/tally/tally.sock, else ~/.local/state/tally/tally.sock)' },
   { name: 'token-file', value: 'FILE', kind: 'path', help: 'a file with a token (else TALLY_TOKEN, else one is minted with the secret)' },
   { name: 'secret-file', value: 'FILE', kind: 'path', help: 'the daemon\'s secret (TALLY_SECRET_FILE; default ~/.config/tally/secret)' },
   { name: 'json', help: 'print results as JSON, one object a line' },

@@ -28,7 +28,7 @@ export const get: Command = {
     { name: 'output', short: 'o', value: 'PATH', kind: 'path', help: 'a directory, or the file of a single ID (default: here)' },
     ...QUERY_FLAGS,
     { name: 'stdout', help: 'write to standard output' },
-    { name: 'force', short: 'f', help: 'replace what is there' },
+    { name: 'force', short: 'f', help: 'replace what is there (a file of the same content is left as it is, without it too)' },
     RETRY_FLAG,
   ],
   resumes: true,
@@ -36,7 +36,7 @@ export const get: Command = {
   async run(context) {
     const { given } = context
     const ids = given.positionals.map(parseId)
-    if ((ids.length > 0) === hasQuery(given)) throw new UsageError('get needs ID…, or --tag, --any, --not or --name, one of the two')
+    if ((ids.length > 0) === hasQuery(given)) throw new UsageError('get needs either ID… or a query (--tag, --any, --not, --name)')
     if (given.one('output') === '-') throw new UsageError('-o - would be a file of this name (-o ./-): standard output is --stdout')
     const toFile = given.has('output') || given.has('force')
     if (given.has('stdout') && toFile) throw new UsageError('--stdout excludes --output, --force')

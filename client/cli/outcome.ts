@@ -6,7 +6,7 @@ import type { Context } from './command.ts'
 import { EXIT, type ExitCode, errorValue, exitCodeOf } from './exit.ts'
 import { escaped } from './text.ts'
 
-export type Subject = { readonly id: string; readonly name?: string } | { readonly path: string }
+export type Subject = { readonly id: string; readonly name?: string } | { readonly path: string; readonly name?: string }
 
 export class Outcome {
   readonly #context: Context

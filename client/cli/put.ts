@@ -113,13 +113,14 @@ class Put {
       kept.event(event)
       output.event(STDIN, event)
     }
+    const named = given.one('name')
+    const name = named ?? 'stdin'
     try {
-      const name = given.one('name') ?? 'stdin'
       this.#report(STDIN, await this.#tally.put(process.stdin, { ...this.#options, ...this.#only, onEvent, name }))
     } catch (error) {
       const about = kept.after(error)
       if (signal.aborted) output.say(`tally: ${STDIN}: ${about.text}`)
-      this.#outcome.failed({ path: STDIN }, error, about)
+      this.#outcome.failed({ path: STDIN, ...(named === undefined ? {} : { name }) }, error, about)
     }
   }
 

@@ -28,7 +28,7 @@ export const rm: Command = {
     const { given } = context
     const ids = given.positionals.map(parseId)
     const byQuery = hasQuery(given)
-    if ((ids.length > 0) === byQuery) throw new UsageError('rm needs ID…, or --tag, --any, --not or --name, one of the two')
+    if ((ids.length > 0) === byQuery) throw new UsageError('rm needs either ID… or a query (--tag, --any, --not, --name)')
     if (given.has('yes') && !byQuery) throw new UsageError('--yes belongs to --tag, --any, --not or --name')
     await using tally = await connectAs(context)
     return await (byQuery ? removeFound(context, tally) : removeEach(context, tally, ids))

@@ -108,6 +108,8 @@ t.test('of a quota that is a byte too small the refusal says so', async t => {
   writeFileSync(join(directory, 'note'), Buffer.alloc(5121))
   const { stderr } = await run(['put', 'note'])
   t.match(stderr, 'the quota is 5.0 KiB, with 0 B in use: there is no room for 5.0 KiB more, which is 1 B too much')
+  const piped = await run(['put', '-', '--name', 'film.mkv', '--chunk-size', '1K'], { input: Buffer.alloc(5121) })
+  t.match(piped.stderr, /^tally: - {2}film\.mkv: the quota is 5\.0 KiB/m)
 })
 
 t.test('an expiry that is near is told to the second', async t => {
