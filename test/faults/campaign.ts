@@ -51,6 +51,7 @@ export interface Tally extends Tended {
 const WORKERS = 3
 const END_TIMEOUT_MS = 120_000
 const END_TRIES_MAX = 2000
+const LOGIN_TIMEOUT_MS = 5000
 const TRY_AGAIN_MS = 20
 const DAY_MS = 86_400_000
 /** As is the default, and where much is to expire. */
@@ -83,6 +84,7 @@ class Campaign {
     strikes: 0, jobs: 0, sent: 0, sentTwice: 0, acked: 0, removals: 0, filesCompared: 0, expiries: 0, jumps: 0, refusedForQuota: 0, mended: 0,
     events: 0, checks: 0, checksStruck: 0, reclaims: 0, reclaimsStruck: 0, blobsReclaimed: 0, dryRuns: 0, commandsCut: 0, bitsFlipped: 0, steps: {},
   }
+  /** What ends this life, for the report of a failure; in the last one, which ends by itself: what it is at. */
   trigger = ''
   readonly #clock = new CampaignClock()
   readonly #followers = new Map(USERS.map(user => [user, new Follower(user)]))
@@ -259,6 +261,7 @@ class Campaign {
         const job = this.#stock.open.shift() ?? this.#stock.takeSpoilt(random)
         if (job === undefined) break
         if (tries === END_TRIES_MAX) throw new Violation(`transfer ${job.transfer.fid} of ${job.transfer.user} does not come to its end`)
+        this.trigger = `none, try ${tries} of the end, with ${job.transfer.fid} of ${job.transfer.user}, ${this.#stock.open.length} more are open`
         if (isSpoilt(job)) await sleep(TRY_AGAIN_MS)
         await this.#finish(world, job)
       }
@@ -302,7 +305,7 @@ class Campaign {
   async #serve(isExpiry: boolean, jumpMs: number, use: (world: World) => Promise<void>): Promise<void> {
     this.#victim.spawn(NEVER, this.#flags(isExpiry, jumpMs))
     await this.#victim.daemon.ready()
-    const timeout = setTimeout(() => this.#victim.daemon.kill(), END_TIMEOUT_MS)
+    const timeout = setTimeout(() => void this.#giveUp(), END_TIMEOUT_MS)
     try {
       await use(this.#world())
     } catch (cause) {
@@ -311,6 +314,20 @@ class Campaign {
       clearTimeout(timeout)
     }
     await this.#victim.daemon.kill('SIGTERM')
+  }
+
+  /** Whether it still answers anybody tells a lost answer from work that does not end. */
+  async #giveUp(): Promise<void> {
+    const { daemon } = this.#victim
+    const login = async (): Promise<string> => {
+      const client = await daemon.client()
+      const { response } = await client.authenticate(daemon.token())
+      client.destroy()
+      return `a log-in is answered with ${response}`
+    }
+    const answered = login().catch(cause => `a log-in fails: ${cause}`)
+    this.trigger += `; ${await Promise.race([answered, sleep(LOGIN_TIMEOUT_MS, 'a log-in is not answered')])}`
+    await daemon.kill()
   }
 
   #world(trigger?: Trigger): World {
