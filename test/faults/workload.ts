@@ -23,13 +23,15 @@ const POLLS_MAX = 1500
 
 /** Answers when nothing is left to do for this job. Throws `ConnectionLost` when the daemon goes, `Violation` when it errs. */
 export async function work(world: World, job: Job): Promise<void> {
+  // What is told with it, such as a size, may be refused for the very room that its removal is to make.
+  if (job.transfer.removal === 'asked') return removeElsewhere(world, job)
   const clients: RawClient[] = []
   try {
     for (const options of job.manner.connections) clients.push(await RawClient.connect(world.socket, options))
     await upload(world, job, clients)
     // Gone already: that answer does not even log in.
     if (!job.transfer.settled || job.transfer.mustBeGone) return
-    if (job.transfer.removal === 'asked') return await removeTransfer(world, job, clients[0] as RawClient)
+    if (job.transfer.removal !== 'no') return await removeTransfer(world, job, clients[0] as RawClient)
     if (job.manner.ending === 'remove-file') await removeFile(world, job, clients[0] as RawClient)
     if (job.manner.ending === 'remove-transfer') await removeTransfer(world, job, clients[0] as RawClient)
   } finally {
@@ -172,7 +174,7 @@ async function sendAll(world: World, job: Job, clients: readonly RawClient[], pa
   if (worst !== undefined) throw worst
 }
 
-/** On a connection of its own: the lanes read every answer on theirs. */
+/** On a connection of its own, which only logs in. */
 async function removeElsewhere(world: World, job: Job): Promise<void> {
   const client = await RawClient.connect(world.socket)
   try {
