@@ -124,7 +124,7 @@ export class Daemon {
       nowMs,
       bytesPerSecond: () => this.#limits.scrubBytesPerSecond ?? 0,
       isBusy: () => this.#flow.totalBytes > 0 || [...this.#sessions].some(({ downloads }) => downloads.size > 0),
-      onPass: read => log.info('the scrub has read every stored content', read),
+      onPass: read => log.info('the scrub has read every stored content', { ...read }),
       onFailure: cause => log.error('the scrub failed', { cause: String(cause) }),
     })
     const services: Services = {

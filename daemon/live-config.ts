@@ -9,6 +9,7 @@ import type { ValueMap } from '../protocol/messages.ts'
 import type { TokenRules } from './auth/token.ts'
 import { type Config, keysOf, readConfig } from './config.ts'
 import { makeSecret } from './first-secret.ts'
+import { failureWords } from './storage/local/failure-words.ts'
 import { FLAGS } from './flags.ts'
 import type { Settings } from './settings.ts'
 
@@ -41,7 +42,7 @@ export class LiveConfig {
    * the secret where no key is configured. Throws a UsageError where the keys cannot be used.
    */
   constructor(config: Config, settings: Settings, args: readonly string[], env: Environment) {
-    this.hasMadeSecret = config.makeSecret && makeSecret(config.keySource.path)
+    this.hasMadeSecret = config.makeSecret && secretMade(config.keySource.path)
     this.#args = args
     this.#env = env
     this.#config = config
@@ -117,5 +118,14 @@ function rulesOf(config: Config, settings: Settings): TokenRules {
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
     ...(userClaim === undefined ? {} : { userClaim }),
+  }
+}
+
+/** As `makeSecret`. Throws an Error with a sentence for the operator. */
+function secretMade(path: string): boolean {
+  try {
+    return makeSecret(path)
+  } catch (cause) {
+    throw new Error(`the secret ${path}, with which users make their tokens, cannot be made: ${failureWords(cause)}`, { cause })
   }
 }

@@ -43,7 +43,7 @@ export const COMMON_FLAGS: readonly Flag[] = [
 
 /** For commands that move content. */
 export const RETRY_FLAG: Flag = {
-  name: 'retry-for', value: 'TIME', kind: 'time', help: 'give up when nothing moves for so long: 30s, 10m (default 60s)',
+  name: 'retry-for', value: 'TIME', kind: 'time', help: 'give up when nothing moves for so long: 30s, 10m (default 60s); where no daemon answers at the beginning, at once',
 }
 
 /**

@@ -50,7 +50,8 @@ export async function* findings(given: Arguments, signal: AbortSignal): AsyncGen
   if (socket.level !== 'fail' && token.level !== 'fail') {
     const daemon = await daemonFinding(settings, signal)
     yield daemon
-    if (daemon.level === 'ok') served = await servedStore(settings, signal)
+    // Whoever may ask as an operator is answered also while all connections are taken.
+    if (daemon.level === 'ok' || daemon.remedy === ALL_TAKEN) served = await servedStore(settings, signal)
   }
   yield* await storeFindings(storePath(process.env, homedir()), served)
   yield* await limitFindings()

@@ -52,14 +52,14 @@ export const put: Command = {
     if (!recursive && (given.has('include') || given.has('exclude'))) throw new UsageError('--include and --exclude need --recursive')
     if (files.filter(file => file === STDIN).length > 1) throw new UsageError('- is given twice')
     const chunkSizeBytes = chunkSizeOf(given.one('chunk-size'))
-    const expires = given.one('expires')
+    const expiresMs = expiryOf(given.one('expires'))
     const digest = digestOf(given.one('digest'))
     const digestFirst = given.one('digest-first') ?? 'auto'
     const filter = await filterOf(given.all('include'), given.all('exclude'))
     await using tally = await connectAs(context)
     const options = {
       ...(chunkSizeBytes === undefined ? {} : { chunkSizeBytes }),
-      ...(expires === undefined ? {} : { expiresMs: expiryOf(expires) }),
+      ...(expiresMs === undefined ? {} : { expiresMs }),
       ...(digestFirst === 'auto' ? {} : { digestFirst: digestFirst === 'always' }),
     }
     return await new Put(context, tally, { recursive, filter }, options, digest === undefined ? {} : { digest }).run(files)
@@ -170,7 +170,8 @@ function chunkSizeOf(text: string | undefined): number | undefined {
   return bytes
 }
 
-function expiryOf(text: string): number {
+function expiryOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
   const seconds = secondsOf('expires', text)
   if (seconds === 0) throw new UsageError('--expires is a time above 0')
   return Date.now() + 1000 * seconds

@@ -24,9 +24,18 @@ export interface ScrubOptions {
   readonly bytesPerSecond: () => number
   /** There is work that it would slow down. */
   readonly isBusy: () => boolean
-  readonly onPass: (pass: { readonly contents: number; readonly bytes: number }) => void
+  readonly onPass: (pass: ScrubPass) => void
   readonly onFailure: (cause: unknown) => void
 }
+
+/** What was read since this process began the pass, or took it up. Of a damaged content the check reads the rest, which is not counted. */
+export interface ScrubPass {
+  readonly contents: number
+  readonly bytes: number
+  readonly damaged: number
+}
+
+const NOTHING: ScrubPass = { contents: 0, bytes: 0, damaged: 0 }
 
 /** The content that is being read. */
 interface Reading {
@@ -45,8 +54,7 @@ export class Scrub {
   #reading: Reading | undefined
   /** What may be read now; a block that is larger than a second's share is saved up for. */
   #creditBytes = 0
-  /** Since this process began the pass, or took it up. */
-  #read = { contents: 0, bytes: 0 }
+  #read = NOTHING
 
   constructor(options: ScrubOptions) {
     this.#options = options
@@ -106,17 +114,19 @@ export class Scrub {
       const costBytes = Math.max(lengthBytes, READ_COST_BYTES_MIN)
       if (costBytes > this.#creditBytes) break
       this.#creditBytes -= costBytes
-      this.#read.bytes += lengthBytes
-      const isOver = !await this.#isWhole(this.#reading, offsetBytes, lengthBytes) || offsetBytes + lengthBytes === sizeBytes
+      const isWhole = await this.#isWhole(this.#reading, offsetBytes, lengthBytes)
+      const isOver = !isWhole || offsetBytes + lengthBytes === sizeBytes
+      const { contents, bytes, damaged } = this.#read
+      this.#read = { contents: contents + (isOver ? 1 : 0), bytes: bytes + lengthBytes, damaged: damaged + (isWhole ? 0 : 1) }
       at = isOver ? { ...at, blob: blob + 1, block: 0 } : { ...at, blob, block: block + 1 }
       this.#position = at
-      if (isOver) await this.#endContent()
+      if (isOver) await this.#close()
     }
     this.#position = at
     if (isPassOver || nowMs() - this.#rememberedMs >= REMEMBER_EVERY_MS) await this.#remember(at)
     if (!isPassOver) return
     this.#options.onPass(this.#read)
-    this.#read = { contents: 0, bytes: 0 }
+    this.#read = NOTHING
   }
 
   async #next({ blob }: ScrubPosition): Promise<Reading | undefined> {
@@ -139,11 +149,6 @@ export class Scrub {
       onDamage()
       return false
     }
-  }
-
-  async #endContent(): Promise<void> {
-    await this.#close()
-    this.#read.contents++
   }
 
   /** Unless it stands before the first content: that is where a scrub begins anyway, and an idle daemon writes nothing. */

@@ -305,6 +305,19 @@ test('--check-config warns of limits that never hold, and why; it is right all t
   ])
 })
 
+test('few descriptors are warned of, as who is cut off for want of one is told nothing', async t => {
+  const path = fileWith('')
+  const check = (files: number) => spawnSync('bash', ['-c', `ulimit -n ${files}; exec "$0" "$@"`, process.execPath, MAIN, '--check-config', '--config', path], { encoding: 'utf8', env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent' } })
+  t.match(check(200).stderr, /^tallyd: warning: only 200 files may be open at once \(ulimit -n\): each connection takes one, .*; let it be 1024 or more$/m)
+  t.notMatch(check(1024).stderr, 'files may be open')
+})
+
+test('a first start that cannot make its secret says so', async t => {
+  const started = spawnSync(process.execPath, [MAIN, '--socket', '/nonexistent/s'], { encoding: 'utf8', env: { PATH: '/bin', HOME: '/proc/nowhere' } })
+  t.equal(started.status, 1)
+  t.equal(started.stderr, 'tallyd: the secret /proc/nowhere/.config/tally/secret, with which users make their tokens, cannot be made: the file system lets nothing be made there\n')
+})
+
 test('--check-config warns of a socket and a secret that are open to everybody, also beside mistakes', async t => {
   const secret = fileWith('a-secret-of-at-least-32-bytes-for-hs256')
   chmodSync(secret, 0o644)

@@ -4,7 +4,7 @@ import { BLOCK_BYTES } from '../../daemon/storage/blocks.ts'
 import { openMemoryStore } from '../../daemon/storage/memory.ts'
 import type { Store } from '../../daemon/storage/storage.ts'
 import { Damage } from '../../daemon/transfers/damage.ts'
-import { Scrub } from '../../daemon/transfers/scrub.ts'
+import { Scrub, type ScrubPass } from '../../daemon/transfers/scrub.ts'
 import { fidOf, fileOf, newFile, newTransfer, USER } from '../storage/samples.ts'
 import { openLocal } from '../storage/support.ts'
 import { contentOf } from '../support/random.ts'
@@ -13,7 +13,7 @@ const DAY_MS = 86_400_000
 
 interface Rig {
   readonly scrub: Scrub
-  readonly passes: { readonly contents: number; readonly bytes: number }[]
+  readonly passes: ScrubPass[]
   readonly damaged: string[]
   rate: number
   isBusy: boolean
@@ -71,7 +71,7 @@ for (const kind of ['memory', 'local'] as const) {
     const rig = makeScrub(t, store, BLOCK_BYTES)
     let ticks = 0
     for (; rig.passes.length === 0 && ticks < 100; ticks++) await rig.scrub.tick()
-    t.same(rig.passes, [{ contents: 3, bytes: sizes.reduce((sum, size) => sum + size) }])
+    t.same(rig.passes, [{ contents: 3, bytes: sizes.reduce((sum, size) => sum + size), damaged: 0 }])
     t.ok(ticks >= 6, `${ticks} seconds for six blocks`)
     t.same(rig.damaged, [])
     await spoil(store, large, 2 * BLOCK_BYTES)
@@ -85,7 +85,7 @@ for (const kind of ['memory', 'local'] as const) {
     await until(() => rig.damaged.length === 2)
     t.same(rig.damaged.toSorted(), [`${fidOf(1)}/0 [[2,1]]`, `${fidOf(1)}/2 [[0,1]]`])
     t.match(await store.catalog.content(USER, { fid: fidOf(1), file: 0 }), { damaged: [[2, 1]] })
-    t.same(rig.passes[1], { contents: 3, bytes: 3 * BLOCK_BYTES + 100_000 + BLOCK_BYTES }, 'past the damage that content is read by the check')
+    t.same(rig.passes[1], { contents: 3, bytes: 3 * BLOCK_BYTES + 100_000 + BLOCK_BYTES, damaged: 2 }, 'past the damage that content is read by the check')
     rig.nowMs += 30 * DAY_MS
     await rig.scrub.tick()
     t.equal(rig.passes[2]?.contents, 1, 'what is known to be damaged is left alone')
@@ -103,7 +103,7 @@ test('it goes on where it was after a restart, in the middle of a content, too',
   t.match(await under.store.catalog.scrubPosition(), { blob: 2, block: 2, isOver: false })
   const second = makeScrub(t, await under.reopen(), 100 * BLOCK_BYTES)
   await second.scrub.tick()
-  t.same(second.passes, [{ contents: 1, bytes: 3 * BLOCK_BYTES }])
+  t.same(second.passes, [{ contents: 1, bytes: 3 * BLOCK_BYTES, damaged: 0 }])
   await second.scrub.stop()
 })
 

@@ -74,6 +74,16 @@ t.test('doctor does not wait for a connection to become free, and says what to d
   t.match(found, { level: 'fail', found: /may have 1 connection at once \(user-connections\)/, remedy: /raise the setting that is named/ })
 })
 
+t.test('doctor learns of the store as an operator, also while all connections are taken', async t => {
+  const setting = await setUp(t, ['--connections', '1'])
+  running(t, setting, ['watch'])
+  const found = async () => (await setting.run(['doctor', '--json'])).json
+  let findings = await found()
+  while (findings.find(({ check }) => check === 'daemon')?.['level'] === 'ok') findings = await found()
+  t.match(findings.find(({ check }) => check === 'daemon'), { level: 'fail', found: /serves 1 connection at once \(connections\)/ })
+  t.match(findings.find(({ check }) => check === 'store'), { found: new RegExp(`^${setting.daemon.store}, .* free$`) })
+})
+
 t.test('doctor does not take the default store for that of a daemon which it cannot ask', async t => {
   const { daemon, directory, run } = await setUp(t)
   mkdirSync(join(directory, 'data', 'tally'), { recursive: true, mode: 0o700 })
