@@ -71,7 +71,7 @@ export async function compareJob(
   const { transfer } = job
   const client = await RawClient.connect(world.socket)
   try {
-    const answer = await report(world, job, client)
+    const answer = transfer.wasUnknown ? undefined : await report(world, job, client)
     if (answer === undefined && transfer.removal !== 'done' && !transfer.mustBeGone) {
       throw new Violation(`transfer ${transfer.fid} is not known any more`)
     }

@@ -198,12 +198,12 @@ async function removeFile(world: World, { transfer }: Job, client: RawClient): P
 
 export async function removeTransfer(world: World, { transfer }: Job, client: RawClient): Promise<void> {
   transfer.removal = 'asked'
-  await remove(world, client, { fid: transfer.fid })
+  transfer.wasUnknown = await remove(world, client, { fid: transfer.fid }) !== undefined
   transfer.removal = 'done'
 }
 
-/** `not-found` and its like may stand for a removal whose Ok was lost. */
-async function remove(world: World, client: RawClient, fields: Record<string, unknown>): Promise<void> {
+/** `not-found` and its like may stand for a removal whose Ok was lost; answers which it was. */
+async function remove(world: World, client: RawClient, fields: Record<string, unknown>): Promise<string | undefined> {
   const answer = client.request(TYPE.remove, fields)
   world.happened('remove-sent')
   const { response, code, reason } = await answer
@@ -212,6 +212,7 @@ async function remove(world: World, client: RawClient, fields: Record<string, un
   }
   world.count('removals')
   world.happened('removed')
+  return code
 }
 
 /** The same shuffle each time: the place is stirred by a multiplicative hash. */

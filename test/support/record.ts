@@ -180,6 +180,8 @@ export class RecordedTransfer {
   /** It was announced without a fid, and no answer came: the daemon may have it under a fid that nobody was told. */
   mayBeOrphaned = false
   removal: Removal = 'no'
+  /** It was to be removed, and was not there (any more): nothing may remember it, so to announce it would make it. */
+  wasUnknown = false
 
   constructor(user: string, fid: string | undefined, tags: readonly string[], plans: readonly FilePlan[], nowMs?: () => number) {
     this.user = user
