@@ -65,6 +65,7 @@ export class Upload {
   #waiting: { chunk: number; reply: ChunkReply }[] = []
   #lastFailure: TallyError | undefined
   #wasStored: boolean
+  #wasMarked: boolean
   readonly #wasNeverSent: boolean
   /** As told to the host. */
   #pages = 0
@@ -85,6 +86,7 @@ export class Upload {
     this.marked = ChunkSet.fromPages(record.receipts)
     this.marking = ChunkSet.fromPages(record.receipts)
     this.#wasStored = record.storedMs !== null
+    this.#wasMarked = record.kind !== null
     this.#wasNeverSent = this.#wasStored && record.kind === null && record.sizeBytes !== 0
     this.#chunkSizeAnnouncedBytes = chunkSizeBytes
     this.#host = host
@@ -106,8 +108,12 @@ export class Upload {
     return this.state === 'receiving' && this.marked.size === this.chunkCount
   }
 
-  /** No chunk has come yet, not even a pending one. */
+  /** No chunk has come yet, not even a pending one, nor one that was forgotten with a digest that differed. */
   get isUntouched(): boolean {
+    return this.#hasNoChunk && !this.#wasMarked
+  }
+
+  get #hasNoChunk(): boolean {
     return this.state === 'receiving' && !this.#wasStored && this.marking.size === 0 && this.#group === undefined
   }
 
@@ -234,6 +240,7 @@ export class Upload {
 
   /** The group is durable: this is where acknowledgements come from. */
   committed(group: Group): void {
+    this.#wasMarked = true
     for (const [first, count] of group.chunks.runs()) this.marked.addRun(first, count)
     const completed = this.isComplete
     const last = group.order.length - 1
@@ -265,7 +272,7 @@ export class Upload {
     for (const chunk of group.order) this.marking.delete(chunk)
     this.#tellPages()
     if (group.pairs.length > 0) this.#host.opaqueFailed(group)
-    if (this.isUntouched) {
+    if (this.#hasNoChunk) {
       this.kind = null
       this.chunkSizeBytes = this.#chunkSizeAnnouncedBytes
     }
